@@ -1,0 +1,126 @@
+"""Frames and message shapes between controller and executor. Both sides import this module, and nothing else of each other.
+
+A frame is 1 byte kind, 4 bytes big-endian length, then the payload: kind `J` is one JSON object in UTF-8, kind `B` is the
+bytes of a blob whose message (`{"type": "blob", ...}`) came just before. Nothing is read that was not announced, nothing longer than its limit.
+An `end` message whose digest matches everything sent before it is the only success.
+"""
+
+import hashlib
+import json
+import struct
+
+PROTOCOL = 1  # controller and executor are of one content hash, so this changes only with the bootstrap
+JSON_FRAME = b"J"
+BLOB_FRAME = b"B"
+HEADER = struct.Struct(">cI")
+MAX_JSON = 16 * 1024 * 1024  # bytes of one message
+MAX_BLOB = 1024 * 1024  # bytes of one chunk of a blob
+MAX_DEPTH = 40
+
+
+class ProtocolError(Exception):
+    """The other side said something that is not in this language."""
+
+
+def encode(message):
+    """dict -> bytes of one JSON frame."""
+    payload = json.dumps(message, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    if len(payload) > MAX_JSON:
+        raise ProtocolError("message of %d bytes is over the limit of %d" % (len(payload), MAX_JSON))
+    return HEADER.pack(JSON_FRAME, len(payload)) + payload
+
+
+def encode_blob(chunk):
+    """bytes -> bytes of one blob frame."""
+    if len(chunk) > MAX_BLOB:
+        raise ProtocolError("blob chunk of %d bytes is over the limit of %d" % (len(chunk), MAX_BLOB))
+    return HEADER.pack(BLOB_FRAME, len(chunk)) + chunk
+
+
+def _no_duplicates(pairs):
+    result = {}
+    for key, value in pairs:
+        if key in result:
+            raise ProtocolError("key %r appears twice in one message" % key)
+        result[key] = value
+    return result
+
+
+def _no_constant(text):
+    raise ProtocolError("%s is not a number here" % text)
+
+
+def decode_json(payload):
+    """bytes -> dict; refuses duplicate keys, NaN, depth, and anything that is not an object."""
+    depth = deepest = 0
+    in_text = escaped = False
+    for byte in payload if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH else b"":
+        if in_text:
+            if escaped:
+                escaped = False
+            elif byte == 92:
+                escaped = True
+            elif byte == 34:
+                in_text = False
+        elif byte == 34:
+            in_text = True
+        elif byte in (91, 123):
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > MAX_DEPTH:
+                raise ProtocolError("message is nested deeper than %d" % MAX_DEPTH)
+        elif byte in (93, 125):
+            depth -= 1
+    try:
+        message = json.loads(
+            payload.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("message is not JSON: %s" % error)
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ProtocolError("message is not an object with a type")
+    return message
+
+
+class Decoder:
+    """Bytes in, frames out; never holds more than one frame.
+
+    `feed(data)` returns a list of (kind, payload bytes); raises ProtocolError on a frame over its limit or of unknown kind.
+    """
+
+    def __init__(self, max_json=MAX_JSON, max_blob=MAX_BLOB):
+        self._limits = {JSON_FRAME: max_json, BLOB_FRAME: max_blob}
+        self._buffer = bytearray()
+
+    def feed(self, data):
+        self._buffer += data
+        frames = []
+        while len(self._buffer) >= HEADER.size:
+            kind, length = HEADER.unpack_from(self._buffer)
+            limit = self._limits.get(kind)
+            if limit is None:
+                raise ProtocolError("unknown frame kind %r" % kind)
+            if length > limit:
+                raise ProtocolError("frame of %d bytes is over the limit of %d" % (length, limit))
+            if len(self._buffer) < HEADER.size + length:
+                break
+            frames.append((kind, bytes(self._buffer[HEADER.size : HEADER.size + length])))
+            del self._buffer[: HEADER.size + length]
+        return frames
+
+    def pending(self):
+        """Bytes of an unfinished frame."""
+        return len(self._buffer)
+
+
+class Digest:
+    """Running hash of every payload sent one way; the `end` message carries its value at that point."""
+
+    def __init__(self):
+        self._hash = hashlib.sha256()
+
+    def add(self, payload):
+        self._hash.update(struct.pack(">I", len(payload)) + payload)
+
+    def value(self):
+        return self._hash.hexdigest()

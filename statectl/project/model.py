@@ -1,0 +1,205 @@
+"""What the loader hands to the compiler: associations, profiles and declarations, checked as far as files alone allow.
+
+Values are trees of Plain, str, Expression, bool, None, WrittenInt, WrittenFloat, list and dict (see `scalars.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from statectl.problems import Problem, Span
+from statectl.project.scalars import Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where every key and value of one file stands. Paths are tuples of keys and list indexes from the top of the file."""
+
+    file: str
+    keys: Mapping[tuple[str | int, ...], Span]
+    values: Mapping[tuple[str | int, ...], Span]
+
+    def value(self, path: tuple[str | int, ...]) -> Span | None:
+        """The span of the nearest enclosing value that is known."""
+        while path not in self.values and path:
+            path = path[:-1]
+        return self.values.get(path)
+
+    def key(self, path: tuple[str | int, ...]) -> Span | None:
+        return self.keys.get(path) or self.value(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Fields that every long form has, whatever its type."""
+
+    when: Expression | None = None
+    for_each: Any = None  # Expression, list or dict
+    after: tuple[Any, ...] = ()  # addresses; text may be an Expression
+    before: tuple[Any, ...] = ()
+    notify: tuple[Any, ...] = ()
+    sensitive: bool = False
+    on_removal: str | None = None  # delete | restore | leave
+    protect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One resource as written, or one entry of a short form."""
+
+    type: str  # "file"
+    key: str | Expression
+    fields: Mapping[str, Any]  # the type's own fields as loaded, short form already turned into fields
+    common: Common
+    places: Places
+    path: tuple[str | int, ...]  # where in the file: ("associations", "web", "files", "/etc/motd")
+    position: int  # written order inside the file
+
+    @property
+    def span(self) -> Span | None:
+        return self.places.key(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Resources under one condition, with defaults for owner, group and mode."""
+
+    when: Expression | None
+    after: tuple[Any, ...]
+    notify: tuple[Any, ...]
+    defaults: Mapping[str, Any]
+    body: "Body"
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A profile placed in an association. `name` is free when `profile` differs from it."""
+
+    name: str
+    profile: str
+    for_each: Any
+    inputs: Any  # mapping of inputs, or Expression giving one (`with:`)
+    common: Common
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What associations, profiles and given-groups have in common: resources, profiles used, conditional groups."""
+
+    declarations: tuple[Declaration, ...] = ()
+    uses: tuple[Use, ...] = ()
+    given: tuple[Given, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    name: str
+    run: tuple[Any, ...]  # argv, text or Expression
+    type: str = "text"  # text | integer | boolean | json
+    timeout_s: float = 10.0
+    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """This association wins over `of` for one address, until a date."""
+
+    address: str
+    of: str
+    reason: str
+    until: str = ""  # ISO date, '' : without end
+    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One entry of `where`: association fields that replace the written ones on the hosts it matches; the first match wins."""
+
+    targets: str
+    fields: Mapping[str, Any]
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    name: str
+    description: str
+    targets: str
+    requires: tuple[str, ...]  # association names, same host
+    schedule: str
+    only_at_schedule: bool
+    mode: str  # enforce | audit
+    severity: str
+    max_concurrency: str  # '' : default
+    max_errors: str
+    where: tuple[Variant, ...]
+    vars: Mapping[str, Any]  # untyped values
+    merge_vars: Mapping[str, str]  # name -> "by NAME" | append | deep
+    probes: tuple[Probe, ...]
+    overrides: tuple[Override, ...]
+    body: Body
+    places: Places
+    path: tuple[str | int, ...]
+
+    @property
+    def span(self) -> Span | None:
+        return self.places.key(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    name: str
+    type: str  # string | integer | number | boolean | list | map
+    required: bool
+    default: Any
+    minimum: float | None
+    maximum: float | None
+    pattern: str
+    choices: tuple[Any, ...]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    name: str
+    description: str
+    inputs: Mapping[str, Input]
+    body: Body
+    places: Places
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Enforced at compile and again by the executor. `paths` empty: no limit."""
+
+    paths: tuple[str, ...] = ()  # absolute
+    deny: tuple[str, ...] = ()
+    max_removals: int | None = None
+    become: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """statectl.yml, completed from the user's and the machine's configuration."""
+
+    project: str
+    inventory: str  # path relative to the project directory
+    store: str = "sqlite:.statectl/state.db"
+    connection: Mapping[str, Any] = field(default_factory=dict)  # defaults for all hosts
+    limits: Limits = field(default_factory=Limits)
+    sources: Mapping[str, str] = field(default_factory=dict)  # setting -> where its value came from
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything the files say. `problems` holds warnings and errors; with errors it must not be compiled."""
+
+    root: Path
+    settings: Settings
+    associations: Mapping[str, Association]
+    profiles: Mapping[str, Profile]
+    problems: tuple[Problem, ...] = ()
