@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with what running needs
+	@.ci/setup run
+
+demo: setup ## The main job on this machine alone, in a directory of its own
+	@.ci/demo
+
+setup-dev:
+	@.ci/setup dev
+
+lint: setup-dev ## ruff, mypy --strict, vermin for the part that travels
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/vermin --no-tips --quiet --violations -t=3.6- statectl/onhost statectl/__init__.py
+
+test-fast: setup-dev ## Everything that needs neither root nor the lab
+	$(BIN)/pytest -q -n 2 -m "not lab"
+
+lab-packages:
+	@.ci/lab_packages
+
+test: setup-dev lab-packages lint ## Everything; lab tests skip loudly where root or systemd-container is missing
+	$(BIN)/pytest -q -n 2 -m "not lab"
+	$(BIN)/pytest -q -m lab
+
+benchmark: setup-dev lab-packages ## statectl beside its peers on lab hosts; writes docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks.run
+
+lock: ## Renew the hash-locked requirements files (needs uv)
+	.ci/lock
+
+.PHONY: help setup demo setup-dev lint test-fast lab-packages test benchmark lock
