@@ -1,0 +1,366 @@
+"""SSH through asyncssh: one connection and one channel per host and run.
+
+Foreign errors are mapped here once. The invoking user's own ssh config is read and no other; no agent, X11 or port
+forwarding is ever offered to a host. asyncssh is imported while the first name is looked up, because its import is what a run on
+one host would otherwise wait for.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import shlex
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from statectl.errors import Refused, Unreachable
+from statectl.transport.channel import Channel, Endpoint
+from statectl.transport.known_hosts import TrustedKeys, standard_files
+
+if TYPE_CHECKING:
+    import asyncssh
+
+KEEPALIVE_S = 10
+KEEPALIVE_COUNT = 3  # a lost link is noticed within 30 s
+STDERR_TAIL = 4096  # bytes
+USER_CONFIG = "~/.ssh/config"
+BACKOFF_S = (0.1, 0.3, 0.8, 1.5, 2.5)  # sshd's MaxStartups drops connections before the banner: knock again
+
+
+class SshChannel:
+    """One process on one host, over a connection of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        connections: "Sequence[asyncssh.SSHClientConnection]",
+        process: "asyncssh.SSHClientProcess[bytes]",
+    ) -> None:
+        self._name = name
+        self._connections = connections  # the host's own first, then its jump hosts from the inside out
+        self._process = process
+        self._stderr = bytearray()
+        self._drainer = asyncio.create_task(self._drain_stderr())
+
+    async def _drain_stderr(self) -> None:
+        with contextlib.suppress(Exception):  # a lost channel is reported by receive(); here it only ends the copy
+            while chunk := await self._process.stderr.read(4096):
+                self._stderr += chunk
+                del self._stderr[:-STDERR_TAIL]
+
+    def _lost(self, error: BaseException | None) -> Unreachable:
+        cause = " ".join(str(error).split()) if error else "the connection ended"
+        return Unreachable(f"channel lost: {cause or type(error).__name__}", code="E310")
+
+    async def send(self, data: bytes) -> None:
+        import asyncssh
+
+        try:
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+        except (OSError, asyncssh.Error) as error:
+            raise self._lost(error) from None
+
+    async def receive(self, limit: int = 65536) -> bytes:
+        import asyncssh
+
+        try:
+            return bytes(await self._process.stdout.read(limit))
+        except (OSError, asyncssh.Error) as error:
+            raise self._lost(error) from None
+
+    def diagnostics(self) -> str:
+        return bytes(self._stderr).decode("utf-8", "replace")
+
+    async def send_eof(self) -> None:
+        with contextlib.suppress(OSError):
+            self._process.stdin.write_eof()
+
+    async def close(self) -> None:
+        self._drainer.cancel()
+        for connection in self._connections:
+            connection.close()
+        for connection in self._connections:
+            with contextlib.suppress(Exception):  # letting go never fails: what mattered came with the `end` message
+                await asyncio.wait_for(connection.wait_closed(), 1)
+        for connection in self._connections:
+            connection.abort()
+
+
+class SshTransport:
+    """Opens SSH channels. `trusted`: where host keys are looked up."""
+
+    def __init__(self, trusted: TrustedKeys | None = None) -> None:
+        self.trusted = trusted or TrustedKeys(standard_files(None))
+
+    async def open(self, endpoint: Endpoint, argv: Sequence[str], *, deadline_s: float) -> Channel:
+        """Log in and start argv; raises Unreachable or Refused (host key) with the cause in one line."""
+        deadline = time.monotonic() + deadline_s
+        attempt = 0
+        while True:
+            stage = Stage(deadline_s)
+            try:
+                async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
+                    return await self._open_once(endpoint, argv, stage)
+            except TimeoutError:
+                raise Unreachable(stage.timed_out(endpoint), code="E302") from None
+            except _Dropped as dropped:
+                # sshd closed before its banner: it is busy (MaxStartups), or it is not sshd
+                wait = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)] * random.uniform(0.7, 1.3)  # noqa: S311 - jitter, not a secret
+                attempt += 1
+                if time.monotonic() + wait > deadline or attempt > 12:
+                    raise Unreachable(dropped.text, code="E305") from None
+                await asyncio.sleep(wait)
+
+    async def _open_once(self, endpoint: Endpoint, argv: Sequence[str], stage: "Stage") -> SshChannel:
+        connections: list[asyncssh.SSHClientConnection] = []
+        try:
+            tunnel: asyncssh.SSHClientConnection | None = None
+            for hop in endpoint.jump:
+                tunnel = await self._connect(_hop(hop, endpoint), tunnel, stage)
+                connections.insert(0, tunnel)
+            connection = await self._connect(endpoint, tunnel, stage)
+            connections.insert(0, connection)
+            stage.name = "start of the executor"
+            process = await connection.create_process(shlex.join(argv), encoding=None, stdin=-1, stdout=-1, stderr=-1)
+            return SshChannel(endpoint.name, connections, process)
+        except BaseException:
+            for connection in connections:
+                connection.abort()
+            raise
+
+    async def _connect(
+        self, endpoint: Endpoint, tunnel: "asyncssh.SSHClientConnection | None", stage: "Stage"
+    ) -> "asyncssh.SSHClientConnection":
+        stage.name = "TCP connection"
+        stage.endpoint = endpoint
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, _import_asyncssh)
+        import asyncssh
+
+        seen = _Seen(endpoint.host_key)
+        options: dict[str, Any] = {
+            "known_hosts": self.trusted.matcher(),
+            "client_factory": seen.client,
+            "agent_forwarding": False,
+            "keepalive_interval": KEEPALIVE_S,
+            "keepalive_count_max": KEEPALIVE_COUNT,
+            "connect_timeout": None,
+            "login_timeout": 0,
+            "x11_forwarding": False,
+        }
+        options["config"] = _user_config()
+        if endpoint.port:
+            options["port"] = endpoint.port
+        if endpoint.user:
+            options["username"] = endpoint.user
+        if endpoint.identity_files:
+            options["client_keys"] = [os.path.expanduser(file) for file in endpoint.identity_files]
+        if endpoint.password is not None:
+            options["password"] = endpoint.password.reveal()
+        try:
+            resolved = await loop.run_in_executor(
+                None, lambda: asyncssh.SSHClientConnectionOptions(host=endpoint.address, **options)
+            )
+        except (OSError, ValueError, asyncssh.Error) as error:
+            raise Unreachable(f"SSH settings for this host do not work: {_one_line(error)}", code="E306") from None
+        host, port = resolved.host or endpoint.address, resolved.port or 22
+        algorithms = self.trusted.known_algorithms(host, "", port)
+        if algorithms and not endpoint.host_key:
+            # ask for the kind of key that is on file, or a server with several kinds shows one we do not know
+            options["server_host_key_algs"] = _preferring(algorithms)
+        stage.port = port
+        try:
+            if tunnel is not None or resolved.tunnel or resolved.proxy_command:
+                return await asyncssh.connect(host, tunnel=tunnel or (), **options)
+            sock = await _tcp(host, port)
+            stage.name = "SSH banner and login"
+            return await asyncssh.connect(host, sock=sock, **{**options, "port": port})
+        except socket.gaierror as error:
+            raise Unreachable(f"name {host} does not resolve: {_one_line(error)}", code="E303") from None
+        except ConnectionRefusedError:
+            raise Unreachable(f"connection refused ({host} tcp {port})", code="E301") from None
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise self._host_key(endpoint, host, port, seen, error) from None
+        except asyncssh.PermissionDenied as error:
+            user = resolved.username
+            raise Unreachable(
+                f"login as {user} refused: {_one_line(error)}",
+                code="E304",
+                hint=f"check that a key of yours is in {user}'s authorized_keys there; ssh -v {user}@{host} shows what was tried",
+            ) from None
+        except (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError) as error:
+            if not seen.authenticated and not seen.key:
+                raise _Dropped(f"the connection was closed before SSH began: {_one_line(error)}") from None
+            raise Unreachable(f"connection lost during login: {_one_line(error)}", code="E305") from None
+        except (OSError, UnicodeError, ValueError, asyncssh.Error) as error:
+            raise Unreachable(f"{_one_line(error)}", code="E305") from None
+
+    def _host_key(self, endpoint: Endpoint, host: str, port: int, seen: "_Seen", error: BaseException) -> Exception:
+        shown = seen.key.get_fingerprint() if seen.key is not None else "no key of a kind we accept"
+        if endpoint.host_key:
+            return Refused(
+                f"host key is not the one the inventory pins: shown {shown}, pinned {endpoint.host_key}", code="E312"
+            )
+        known = self.trusted.known(host, "", port)
+        if known:
+            return Refused(
+                f"host key changed: shown {shown}, on file {', '.join(known)}",
+                code="E312",
+                hint=f"if the host was reinstalled: statectl inventory trust --replace {endpoint.name}",
+            )
+        return Refused(
+            f"host key unknown: shown {shown} ({_one_line(error)})",
+            code="E311",
+            hint=f"compare the fingerprint on the host, then: statectl inventory trust {endpoint.name}",
+        )
+
+    async def close(self) -> None:
+        """Nothing is kept between hosts."""
+
+
+async def shown_host_key(endpoint: Endpoint, *, deadline_s: float = 10) -> "list[asyncssh.SSHKey]":
+    """The key that a host shows, without logging in: for `inventory trust`."""
+    import asyncssh
+
+    try:
+        async with asyncio.timeout(deadline_s):
+            key = await asyncssh.get_server_host_key(endpoint.address, endpoint.port, config=None)
+    except TimeoutError:
+        raise Unreachable(
+            f"no answer in {deadline_s:g} s ({endpoint.address} tcp {endpoint.port})", code="E302"
+        ) from None
+    except (OSError, asyncssh.Error, ValueError) as error:
+        raise Unreachable(_one_line(error), code="E305") from None
+    return [key] if key is not None else []
+
+
+class Stage:
+    """How far a login came: names what did not answer when the one deadline for all of it is over."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self.name = "name look-up"
+        self.endpoint: Endpoint | None = None
+        self.port = 0
+
+    def timed_out(self, endpoint: Endpoint) -> str:
+        at = self.endpoint or endpoint
+        where = f"{at.address} tcp {self.port or at.port}" + ("" if at is endpoint else ", a jump host")
+        what = {"TCP connection": "no answer", "SSH banner and login": "no SSH login"}.get(self.name, f"no {self.name}")
+        return f"{what} in {self.limit_s:g} s ({where})"
+
+
+class _Dropped(Exception):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class _Seen:
+    """Remembers what the server showed, and accepts a key the inventory pins."""
+
+    def __init__(self, pinned: str) -> None:
+        self.pinned = pinned
+        self.key: asyncssh.SSHKey | None = None
+        self.authenticated = False
+
+    def client(self) -> "asyncssh.SSHClient":
+        import asyncssh
+
+        seen = self
+
+        class Client(asyncssh.SSHClient):
+            def connection_made(self, conn: "asyncssh.SSHClientConnection") -> None:
+                _acknowledge_at_once(conn)
+
+            def validate_host_public_key(self, host: str, addr: str, port: int, key: "asyncssh.SSHKey") -> bool:
+                del host, addr, port
+                seen.key = key
+                return bool(seen.pinned) and key.get_fingerprint() == seen.pinned
+
+            def auth_completed(self) -> None:
+                seen.authenticated = True
+
+        return Client()
+
+
+def _acknowledge_at_once(connection: "asyncssh.SSHClientConnection") -> None:
+    """Answer each read with an ACK at once.
+
+    sshd writes its first channel messages in small pieces; with Nagle's rule there and delayed ACKs here every login would
+    stand still for 40 ms. The option lasts for one read only, hence the hook.
+    """
+    sock = connection.get_extra_info("socket")
+    quickack = getattr(socket, "TCP_QUICKACK", None)
+    if sock is None or quickack is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    received: Callable[..., None] = connection.data_received
+
+    def data_received(data: bytes, datatype: Any = None) -> None:
+        with contextlib.suppress(OSError):  # a hint to the kernel; the next read tells what is wrong with the socket
+            sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)
+        received(data, datatype)
+
+    connection.data_received = data_received  # type: ignore[method-assign]
+
+
+async def _tcp(host: str, port: int) -> socket.socket:
+    """Connect to the first address that answers; the caller holds the deadline."""
+    loop = asyncio.get_running_loop()
+    last: OSError | None = None
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            last = error
+            continue
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+    raise last or OSError(f"{host} has no address")
+
+
+def _hop(text: str, endpoint: Endpoint) -> Endpoint:
+    """[user@]host[:port] of a jump host."""
+    user, _, rest = text.rpartition("@")
+    if rest.startswith("["):
+        address, _, port = rest[1:].partition("]")
+        port = port.removeprefix(":")
+    elif rest.count(":") == 1:
+        address, _, port = rest.partition(":")
+    else:
+        address, port = rest, ""
+    return Endpoint(name=text, address=address, port=int(port or 22), user=user, identity_files=endpoint.identity_files)
+
+
+def _preferring(algorithms: Sequence[str]) -> list[str]:
+    from asyncssh.public_key import get_default_public_key_algs
+
+    wanted: list[str] = []
+    for algorithm in algorithms:
+        wanted += ["rsa-sha2-512", "rsa-sha2-256"] if algorithm == "ssh-rsa" else [algorithm]
+    default = [alg.decode() for alg in get_default_public_key_algs()]
+    return [alg for alg in wanted if alg in default] + [alg for alg in default if alg not in wanted]
+
+
+def _user_config() -> list[str] | None:
+    """The invoking user's own file and no other; None tells asyncssh to read nothing by itself."""
+    path = os.path.expanduser(USER_CONFIG)
+    return [path] if os.path.isfile(path) else None
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:300] or type(error).__name__
+
+
+def _import_asyncssh() -> None:
+    import asyncssh  # noqa: F401
