@@ -1,0 +1,1 @@
+"""Numbered migrations, run by alembic only when a store is older than this version of statectl."""

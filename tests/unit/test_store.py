@@ -1,0 +1,104 @@
+"""The store keeps what was acknowledged, once, in order, and says so when it cannot."""
+
+import sqlite3
+import stat
+
+import pytest
+
+from statectl.errors import Refused
+from statectl.store import engine, tables
+from statectl.store.store import HostRecord, Status, Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store.open("sqlite:.statectl/state.db", tmp_path)
+    yield store
+    store.close()
+
+
+def test_a_new_store_equals_a_migrated_one(tmp_path):
+    """Tables made at once and tables made by the migrations are the same; HEAD is the newest migration."""
+    import sqlalchemy
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    made = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/migrated.db")
+    with made.begin() as connection:
+        engine.migrate(connection)
+    with made.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert context.get_current_revision() == tables.HEAD
+        assert compare_metadata(context, tables.metadata) == []
+    made.dispose()
+
+
+def test_files_are_private_and_ignored(tmp_path, store):
+    """Nobody else reads the database, and git never sees it."""
+    path = tmp_path / ".statectl" / "state.db"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert (path.parent / ".gitignore").read_text() == "*\n"
+
+
+def test_since_is_kept_while_the_status_stays(store, monkeypatch):
+    """`since` tells when a status began, not when it was last seen; other associations' rows are left alone."""
+    times = iter(f"2026-01-01T00:00:{n:02}Z" for n in range(60))
+    monkeypatch.setattr("statectl.store.store.now", lambda: next(times))
+    run = store.begin_run("plan", {})
+    first = [Status("file:/a", "web", "compliant"), Status("file:/b", "base", "drifted")]
+    store.record_host(run, HostRecord("web1", "ok", statuses=first))
+    before = {row["address"]: row for row in store.current()}
+    store.record_host(run, HostRecord("web1", "ok", statuses=[Status("file:/a", "web", "compliant")], scope=["web"]))
+    after = {row["address"]: row for row in store.current()}
+    assert after["file:/a"]["since"] == before["file:/a"]["since"]
+    assert after["file:/a"]["checked"] > before["file:/a"]["checked"]
+    assert after["file:/b"] == before["file:/b"]
+    store.record_host(run, HostRecord("web1", "ok", statuses=[Status("file:/a", "web", "drifted")], scope=["web"]))
+    assert {row["address"]: row["since"] for row in store.current()}["file:/a"] > before["file:/a"]["since"]
+
+
+def test_a_plan_is_applied_once(store):
+    """The second apply of one plan is refused and names the first."""
+    store.save_plan({"id": "V7KQ2MXP", "created": "2026-01-01T00:00:00Z", "expires": "2999-01-01T00:00:00Z", "has_changes": True})
+    store.mark_applied("V7KQ2MXP")
+    with pytest.raises(Refused, match="was applied at"):
+        store.mark_applied("V7KQ2MXP")
+
+
+def test_the_audit_chain_names_a_changed_row(tmp_path, store):
+    """One changed byte or one missing row is found."""
+    run = store.begin_run("apply", {"target": "all"})
+    store.end_run(run, "done", {"changed": 1})
+    assert store.verify_audit() is None
+    database = sqlite3.connect(tmp_path / ".statectl" / "state.db")
+    database.execute("UPDATE audit SET detail = replace(detail, 'all', 'a1l') WHERE sequence = 1")
+    database.commit()
+    assert store.verify_audit() == "audit row 1 was changed"
+    database.execute("DELETE FROM audit WHERE sequence = 1")
+    database.commit()
+    database.close()
+    assert store.verify_audit() == "audit row 1 is missing"
+
+
+@pytest.mark.parametrize("damage", [b"not a database, not at all........" * 40, b""])
+def test_a_damaged_store_is_one_line(tmp_path, damage):
+    """A file that is no database is refused with the place; an empty file is a new store."""
+    path = tmp_path / ".statectl" / "state.db"
+    path.parent.mkdir()
+    path.write_bytes(damage)
+    if damage:
+        with pytest.raises(Refused, match="damaged"):
+            Store.open("sqlite:.statectl/state.db", tmp_path)
+    else:
+        Store.open("sqlite:.statectl/state.db", tmp_path).close()
+
+
+def test_a_newer_store_is_refused(tmp_path, store):
+    """A store of a newer version is left as it is."""
+    database = sqlite3.connect(tmp_path / ".statectl" / "state.db")
+    database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.commit()
+    database.close()
+    with pytest.raises(Refused, match="newer statectl"):
+        Store.open("sqlite:.statectl/state.db", tmp_path)
