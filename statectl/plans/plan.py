@@ -1,0 +1,161 @@
+"""The plan document, `statectl.plan/1.0`. The models are the schema: `statectl schema plan` prints it.
+
+A plan is complete or says where it is not: every targeted host is in `hosts`, planned or with the reason why it is not.
+It holds references and hashes of what was observed, never the value of a secret.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = "statectl.plan/1.0"
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class Source(Model):
+    file: str = Field(description="file that declares it, relative to the project")
+    line: int = Field(description="line, counted from 1")
+
+
+class Change(Model):
+    """One field of one resource. Exactly one of (found, wanted), diff, binary or secret says how it differs."""
+
+    field: str = Field(description="name of the field")
+    found: Any = Field(default=None, description="what the host has")
+    wanted: Any = Field(default=None, description="what the files say")
+    diff: list[str] | None = Field(default=None, description="unified diff of text, without file names")
+    binary: bool = Field(default=False, description="contents differ and are not text, or too large for a diff")
+    secret: bool = Field(default=False, description="differs, and is not shown")
+
+
+class Verdict(Model):
+    """What a plan knows of one resource that is not simply as wanted."""
+
+    address: str = Field(description="type:name")
+    association: str = Field(default="", description="the association it belongs to on this host")
+    verdict: Literal["change", "unknown", "orphan", "refused"] = Field(description="what is known")
+    action: Literal["add", "change", "remove", "run", "none"] = Field(description="what apply would do")
+    predicted_after: list[str] = Field(
+        default_factory=list, description="changes of the same plan that this one follows from"
+    )
+    unknown_until: list[str] = Field(default_factory=list, description="what has to exist before more can be said")
+    changes: list[Change] = Field(default_factory=list, description="field by field")
+    notify: list[str] = Field(default_factory=list, description="services told afterwards, as `verb service:name`")
+    reason: str = Field(default="", description="why, in words")
+    kind: Literal["", "intended", "corrective"] = Field(
+        default="", description="intended: git moved; corrective: the host did"
+    )
+    source: Source | None = Field(default=None, description="where it is declared")
+    overrides: list[dict[str, str]] = Field(
+        default_factory=list, description="declarations this one wins over, with reason and date"
+    )
+    audited: bool = Field(default=False, description="the association only audits: apply leaves it as it is")
+
+
+class HostPlan(Model):
+    outcome: Literal["planned", "unreachable", "failed", "refused", "unknown", "not contacted"] = Field(
+        description="whether the host could be planned"
+    )
+    reason: str = Field(default="", description="why not, in one line")
+    code: str = Field(default="", description="error code of the reason")
+    hint: str = Field(default="", description="what to do about it")
+    ok: int = Field(default=0, description="resources that are as wanted")
+    verdicts: list[Verdict] = Field(default_factory=list, description="all the others, in the order of apply")
+    observed: dict[str, str] = Field(
+        default_factory=dict, description="hash of what was found, by address, for what would change"
+    )
+    catalogue: str = Field(default="", description="hash of the catalogue this was made with")
+    run_counter: int = Field(default=0, description="the host's own counter of applies when it was read")
+    debts: list[str] = Field(
+        default_factory=list, description="restarts owed from earlier runs, as `verb service:name`"
+    )
+
+
+class Block(Model):
+    """Hosts that would change in the same way."""
+
+    association: str = Field(description="association, or '' for what none declares any more")
+    hosts: list[str] = Field(description="names, in natural order")
+    changes: list[Verdict] = Field(description="with the host's own name and addresses replaced by expressions")
+    outlier: bool = Field(default=False, description="few hosts beside many peers of the same association")
+
+
+class Summary(Model):
+    add: int = Field(default=0, description="resources to be made")
+    change: int = Field(default=0, description="resources to be changed")
+    remove: int = Field(default=0, description="resources to be removed")
+    run: int = Field(default=0, description="commands to be run")
+    unknown: int = Field(default=0, description="resources nothing can be said of yet")
+    orphans: int = Field(default=0, description="no longer declared; kept unless pruned")
+    refused: int = Field(default=0, description="resources that cannot be applied as declared")
+    notify: int = Field(default=0, description="services that would be restarted or reloaded")
+    hosts_changed: int = Field(default=0, description="hosts with changes")
+    hosts_right: int = Field(default=0, description="hosts as wanted")
+    hosts_unreachable: int = Field(default=0, description="hosts that did not answer")
+    hosts_failed: int = Field(default=0, description="hosts that could not be planned")
+
+
+class Plan(Model):
+    format: Literal["statectl.plan/1.0"] = Field(
+        default="statectl.plan/1.0", description="name and version of this document"
+    )
+    id: str = Field(description="8 letters and digits; `statectl apply ID` applies exactly this, once")
+    project: str = Field(default="", description="name of the project")
+    commit: str = Field(default="", description="commit the files are of; '' outside git")
+    dirty: bool = Field(default=False, description="files differ from the commit")
+    created: str = Field(description="UTC")
+    expires: str = Field(description="UTC; refused afterwards")
+    who: str = Field(default="", description="user@machine that made it")
+    scope: dict[str, Any] = Field(
+        default_factory=dict, description="inventory, target, associations, only, prune, release, set"
+    )
+    has_changes: bool = Field(description="anything to apply")
+    summary: Summary = Field(description="counts")
+    blocks: list[Block] = Field(default_factory=list, description="for people: folded by identical change")
+    problems: list[dict[str, Any]] = Field(default_factory=list, description="warnings from the files")
+    hosts: dict[str, HostPlan] = Field(default_factory=dict, description="every targeted host")
+    checksum: str = Field(default="", description="hash of all of the above: an edited file is refused")
+
+
+def checksum(document: Mapping[str, Any]) -> str:
+    """Hash of a plan document without its own checksum."""
+    rest = {key: value for key, value in document.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
+    """Count once, here: every output prints these numbers."""
+    summary = Summary()
+    for plan in hosts.values():
+        changed = bool(plan.debts)
+        notified = set(plan.debts)
+        for verdict in plan.verdicts:
+            if verdict.audited:
+                continue
+            if verdict.verdict == "orphan" and verdict.action == "none":
+                summary.orphans += 1
+                continue
+            if verdict.verdict == "refused":
+                summary.refused += 1
+                continue
+            changed = True
+            if verdict.verdict == "unknown":
+                summary.unknown += 1
+            elif verdict.action != "none":
+                setattr(summary, verdict.action, getattr(summary, verdict.action) + 1)
+            notified.update(verdict.notify)
+        summary.notify += len(notified)
+        if plan.outcome == "planned":
+            summary.hosts_changed += changed
+            summary.hosts_right += not changed
+        elif plan.outcome in ("unreachable", "unknown"):
+            summary.hosts_unreachable += 1
+        else:
+            summary.hosts_failed += 1
+    return summary
