@@ -10,14 +10,14 @@ import secrets
 import socket
 import threading
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import delete, desc, insert, select, update
+from sqlalchemy import and_, delete, desc, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
@@ -325,34 +325,30 @@ def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _overwrite_current(connection: Connection, run_id: str, record: HostRecord) -> None:
     """Replace the host's rows within the scope; `since` is kept where the status did not change."""
+    mine = current.c.host == record.host
+    if record.scope is not None:
+        mine = and_(mine, current.c.association.in_(list(record.scope)))
     old = {
-        row["address"]: row
-        for row in connection.execute(select(current).where(current.c.host == record.host)).mappings()
+        (row["association"], row["address"]): row for row in connection.execute(select(current).where(mine)).mappings()
     }
-    statuses: Iterable[Status] = record.statuses or ()
-    gone = [address for address, row in old.items() if record.scope is None or row["association"] in record.scope]
+    connection.execute(delete(current).where(mine))
     at = now()
-    replaced = set(gone)
-    for start in range(0, len(gone), 500):
-        connection.execute(
-            delete(current).where(current.c.host == record.host, current.c.address.in_(gone[start : start + 500]))
+    rows = []
+    for status in record.statuses or ():
+        before = old.get((status.association, status.address))
+        since = before["since"] if before is not None and before["status"] == status.status else at
+        rows.append(
+            {
+                "host": record.host,
+                "association": status.association,
+                "address": status.address,
+                "status": status.status,
+                "since": since,
+                "checked": at,
+                "run_id": run_id,
+                "reason": status.reason,
+            }
         )
-    rows = [
-        {
-            "host": record.host,
-            "address": status.address,
-            "association": status.association,
-            "status": status.status,
-            "since": old[status.address]["since"]
-            if status.address in old and old[status.address]["status"] == status.status
-            else at,
-            "checked": at,
-            "run_id": run_id,
-            "reason": status.reason,
-        }
-        for status in statuses
-        if status.address not in old or status.address in replaced
-    ]
     if rows:
         connection.execute(insert(current), rows)
 

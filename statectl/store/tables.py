@@ -54,8 +54,8 @@ current = Table(
     "current",
     metadata,
     Column("host", String(255), primary_key=True),
+    Column("association", String(64), primary_key=True),
     Column("address", String(1024), primary_key=True),
-    Column("association", String(64), nullable=False),
     Column("status", String(16), nullable=False),  # compliant | pending | drifted | failed | unknown | exempt
     Column("since", String(32), nullable=False),  # when it entered this status
     Column("checked", String(32), nullable=False),  # when the host was last really read

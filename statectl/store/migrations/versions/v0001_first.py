@@ -45,8 +45,8 @@ def upgrade() -> None:
     op.create_table(
         "current",
         sa.Column("host", sa.String(255), primary_key=True),
+        sa.Column("association", sa.String(64), primary_key=True),
         sa.Column("address", sa.String(1024), primary_key=True),
-        sa.Column("association", sa.String(64), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("since", sa.String(32), nullable=False),
         sa.Column("checked", sa.String(32), nullable=False),
