@@ -1,6 +1,6 @@
 """A schedule is read exactly as the reference says, or refused at the place that is wrong; it is never guessed."""
 
-import datetime
+import datetime as dt
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_at():
     """at() is a moment in UTC."""
     parsed = parse_schedule("at(2027-06-30T22:00)")
     assert isinstance(parsed, At)
-    assert parsed.moment == datetime.datetime(2027, 6, 30, 22, 0, tzinfo=datetime.UTC)
+    assert parsed.moment == dt.datetime(2027, 6, 30, 22, 0, tzinfo=dt.UTC)
 
 
 def cron(text):
