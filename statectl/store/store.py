@@ -3,16 +3,11 @@
 Nothing here interprets a plan or a result: documents come and go as JSON-able values.
 """
 
-import getpass
 import hashlib
 import json
-import secrets
-import socket
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,31 +18,9 @@ from sqlalchemy.exc import DatabaseError
 
 from statectl.errors import Refused
 from statectl.store import engine as engines
+from statectl.store.ids import now, who
+from statectl.store.records import HostRecord
 from statectl.store.tables import audit, current, deviations, host_runs, host_states, plans, runs
-
-_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # no 0/O, 1/I: ids are read aloud
-
-
-def now() -> str:
-    """UTC, ISO 8601, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def new_id() -> str:
-    """8 letters and digits, upper case, never all digits: no association, file or host can be meant."""
-    while True:
-        text = "".join(secrets.choice(_ALPHABET) for _ in range(8))
-        if not text.isdigit():
-            return text
-
-
-def who() -> str:
-    """user@machine of this controller, for audit rows and for the lock on the host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
 
 
 def pack(value: Any) -> bytes:
@@ -56,35 +29,6 @@ def pack(value: Any) -> bytes:
 
 def unpack(data: bytes) -> Any:
     return json.loads(zlib.decompress(data))
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """One row of `current`: how one address on one host stands."""
-
-    address: str
-    association: str
-    status: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HostRecord:
-    """Everything that one run learned of one host."""
-
-    host: str
-    outcome: str
-    reason: str = ""
-    started: str = ""
-    ended: str = ""
-    results: Sequence[Mapping[str, Any]] | None = None
-    deviations: Sequence[Mapping[str, Any]] = ()
-    statuses: Sequence[Status] | None = None  # None: the host was not read; its rows stay as they were
-    facts: Mapping[str, Any] | None = None
-    memory: Mapping[str, Any] | None = None
-    host_id: str = ""
-    run_counter: int = 0
-    scope: Sequence[str] | None = field(default=None)  # associations that were read; None: all of the host
 
 
 class Store:
@@ -107,9 +51,10 @@ class Store:
 
     # --- runs
 
-    def begin_run(self, verb: str, scope: Mapping[str, Any], *, commit: str = "", plan_id: str = "") -> str:
+    def begin_run(
+        self, verb: str, scope: Mapping[str, Any], *, run_id: str, commit: str = "", plan_id: str = ""
+    ) -> str:
         """A durable row before anything is done: no record, no action. Returns the run's id."""
-        run_id = new_id()
         with self._transaction() as connection:
             connection.execute(
                 insert(runs).values(

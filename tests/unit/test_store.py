@@ -7,7 +7,8 @@ import pytest
 
 from statectl.errors import Refused
 from statectl.store import engine, tables
-from statectl.store.store import HostRecord, Status, Store
+from statectl.store.records import HostRecord, Status
+from statectl.store.store import Store
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_since_is_kept_while_the_status_stays(store, monkeypatch):
     """`since` tells when a status began, not when it was last seen; other associations' rows are left alone."""
     times = iter(f"2026-01-01T00:00:{n:02}Z" for n in range(60))
     monkeypatch.setattr("statectl.store.store.now", lambda: next(times))
-    run = store.begin_run("plan", {})
+    run = store.begin_run("plan", {}, run_id="R2345678")
     first = [Status("file:/a", "web", "compliant"), Status("file:/b", "base", "drifted")]
     store.record_host(run, HostRecord("web1", "ok", statuses=first))
     before = {row["address"]: row for row in store.current()}
@@ -68,7 +69,7 @@ def test_a_plan_is_applied_once(store):
 
 def test_the_audit_chain_names_a_changed_row(tmp_path, store):
     """One changed byte or one missing row is found."""
-    run = store.begin_run("apply", {"target": "all"})
+    run = store.begin_run("apply", {"target": "all"}, run_id="R2345678")
     store.end_run(run, "done", {"changed": 1})
     assert store.verify_audit() is None
     database = sqlite3.connect(tmp_path / ".statectl" / "state.db")

@@ -1,0 +1,142 @@
+"""The command tree, loaded lazily: `--help` imports click and nothing of the rest.
+
+The only place that turns exceptions into exit codes.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from statectl import __version__
+from statectl.errors import ConfigError, Interrupted, StatectlError, UsageError
+from statectl.problems import nearest
+
+# name -> (module, one line for --help), by section of the help text
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "everyday": {
+        "init": ("init", "Start a project in a directory"),
+        "validate": ("validate", "Check all files; contacts nothing"),
+        "plan": ("plan", "Show what apply would change on the hosts; changes nothing"),
+        "apply": ("apply", "Make the hosts as the files say"),
+        "drift": ("drift", "Compare the hosts with what was last applied; changes nothing"),
+        "compliance": ("compliance", "How the fleet stands, from stored results"),
+        "run": ("run", "Run one command on many hosts"),
+    },
+    "fleet": {
+        "inventory": ("inventory", "List and show hosts; trust their keys"),
+    },
+    "operate": {
+        "runs": ("runs", "List and show earlier runs"),
+    },
+    "project": {
+        "explain": ("explain", "Explain an error code, a field or a variable"),
+        "schema": ("schema", "Print a JSON Schema"),
+        "config": ("config", "Show the settings and where they come from"),
+        "doctor": ("doctor", "Find out why a host does not answer"),
+        "completion": ("completion", "Print shell completion"),
+    },
+}
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+ALIASES = {"inv": "inventory"}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"statectl.cli.{COMMANDS[name][0]}_command")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in COMMANDS and name not in ALIASES:
+            near = nearest(name, COMMANDS)
+            hint = f"; did you mean {near!r}?" if near else "; statectl --help lists them"
+            raise click.UsageError(f"no command {printable(name)!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        for title, commands in SECTIONS.items():
+            with formatter.section(title.capitalize()):
+                formatter.write_dl([(name, help_line) for name, (_, help_line) in commands.items()])
+
+
+def printable(text: str) -> str:
+    """A word of the command line with control characters and broken bytes escaped, and not longer than a line."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    shown = shown.encode("utf-8", "backslashreplace").decode()
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: statectl init ~/demo --example local",
+)
+@click.version_option(__version__, message="statectl %(version)s")
+@click.option("-C", "directory", metavar="DIR", default=None, help="Work in DIR instead of here.")
+@click.pass_context
+def root(ctx: click.Context, directory: str | None) -> None:
+    """Declarative state for any machine that answers SSH."""
+    ctx.obj = {"directory": directory}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The whole program. Returns the exit code of `experience`: 0, 1, 2, 3, 4, 5, 64 or 130."""
+    try:
+        result: Any = root.main(args=list(arguments), prog_name="statectl", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.exceptions.Abort:
+        return _report(Interrupted("interrupted"))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 0
+    except click.ClickException as error:
+        return _report(_usage(error))
+    except StatectlError as error:
+        return _report(error)
+    except KeyboardInterrupt:
+        return _report(Interrupted("interrupted"))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to say
+        return 0
+    return int(result) if isinstance(result, int) else 0
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    message = error.format_message().rstrip(".")
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"{error.ctx.command_path} --help shows the usage"
+    return UsageError(message[:1].lower() + message[1:], hint=hint)
+
+
+def _report(error: StatectlError) -> int:
+    """One error for people, on stderr."""
+    if isinstance(error, ConfigError):
+        from statectl.cli.formats.problems import print_problems
+
+        print_problems(error.problems)
+        return error.exit_code
+    code = f"[{error.code}]" if error.code else ""
+    click.echo(f"error{code}: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {error.hint}", err=True)
+    return error.exit_code

@@ -1,0 +1,1 @@
+"""Compile, plan, roll out, record: where the parts are composed into one run."""

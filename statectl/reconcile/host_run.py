@@ -1,0 +1,382 @@
+"""One host's part of a run: contact, plan, then apply or let go. One channel, one conversation.
+
+    contact()  ->  HostPlan     the host is read and compared; nothing is written
+    apply(...) ->  HostResult   over the same channel, or over a new one when it was not kept
+
+An outcome is never better than what the executor's `end` message says: a channel that ends before it is `unknown`.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
+from statectl.plans.plan import Change, HostPlan, Source, Verdict
+from statectl.problems import Problem
+from statectl.secrets import Secret
+from statectl.transport.channel import Endpoint
+
+CONTACT_DEADLINE_S = 10.0  # name, TCP, banner, key exchange and login together
+SILENCE_LIMIT_S = 3600.0  # no message at all; the executor bounds its own steps far below
+
+
+class Conversation(Protocol):
+    """What is needed of `transport.session.ExecutorSession`."""
+
+    async def send(self, message: Mapping[str, Any]) -> None: ...
+    async def send_blob(self, sha256: str, source: bytes | Path) -> None: ...
+    async def receive(self) -> dict[str, Any]: ...
+    async def close(self) -> None: ...
+
+
+class Compiled(Protocol):
+    """What is needed of `catalogue.compile.HostCatalogue`."""
+
+    catalogue: dict[str, Any]
+    blobs: Mapping[str, bytes | Path]
+    secrets: Mapping[str, Secret]
+    problems: Sequence[Problem]
+
+
+@dataclass
+class HostResult:
+    """How an apply ended on one host."""
+
+    outcome: str  # ok | changed | failed | unreachable | unknown | refused | stopped
+    reason: str = ""
+    code: str = ""
+    results: list[dict[str, Any]] = field(default_factory=list)
+    notified: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass
+class Order:
+    """What is asked of every host of one run."""
+
+    run_id: str
+    kind: str  # plan | apply | drift
+    controller: str
+    commit: str = ""
+    lock_timeout_s: float = 0.0
+    deadline_s: float = 1800.0
+    plan_id: str = ""
+
+
+class HostRun:
+    """Drives one host. `open_conversation(endpoint, order message)` starts the executor there."""
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        order: Order,
+        *,
+        open_conversation: Callable[[Endpoint, Mapping[str, Any]], Any],
+        compile_with: Callable[[Mapping[str, Any], Mapping[str, Any]], Compiled] | None,
+        probes: Sequence[Mapping[str, Any]] = (),
+        limits: Mapping[str, Any] | None = None,
+        delivered: Sequence[str] = (),
+        on_message: Callable[[str, Mapping[str, Any]], None] | None = None,
+        expected_catalogue: str = "",
+    ) -> None:
+        self.name = name
+        self.endpoint = endpoint
+        self.order = order
+        self.facts: dict[str, Any] | None = None
+        self.memory: dict[str, Any] = {}
+        self.compiled: Compiled | None = None
+        self.plan = HostPlan(outcome="not contacted")
+        self.undelivered: list[dict[str, Any]] = []
+        self._open = open_conversation
+        self._compile = compile_with
+        self._probes = probes
+        self._limits = limits or {}
+        self._delivered = list(delivered)
+        self._on_message = on_message
+        self._expected = expected_catalogue
+        self._conversation: Conversation | None = None
+        self.keep = True  # keep the channel between plan and go
+
+    @property
+    def kept(self) -> bool:
+        """Is the channel still open, waiting for `go`?"""
+        return self._conversation is not None
+
+    def declared(self) -> list[dict[str, Any]]:
+        """The resources of the catalogue that this run was about."""
+        if self.compiled is None:
+            return []
+        catalogue = self.compiled.catalogue
+        selected = {entry["name"] for entry in catalogue["associations"] if entry.get("selected", True)}
+        only = catalogue.get("only")
+        return [
+            entry
+            for entry in catalogue["resources"]
+            if selected.intersection(entry["owners"]) and (only is None or entry["address"] in only)
+        ]
+
+    async def contact(self) -> HostPlan:
+        """Read and compare. Never raises for what a host may do; the plan's outcome says it."""
+        try:
+            self.plan = await self._contact()
+        except Unreachable as error:
+            await self.drop()
+            outcome = "unknown" if self.facts is not None else "unreachable"
+            self.plan = HostPlan(outcome=outcome, reason=error.message, code=error.code, hint=error.hint)
+        except Refused as error:
+            await self.drop()
+            self.plan = HostPlan(outcome="refused", reason=error.message, code=error.code, hint=error.hint)
+        except ConfigError as error:
+            await self.drop()
+            first = error.problems[0]
+            place = f"{first.span}: " if first.span else ""
+            more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+            self.plan = HostPlan(
+                outcome="failed", reason=f"{place}{first.summary}{more}", code=first.code, hint=first.hint
+            )
+        except StatectlError as error:
+            await self.drop()
+            self.plan = HostPlan(outcome="failed", reason=error.message, code=error.code, hint=error.hint)
+        return self.plan
+
+    async def _contact(self) -> HostPlan:
+        conversation: Conversation = await self._open(self.endpoint, self._order_message())
+        self._conversation = conversation
+        ready = await self._receive()
+        if ready["type"] == "end":
+            raise _ended(ready)
+        _expect(ready, "ready")
+        self.facts = ready["facts"]
+        self.memory = ready["memory"]
+        self.undelivered = list(self.memory.get("undelivered", ()))
+        if self._compile is not None:
+            compiled = await asyncio.to_thread(self._compile, ready["facts"], ready["probes"])
+            self.compiled = compiled
+            errors = [problem for problem in compiled.problems if not problem.is_warning]
+            if errors:
+                await self._stop()
+                raise ConfigError(errors)
+            if self._expected and compiled.catalogue["hash"] != self._expected:
+                await self._stop()
+                raise Refused(
+                    "stale: with the facts of now this host's catalogue is not the planned one",
+                    code="E510",
+                    hint="make a new plan: statectl plan",
+                )
+            await conversation.send(compiled.catalogue)
+            if compiled.secrets:
+                values = {key: secret.reveal() for key, secret in compiled.secrets.items()}
+                await conversation.send({"type": "secrets", "values": values})
+        verdicts: list[dict[str, Any]] = []
+        while True:
+            message = await self._receive()
+            kind = message["type"]
+            if kind == "need":
+                await self._deliver(message["blobs"])
+            elif kind == "verdict":
+                verdicts.append(message)
+            elif kind == "planned":
+                break
+            elif kind == "end":
+                if message["outcome"] != "planned":
+                    raise _ended(message)
+                break
+        plan = self._host_plan(verdicts)
+        if self.order.kind != "apply":
+            await self._finish(acknowledge=True)
+        elif not self.keep:
+            await self._stop()
+        return plan
+
+    async def apply(self, observed: Mapping[str, str], plan_id: str = "") -> HostResult:
+        """Say `go` and follow to the end. Contacts the host again when the channel was not kept."""
+        started = time.monotonic()
+        result = await self._apply(observed, plan_id)
+        result.seconds = time.monotonic() - started
+        await self.drop()
+        return result
+
+    async def _apply(self, observed: Mapping[str, str], plan_id: str) -> HostResult:
+        if not self.kept:
+            self.keep = True
+            await self.contact()
+            if self.plan.outcome != "planned":
+                return HostResult(self.plan.outcome, self.plan.reason, self.plan.code)
+        result = HostResult("unknown")
+        try:
+            await self._say({"type": "go", "plan_id": plan_id or None, "observed": dict(observed)})
+            while True:
+                message = await self._receive()
+                kind = message["type"]
+                if kind == "need":
+                    await self._deliver(message["blobs"])
+                elif kind == "result":
+                    result.results.append(message)
+                elif kind == "notified":
+                    result.notified.append(message)
+                elif kind == "end":
+                    _conclude(result, message)
+                    await self._finish(acknowledge=True)
+                    return result
+        except Unreachable as error:
+            # the executor goes on without us and keeps its result; the next contact fetches it
+            result.reason = error.message
+            result.code = error.code
+        except StatectlError as error:
+            result.outcome, result.reason, result.code = "failed", error.message, error.code
+        return result
+
+    async def cancel(self) -> None:
+        """Ask the executor to stop at its next resource border."""
+        if self._conversation is not None:
+            await self._say({"type": "cancel"})
+
+    async def release(self) -> None:
+        """Let a planned host go without writing."""
+        if self._conversation is not None:
+            try:
+                await self._stop()
+            except StatectlError:
+                await self.drop()  # nothing was asked of it, so nothing is lost with the channel
+
+    async def _stop(self) -> None:
+        await self._say({"type": "stop"})
+        while (await self._receive())["type"] != "end":
+            pass
+        await self._finish(acknowledge=True)
+
+    async def _finish(self, *, acknowledge: bool) -> None:
+        """After `end`: take over what the host kept for us, and close."""
+        if acknowledge:
+            runs = [str(entry["run"]) for entry in self.undelivered if "run" in entry]
+            await self._say({"type": "ack", "runs": [*runs, self.order.run_id]})
+        await self.drop()
+
+    async def drop(self) -> None:
+        """Close the channel, whatever state it is in."""
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            await conversation.close()
+
+    async def _say(self, message: Mapping[str, Any]) -> None:
+        if self._conversation is None:
+            raise Unreachable("channel lost", code="E310")
+        await self._conversation.send(message)
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._conversation is None:
+            raise Unreachable("channel lost", code="E310")
+        try:
+            async with asyncio.timeout(SILENCE_LIMIT_S):
+                while True:
+                    message = await self._conversation.receive()
+                    if self._on_message:
+                        self._on_message(self.name, message)
+                    if message["type"] not in ("log", "waiting"):
+                        return message
+        except TimeoutError:
+            raise Unreachable(f"silent for {SILENCE_LIMIT_S:.0f} s", code="E310") from None
+
+    async def _deliver(self, wanted: Sequence[str]) -> None:
+        blobs = self.compiled.blobs if self.compiled is not None else {}
+        for sha256 in wanted:
+            if sha256 not in blobs:
+                raise Unreachable("the host asked for content that is not its own", code="E321")
+            if self._conversation is None:
+                raise Unreachable("channel lost", code="E310")
+            await self._conversation.send_blob(sha256, blobs[sha256])
+
+    def _order_message(self) -> dict[str, Any]:
+        order = self.order
+        return {
+            "type": "order",
+            "run": order.run_id,
+            "host": self.name,
+            "kind": order.kind,
+            "state_dir": self.endpoint.state_dir or None,
+            "limits": dict(self._limits),
+            "probes": [dict(probe) for probe in self._probes],
+            "deadline_s": order.deadline_s,
+            "lock_timeout_s": order.lock_timeout_s,
+            "controller": order.controller,
+            "commit": order.commit,
+            "known": self._delivered,
+        }
+
+    def _host_plan(self, verdicts: Sequence[Mapping[str, Any]]) -> HostPlan:
+        declared = {}
+        audited = set()
+        if self.compiled is not None:
+            declared = {entry["address"]: entry for entry in self.compiled.catalogue["resources"]}
+            audited = {
+                entry["name"] for entry in self.compiled.catalogue["associations"] if entry.get("mode") == "audit"
+            }
+        plan = HostPlan(
+            outcome="planned",
+            catalogue=self.compiled.catalogue["hash"] if self.compiled else "",
+            run_counter=int(self.memory.get("run_counter", 0)),
+            debts=[f"{debt['verb']} {debt['address']}" for debt in self.memory.get("debts", ())],
+        )
+        for message in verdicts:
+            if message["verdict"] == "ok":
+                plan.ok += 1
+                continue
+            entry = declared.get(message["address"], {})
+            source = message.get("source") or entry.get("source")
+            association = str(message.get("association") or entry.get("association", ""))
+            plan.verdicts.append(
+                Verdict(
+                    address=message["address"],
+                    association=association,
+                    verdict=message["verdict"],
+                    action=message["action"] if message["action"] in ("add", "change", "remove", "run") else "none",
+                    predicted_after=message.get("predicted_after", []),
+                    unknown_until=message.get("unknown_until", []),
+                    changes=[Change.model_validate(change) for change in message.get("changes", ())],
+                    notify=message.get("notify", []),
+                    reason=message.get("reason", ""),
+                    kind=message.get("kind", ""),
+                    source=Source(file=source["file"], line=source["line"]) if source else None,
+                    overrides=[{k: str(v) for k, v in override.items()} for override in entry.get("overrides", ())],
+                    audited=association in audited,
+                )
+            )
+            if message.get("found_hash"):
+                plan.observed[message["address"]] = message["found_hash"]
+        return plan
+
+
+def _expect(message: Mapping[str, Any], kind: str) -> None:
+    if message["type"] != kind:
+        raise Unreachable(f"the executor said {message['type']!r} where {kind!r} was due", code="E321")
+
+
+def _ended(message: Mapping[str, Any]) -> StatectlError:
+    """An `end` that came before the work was done."""
+    reason = str(message.get("reason") or message["outcome"])
+    code = str(message.get("code") or "")
+    if message["outcome"] in ("refused", "stale"):
+        return Refused(reason, code=code or "E501")
+    return StatectlError(reason, code=code or "E401")
+
+
+def _conclude(result: HostResult, message: Mapping[str, Any]) -> None:
+    outcome = message["outcome"]
+    result.reason = str(message.get("reason") or "")
+    result.code = str(message.get("code") or "")
+    if outcome == "applied":
+        failed = any(entry["outcome"] == "failed" for entry in (*result.results, *result.notified))
+        unknown = any(entry["outcome"] == "unknown" for entry in result.results)
+        changed = any(entry["outcome"] == "changed" for entry in result.results) or result.notified
+        result.outcome = "failed" if failed else "unknown" if unknown else "changed" if changed else "ok"
+    elif outcome in ("stale", "refused"):
+        result.outcome = "refused"
+        result.code = result.code or ("E510" if outcome == "stale" else "E501")
+    elif outcome == "stopped":
+        result.outcome = "stopped"
+    else:
+        result.outcome = "failed"

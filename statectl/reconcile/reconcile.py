@@ -1,0 +1,300 @@
+"""Plan, apply and drift over many hosts: the page on which the parts meet.
+
+    plan    contact all -> plan value                                 nothing is written
+    apply   contact all -> plan value -> agreed? -> go, in waves      an error anywhere writes nothing
+    drift   contact all, each compares itself with what was last applied there
+
+Everything the parts need of each other is passed in through `Fleet`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from statectl.plans.fold import fold
+from statectl.plans.plan import HostPlan, Plan, checksum, summarise
+from statectl.reconcile.host_run import HostResult, HostRun, Order
+from statectl.reconcile.record import host_record
+from statectl.rollout.budget import Budget, allowed_errors, batches, concurrency, split
+from statectl.rollout.run_targets import Cancel, run_targets
+from statectl.store.ids import new_id, who
+
+KEPT_CHANNELS = 64  # up to this many hosts keep their channel open between plan and go
+PLAN_LIFETIME = timedelta(hours=24)
+
+
+class Observer(Protocol):
+    """Told of what happens, as it happens. Progress bars and `-v` hang here."""
+
+    def planned(self, host: str, plan: HostPlan) -> None: ...
+    def applied(self, host: str, result: HostResult) -> None: ...
+    def message(self, host: str, message: Mapping[str, Any]) -> None: ...
+
+
+class Records(Protocol):
+    """What is needed of the store; opened only when first used, because its import is slow."""
+
+    def begin_run(self, verb: str, scope: Mapping[str, Any], *, run_id: str, commit: str, plan_id: str) -> str: ...
+    def end_run(self, run_id: str, outcome: str, counts: Mapping[str, int]) -> None: ...
+    def record_host(self, run_id: str, record: Any) -> None: ...
+    def save_plan(self, document: Mapping[str, Any]) -> None: ...
+    def mark_applied(self, plan_id: str) -> None: ...
+
+
+@dataclass
+class Fleet:
+    """The hosts of one run and how to work on them."""
+
+    hosts: Sequence[str]
+    start: Callable[[str, Order], HostRun]  # makes the HostRun of one host
+    records: Callable[[], Records]
+    own_names: Mapping[str, Mapping[str, str]]
+    association_order: Sequence[str]
+    project: str
+    commit: str
+    dirty: bool
+    scope: Mapping[str, Any]
+    problems: Sequence[Mapping[str, Any]] = ()
+    selected: Sequence[str] | None = None  # associations in scope; None: all
+
+
+@dataclass
+class Rate:
+    """How fast, and when to stop."""
+
+    max_concurrency: str = "50"
+    max_errors: str = "100%"
+    batch: str = "100%"
+    unreachable_counts: bool = False
+    lock_timeout_s: float = 0.0
+    deadline_s: float = 1800.0
+
+
+@dataclass
+class Run:
+    """What became of an apply."""
+
+    run_id: str
+    plan: Plan
+    results: dict[str, HostResult] = field(default_factory=dict)
+    outcome: str = "done"  # done | failed | refused | declined | interrupted | nothing to do
+    errors_allowed: int = 0
+    budget_spent: bool = False
+
+
+async def plan(fleet: Fleet, rate: Rate, observer: Observer, cancel: Cancel, *, kind: str = "plan") -> Plan:
+    """Read every host and compare (kind plan or drift). The plan is saved; nothing on a host is written."""
+    order = Order(
+        run_id=new_id(),
+        kind=kind,
+        controller=who(),
+        commit=fleet.commit,
+        lock_timeout_s=rate.lock_timeout_s,
+        deadline_s=rate.deadline_s,
+    )
+    runs = {host: fleet.start(host, order) for host in fleet.hosts}
+    await _contact_all(runs, rate, observer, cancel)
+    document = _document(fleet, {host: run.plan for host, run in runs.items()})
+    await asyncio.to_thread(_record_plan, fleet, order, runs, document)
+    return document
+
+
+async def apply(
+    fleet: Fleet,
+    rate: Rate,
+    observer: Observer,
+    cancel: Cancel,
+    *,
+    agree: Callable[[Plan], Awaitable[bool]],
+    saved: Plan | None = None,
+) -> Run:
+    """Make the hosts as the files say; `saved`: exactly that plan and nothing else, once.
+
+    All hosts are planned before any is written to. A host that cannot be planned for another reason than being out of reach, or a
+    resource that cannot be applied as declared, means that nothing is written anywhere.
+    """
+    order = Order(
+        run_id=new_id(),
+        kind="apply",
+        controller=who(),
+        commit=fleet.commit,
+        lock_timeout_s=rate.lock_timeout_s,
+        deadline_s=rate.deadline_s,
+        plan_id=saved.id if saved else "",
+    )
+    keep = len(fleet.hosts) <= KEPT_CHANNELS
+    runs = {host: fleet.start(host, order) for host in fleet.hosts}
+    for run in runs.values():
+        run.keep = keep
+    try:
+        await _contact_all(runs, rate, observer, cancel)
+        plans = {host: run.plan for host, run in runs.items()}
+        document = _document(fleet, plans)
+        ended = Run(order.run_id, document)
+        if cancel.requested.is_set():
+            ended.outcome = "interrupted"
+        elif saved is None and _blocked(plans):
+            ended.outcome = "failed"
+        elif not await agree(document):
+            ended.outcome = "declined"
+        if ended.outcome != "done":
+            await _release_all(runs)
+            await asyncio.to_thread(_record_plan, fleet, order, runs, document)
+            return ended
+        records = await asyncio.to_thread(fleet.records)
+        await asyncio.to_thread(
+            records.begin_run,
+            "apply",
+            dict(fleet.scope),
+            run_id=order.run_id,
+            commit=fleet.commit,
+            plan_id=order.plan_id,
+        )
+        if saved is not None:
+            await asyncio.to_thread(records.mark_applied, saved.id)
+        await _go(fleet, rate, runs, observer, cancel, ended, records, saved)
+        return ended
+    finally:
+        for run in runs.values():
+            await run.drop()
+
+
+async def _contact_all(runs: Mapping[str, HostRun], rate: Rate, observer: Observer, cancel: Cancel) -> None:
+    async def contact(host: str) -> str:
+        plan = await runs[host].contact()
+        observer.planned(host, plan)
+        return plan.outcome
+
+    everything = Budget(allowed=len(runs))  # reading goes on whatever fails: a plan names every host
+    await run_targets(
+        [list(runs)],
+        contact,
+        concurrency=concurrency(rate.max_concurrency, len(runs)),
+        budget=everything,
+        cancel=cancel,
+    )
+
+
+async def _release_all(runs: Mapping[str, HostRun]) -> None:
+    await asyncio.gather(*(run.release() for run in runs.values()))
+
+
+async def _go(
+    fleet: Fleet,
+    rate: Rate,
+    runs: Mapping[str, HostRun],
+    observer: Observer,
+    cancel: Cancel,
+    ended: Run,
+    records: Records,
+    saved: Plan | None,
+) -> None:
+    ready = [host for host, run in runs.items() if run.plan.outcome == "planned"]
+    budget = Budget(allowed_errors(rate.max_errors, len(runs)), rate.unreachable_counts)
+    ended.errors_allowed = budget.allowed
+    for host, run in runs.items():
+        if run.plan.outcome != "planned":
+            budget.record(run.plan.outcome if run.plan.outcome in ("unreachable", "unknown") else "failed")
+            ended.results[host] = HostResult(run.plan.outcome, run.plan.reason, run.plan.code)
+            await asyncio.to_thread(
+                records.record_host, ended.run_id, host_record(run, ended.results[host], fleet.selected)
+            )
+    in_flight: set[str] = set()
+
+    async def go(host: str) -> str:
+        in_flight.add(host)
+        run = runs[host]
+        try:
+            observed = saved.hosts[host].observed if saved else run.plan.observed
+            result = await run.apply(observed, saved.id if saved else "")
+        finally:
+            in_flight.discard(host)
+        ended.results[host] = result
+        await asyncio.to_thread(records.record_host, ended.run_id, host_record(run, result, fleet.selected))
+        observer.applied(host, result)
+        return result.outcome
+
+    async def pass_on_cancel() -> None:
+        await cancel.requested.wait()
+        await asyncio.gather(*(runs[host].cancel() for host in list(in_flight)), return_exceptions=True)
+
+    passing = asyncio.create_task(pass_on_cancel())
+    try:
+        outcomes = await run_targets(
+            split(ready, batches(rate.batch, len(ready))),
+            go,
+            concurrency=concurrency(rate.max_concurrency, len(ready)) if ready else 1,
+            budget=budget,
+            cancel=cancel,
+        )
+    finally:
+        passing.cancel()
+    for host in ready:
+        if host not in ended.results:
+            outcome = outcomes.get(host, "terminated")
+            reason = "not started: the error budget was spent" if budget.spent else "not started: the run was stopped"
+            ended.results[host] = HostResult(outcome, reason if outcome == "terminated" else "stopped in the middle")
+            await asyncio.to_thread(
+                records.record_host, ended.run_id, host_record(runs[host], ended.results[host], fleet.selected)
+            )
+    ended.budget_spent = budget.spent
+    bad = any(result.outcome in ("failed", "unknown", "terminated", "stopped") for result in ended.results.values())
+    refused = any(result.outcome == "refused" for result in ended.results.values())
+    if cancel.requested.is_set():
+        ended.outcome = "interrupted"
+    elif bad or budget.spent:
+        ended.outcome = "failed"
+    elif refused:
+        ended.outcome = "refused"
+    counts: dict[str, int] = {}
+    for result in ended.results.values():
+        counts[result.outcome] = counts.get(result.outcome, 0) + 1
+    await asyncio.to_thread(records.end_run, ended.run_id, ended.outcome, counts)
+
+
+def _blocked(plans: Mapping[str, HostPlan]) -> bool:
+    """Is there an error that means: write nothing anywhere?"""
+    return any(
+        plan.outcome == "failed"
+        or any(verdict.verdict == "refused" and not verdict.audited for verdict in plan.verdicts)
+        for plan in plans.values()
+    )
+
+
+def _document(fleet: Fleet, hosts: dict[str, HostPlan]) -> Plan:
+    created = datetime.now(UTC)
+    summary = summarise(hosts)
+    changes = summary.add + summary.change + summary.remove + summary.run + summary.unknown + summary.notify
+    document = Plan(
+        id=new_id(),
+        project=fleet.project,
+        commit=fleet.commit,
+        dirty=fleet.dirty,
+        created=created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        expires=(created + PLAN_LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        who=who(),
+        scope=dict(fleet.scope),
+        has_changes=changes > 0,
+        summary=summary,
+        blocks=fold(hosts, fleet.own_names, fleet.association_order),
+        problems=[dict(problem) for problem in fleet.problems],
+        hosts=hosts,
+    )
+    document.checksum = checksum(document.model_dump(mode="json"))
+    return document
+
+
+def _record_plan(fleet: Fleet, order: Order, runs: Mapping[str, HostRun], document: Plan) -> None:
+    """Keep the plan and what the contact told of every host."""
+    records = fleet.records()
+    verb = "plan" if order.kind == "apply" else order.kind
+    records.begin_run(verb, dict(fleet.scope), run_id=order.run_id, commit=fleet.commit, plan_id=document.id)
+    if order.kind != "drift":
+        records.save_plan(document.model_dump(mode="json"))
+    counts: dict[str, int] = {}
+    for run in runs.values():
+        records.record_host(order.run_id, host_record(run, None, fleet.selected))
+        counts[run.plan.outcome] = counts.get(run.plan.outcome, 0) + 1
+    records.end_run(order.run_id, "done", counts)

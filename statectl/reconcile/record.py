@@ -1,0 +1,97 @@
+"""From what a host said to what the store keeps: results, deviations, and how each address stands now. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from statectl.plans.plan import HostPlan, Verdict
+from statectl.reconcile.host_run import HostResult, HostRun
+from statectl.store.records import HostRecord, Status
+
+
+def host_record(run: HostRun, result: HostResult | None, selected: Sequence[str] | None) -> HostRecord:
+    """`result` None: the host was only planned."""
+    read = run.plan.outcome == "planned"
+    outcome = result.outcome if result is not None else run.plan.outcome
+    deviations: list[dict[str, Any]] = []
+    if result is not None:
+        deviations = [
+            _deviation(entry, run.plan) for entry in result.results if entry["outcome"] in ("changed", "failed")
+        ]
+    elif read:
+        deviations = [
+            {
+                "address": verdict.address,
+                "association": verdict.association,
+                "outcome": status_of(verdict),
+                "kind": verdict.kind,
+                "detail": verdict.model_dump(mode="json", exclude={"address", "association"}),
+            }
+            for verdict in run.plan.verdicts
+        ]
+    return HostRecord(
+        host=run.name,
+        outcome=outcome,
+        reason=(result.reason if result is not None else "") or run.plan.reason,
+        results=[dict(entry) for entry in (*result.results, *result.notified)] if result is not None else None,
+        deviations=deviations,
+        statuses=_statuses(run, result) if read else None,
+        facts=run.facts,
+        memory={key: value for key, value in run.memory.items() if key != "undelivered"} if run.memory else None,
+        host_id=str(run.memory.get("host_id", "")),
+        run_counter=int(run.memory.get("run_counter", 0)),
+        scope=list(selected) if selected is not None else None,
+    )
+
+
+def status_of(verdict: Verdict) -> str:
+    """A plan's verdict as a word of compliance."""
+    if verdict.verdict == "refused":
+        return "failed"
+    if verdict.verdict == "unknown":
+        return "pending"
+    return "drifted" if verdict.kind == "corrective" else "pending"
+
+
+def _statuses(run: HostRun, result: HostResult | None) -> list[Status]:
+    """One row for every (association, address) that was read."""
+    by_address = {verdict.address: verdict for verdict in run.plan.verdicts}
+    ended: dict[str, Mapping[str, Any]] = {entry["address"]: entry for entry in result.results} if result else {}
+    statuses: list[Status] = []
+    for entry in run.declared():
+        address = entry["address"]
+        status, reason = _status(by_address.get(address), ended.get(address))
+        statuses += [Status(address, owner, status, reason) for owner in entry["owners"]]
+        for override in entry.get("overrides", ()):
+            until = f" until {override['until']}" if override.get("until") else ""
+            reason = f"{override['reason']} ({override['by']} overrides{until})"
+            statuses.append(Status(address, override["of"], "exempt", reason))
+    unique = {(status.association, status.address): status for status in statuses}
+    return list(unique.values())
+
+
+def _status(verdict: Verdict | None, ended: Mapping[str, Any] | None) -> tuple[str, str]:
+    if ended is not None:
+        outcome = ended["outcome"]
+        if outcome in ("ok", "changed"):
+            return "compliant", ""
+        error = ended.get("error") or {}
+        reason = str(ended.get("reason") or error.get("message") or "")
+        if outcome == "failed":
+            return "failed", reason
+        if outcome == "unknown":
+            return "unknown", reason
+    if verdict is None:
+        return "compliant", ""
+    return status_of(verdict), verdict.reason
+
+
+def _deviation(entry: Mapping[str, Any], plan: HostPlan) -> dict[str, Any]:
+    association = next((verdict.association for verdict in plan.verdicts if verdict.address == entry["address"]), "")
+    detail = {key: entry.get(key) for key in ("action", "changes", "reason", "error", "duration_ms") if entry.get(key)}
+    return {
+        "address": entry["address"],
+        "association": association,
+        "outcome": entry["outcome"],
+        "kind": entry.get("kind", ""),
+        "detail": detail,
+    }
