@@ -7,5 +7,6 @@ it needs, makes and leaves behind stands in docs/lab.md.
 from tests.lab.bases import OPERATOR_PASSWORD, SUITES
 from tests.lab.lab import Lab, missing_requirements
 from tests.lab.machine import LabHost, Ran
+from tests.lab.pool import HostPool
 
-__all__ = ["OPERATOR_PASSWORD", "SUITES", "Lab", "LabHost", "Ran", "missing_requirements"]
+__all__ = ["OPERATOR_PASSWORD", "SUITES", "HostPool", "Lab", "LabHost", "Ran", "missing_requirements"]

@@ -137,6 +137,10 @@ class Lab:
     def ansible_inventory(self) -> Path:
         return self.place / "ansible.ini"
 
+    def each(self, work: Callable[[LabHost], None], hosts: Sequence[LabHost]) -> None:
+        """Do the same to several hosts at once; the first failure is raised after all have ended."""
+        _each(work, hosts)
+
     def remove(self, hosts: Sequence[LabHost]) -> None:
         """Take some hosts down for good."""
         _each(lambda host: _take_down(host.slot, host.index, host.place), hosts)
@@ -188,7 +192,13 @@ class Lab:
 
 def states() -> dict[int, dict[str, Any]]:
     """The state of every lab of this machine, by slot."""
-    return {int(path.stem): json.loads(path.read_text()) for path in sorted(STATE.glob("[0-9]*.json"))}
+    found = {}
+    for path in STATE.glob("[0-9]*.json"):
+        try:
+            found[int(path.stem)] = json.loads(path.read_text())
+        except FileNotFoundError:
+            continue  # ended since the directory was listed
+    return dict(sorted(found.items()))
 
 
 def take_down(slot: int) -> None:
@@ -220,7 +230,6 @@ def _create(host: LabHost) -> None:
 
 
 def _each(work: Callable[[Any], None], items: Sequence[Any]) -> None:
-    """In parallel; the first failure is raised after all have ended."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         for done in [pool.submit(work, item) for item in items]:
             done.result()

@@ -304,16 +304,21 @@ def _is_init(pid: int) -> bool:
 
 
 def end_processes(slot: int, namespace: str) -> None:
-    """Kill what runs in the control groups of one host, wait until it is gone, remove the groups."""
+    """Kill what runs in the control groups of one host, wait until it is gone, remove the groups.
+
+    The payload first: systemd-nspawn then collects its init and ends by itself, and no zombie is left.
+    """
     tops = _groups(slot, namespace)
-    limit = time.monotonic() + 20
+    now = time.monotonic()
+    patience, limit = now + 1, now + 20
     while True:
         pids = {pid for top in tops for pid in _pids(top)}
         if not pids:
             break
         if time.monotonic() > limit:
             raise RuntimeError(f"{namespace}: processes {sorted(pids)} do not end")
-        for pid in sorted(pids, reverse=True):
+        payload = {pid for top in tops for pid in _pids(top / "payload")}
+        for pid in sorted(payload if time.monotonic() < patience else pids, reverse=True):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
