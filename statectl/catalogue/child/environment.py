@@ -1,0 +1,380 @@
+"""The sandbox: jinja's immutable one, strict, with our names, our limits and secrets that can only be put out."""
+
+import posixpath
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jinja2
+from jinja2 import meta, nodes
+from jinja2.runtime import Context, StrictUndefined, Undefined, missing
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from statectl.catalogue.child import filters, wire
+from statectl.catalogue.child.failures import Answer, Limit, Missing, NotBoolean, describe, locate
+from statectl.catalogue.child.scope import Ref, Scope
+from statectl.catalogue.child.values import Guarded, LazyDict, NotYetKnown, SecretText
+
+MAX_TEXT = 16 * 1024 * 1024  # characters of one rendered text
+MAX_POWER_BITS = 4096
+SPANNED = ("center", "ljust", "rjust", "zfill", "expandtabs")  # methods of text whose result is as long as a number says
+TEXT, VALUE, CONDITION, TEMPLATE = "text", "value", "condition", "template"
+
+
+class StrictName(StrictUndefined):
+    """An undefined name or field whose failure can say what there is instead."""
+
+    __slots__ = ()
+
+    def __init__(self, hint: str | None = None, obj: Any = missing, name: str | None = None, exc: Any = None) -> None:
+        super().__init__(hint, obj, name, exc if exc is not None and exc is not jinja2.UndefinedError else self._missing)
+
+    def _missing(self, message: str) -> Missing:
+        return Missing(self, message)
+
+
+class ScopedContext(Context):
+    """Names that no template sets come from the scope being rendered."""
+
+    environment: "Sandbox"
+
+    def resolve_or_missing(self, key: str) -> Any:
+        if key in self.vars:
+            return self.vars[key]
+        if key in self.parent:
+            return self.parent[key]
+        return self.environment.scope.lookup(key) if self.environment.scope is not None else missing
+
+
+class FreshModule(jinja2.Template):
+    """jinja keeps the module of `{% import %}` for ever; here it holds what one host sees, so it is made for each use."""
+
+    def _get_default_module(self, ctx: Context | None = None) -> Any:  # noqa: ARG002
+        return self.make_module()
+
+
+class ParentLoader(jinja2.BaseLoader):
+    """Sources come from the parent, which keeps them inside the project."""
+
+    def __init__(self, ask: Callable[[str, Any], Any]) -> None:
+        self._ask = ask
+        self.sources: dict[str, str] = {}
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:  # noqa: ARG002
+        if template not in self.sources:
+            try:
+                self.sources[template] = self._ask("template", template)
+            except Answer as answer:
+                if answer.code == "E204":  # what `ignore missing` waits for
+                    raise jinja2.TemplateNotFound(template) from None
+                raise
+        return self.sources[template], template, lambda: True
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    context_class = ScopedContext
+    template_class = FreshModule
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def __init__(self, ask: Callable[[str, Any], Any]) -> None:
+        """`ask(what, argument)` puts a question to the parent: template, hosts, param, secret."""
+        loader = ParentLoader(ask)
+        super().__init__(
+            loader=loader, undefined=StrictName, finalize=self._put_out, trim_blocks=True, keep_trailing_newline=True,
+            optimized=False, cache_size=4000, auto_reload=False, extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
+        )
+        self.filters.update(filters.FILTERS)
+        self.tests.update(filters.TESTS)
+        for name in filters.REMOVED_FILTERS:
+            del self.filters[name]
+        for name in filters.REMOVED_GLOBALS:
+            del self.globals[name]
+        self.globals.update(hosts=self._hosts, param=self._param, secret=self._secret)
+        self.scope: Scope | None = None
+        self._sources_of = loader.sources
+        self._ask = ask
+        self._nonce = secrets.token_hex(16)
+        self._mark = re.compile(f"\u2063{self._nonce}:([0-9]+)\u2063")
+        self._put = 0  # secrets put out by the job at hand; fewer found in its text means that a filter ate one
+        self._expressions: dict[int, tuple[str, str]] = {}
+        self._compiled: dict[tuple[str, str], tuple[bool, jinja2.Template]] = {}
+        self._variables: dict[int, Any] = {}
+        self._labels: dict[int, str] = {}
+        self._hosts_found: dict[str, Any] = {}
+        self.asked: list[str] = []  # selectors given to hosts() since the parent last asked
+
+    # What the parent defines
+
+    def define(self, eid: int, kind: str, source: str) -> None:
+        self._expressions[eid] = (kind, source)
+
+    def define_variable(self, number: int, value: Any) -> None:
+        self._variables[number] = value
+
+    def define_secret(self, number: int, label: str) -> None:
+        self._labels[number] = label
+
+    def variable(self, number: int) -> Any:
+        return self._variables[number]
+
+    def tag(self, name: str, content: Any) -> Any:
+        """Decodes what wire.py leaves to each side."""
+        if name == "$x":
+            return Ref(content)
+        if name == "$s":
+            return self._secret_text([content])
+        if name == "$parts":
+            return self._secret_text(content)
+        raise wire.WireError("unknown tag")
+
+    def _secret_text(self, parts: list[str | int]) -> SecretText:
+        mark = "".join(part if isinstance(part, str) else f"\u2063{self._nonce}:{part}\u2063" for part in parts)
+        label = next((self._labels.get(part, "") for part in parts if isinstance(part, int)), "")
+        return SecretText(parts, mark, label)
+
+    # What templates may do
+
+    def _put_out(self, value: Any) -> Any:
+        if isinstance(value, SecretText):
+            self._put += sum(isinstance(part, int) for part in value.parts)
+            return value.mark
+        return value
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, dict):  # a field of data before a method of maps: `item.items` is what the files say it is
+            if attribute in obj:
+                return obj[attribute]
+        elif isinstance(obj, Guarded):
+            obj._refuse()  # noqa: SLF001
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, Guarded):
+            obj._refuse()  # noqa: SLF001
+        return super().getitem(obj, argument)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "*":
+            for one, times in ((left, right), (right, left)):
+                if isinstance(one, str | list | tuple) and isinstance(times, int) and len(one) * times > MAX_TEXT:
+                    raise Limit("render used more than 16 MiB")
+            if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > 2 * MAX_POWER_BITS:
+                raise Limit("a number grows over 8,192 bits")
+        elif operator == "**" and isinstance(left, int) and isinstance(right, int) and left.bit_length() * right > MAX_POWER_BITS:
+            raise Limit("a power of more than 4,096 bits")
+        elif operator == "%" and isinstance(left, str) and any(int(n) > MAX_TEXT for n in re.findall(r"[0-9]{7,}", left)):
+            raise Limit("render used more than 16 MiB")
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        if getattr(obj, "__name__", "") in SPANNED and any(isinstance(n, int) and n > MAX_TEXT for n in [*args, *kwargs.values()]):
+            raise Limit("render used more than 16 MiB")
+        return super().call(context, obj, *args, **kwargs)
+
+    def join_path(self, template: str, parent: str) -> str:
+        """Templates name others relative to themselves, as YAML files name templates. The parent refuses what leaves the project."""
+        if template.startswith("/"):
+            return template
+        return posixpath.normpath(posixpath.join(posixpath.dirname(parent), template))
+
+    def _hosts(self, targets: str) -> list[Any]:
+        if targets not in self._hosts_found:
+            self._hosts_found[targets] = self._ask("hosts", targets)
+        if targets not in self.asked:
+            self.asked.append(targets)
+        return self._hosts_found[targets]  # type: ignore[no-any-return]
+
+    def _param(self, name: str) -> Any:
+        return self._ask("param", name)
+
+    def _secret(self, name: str) -> Any:
+        return self._ask("secret", name)
+
+    def known_names(self) -> Iterable[str]:
+        return [*(self.scope.names() if self.scope else ()), *self.globals]
+
+    # Rendering
+
+    def evaluate(self, eid: int, scope: Scope, names: dict[str, Any]) -> Any:
+        """The value of one expression or template in a scope. Raises Located or NotYetKnown, nothing else."""
+        outer, self.scope = self.scope, scope
+        try:
+            return self._evaluate(eid, names)
+        except NotYetKnown:
+            raise
+        except Exception as error:
+            raise locate(error, self, eid) from None
+        finally:
+            self.scope = outer
+
+    def _evaluate(self, eid: int, names: dict[str, Any]) -> Any:
+        kind, source = self._expressions[eid]
+        typed, template = self._template(eid)
+        context = template.new_context(names)
+        before, self._put = self._put, 0
+        try:
+            length, chunks = 0, []
+            for chunk in template.root_render_func(context):
+                length += len(chunk)
+                if length > MAX_TEXT:
+                    raise Limit("render used more than 16 MiB")
+                chunks.append(chunk)
+            if typed:
+                value = context.vars["result"]
+                if isinstance(value, Undefined):
+                    str(value)  # raises with the place
+                return bool_only(value) if kind == CONDITION else value
+            return self._text("".join(chunks))
+        finally:
+            self._put = before
+
+    def _text(self, text: str) -> Any:
+        if not self._put:
+            return text
+        pieces: list[Any] = self._mark.split(text)
+        found = pieces[1::2]
+        if len(found) < self._put or self._nonce in "".join(pieces[0::2]).lower():
+            raise Limit("a secret was changed after it was put into text: by a filter on a block, or by `set`")
+        parts = [int(piece) if index % 2 else piece for index, piece in enumerate(pieces)]
+        return self._secret_text([part for part in parts if part != ""])
+
+    def _template(self, eid: int) -> tuple[bool, jinja2.Template]:
+        """(has a typed value, compiled template); equal sources are compiled once."""
+        kind, source = self._expressions[eid]
+        if kind == TEMPLATE:
+            return False, self.get_template(source)
+        key = ("condition" if kind == CONDITION else "value", source)
+        if key not in self._compiled:
+            if len(self._compiled) > 20000:
+                self._compiled.clear()
+            inner = source if kind == CONDITION else single_expression(self, source)
+            if inner is None:
+                self._compiled[key] = (False, self._named(source))
+            else:
+                self._compiled[key] = (True, self._typed(inner))
+        return self._compiled[key]
+
+    def _named(self, source: Any) -> jinja2.Template:
+        code = self.compile(source, name="<expression>", filename="<expression>")
+        return self.template_class.from_code(self, code, self.make_globals(None))
+
+    def _typed(self, source: str) -> jinja2.Template:
+        """As `compile_expression`, kept with a name of our own."""
+        tree = nodes.Template([nodes.Assign(nodes.Name("result", "store"), self._expression_tree(source), lineno=1)], lineno=1)
+        return self._named(tree)
+
+    def _expression_tree(self, source: str) -> nodes.Expr:
+        parser = jinja2.parser.Parser(self, source, state="variable")
+        tree = parser.parse_expression()
+        if not parser.stream.eos:
+            token = parser.stream.current
+            raise jinja2.TemplateSyntaxError(f"expected the end of the expression, got '{token.value}'", token.lineno)
+        tree.set_environment(self)
+        return tree
+
+    # Looking at sources
+
+    def tree_of(self, eid: int, template: str) -> nodes.Template | None:
+        """The syntax tree of what failed, to find out how a name was written."""
+        try:
+            if template:
+                return self.parse(self._sources_of[template])
+            kind, source = self._expressions[eid]
+            if kind == TEMPLATE:
+                return self.parse(self._sources_of[source])
+            return self.parse("{{ " + source + " }}" if kind == CONDITION else source)
+        except (KeyError, jinja2.TemplateSyntaxError):
+            return None
+
+    def free_names(self, eid: int) -> dict[str, Any]:
+        """{names, soft, open}: the names it needs from outside; those asked about by `is defined` or given a default;
+        `open`: it includes templates by computed names, so that nothing certain can be said. Raises Located for wrong syntax."""
+        names: set[str] = set()
+        soft: set[str] = set()
+        loose = False
+        kind, source = self._expressions[eid]
+        seen: set[str] = set()
+        try:
+            self._template(eid)
+            if kind == TEMPLATE:
+                todo = [source]
+            else:
+                todo = []
+                tree = self.tree_of(eid, "")
+                if tree is not None:
+                    loose |= self._collect(tree, "", names, soft, todo)
+            while todo:
+                name = todo.pop()
+                if name in seen:
+                    continue
+                seen.add(name)
+                text, _, _ = self.loader.get_source(self, name)  # type: ignore[union-attr]
+                loose |= self._collect(self.parse(text, name, name), name, names, soft, todo)
+        except Exception as error:
+            raise locate(error, self, eid) from None
+        return {"names": sorted(names), "soft": sorted(soft), "open": loose}
+
+    def _collect(self, tree: nodes.Template, parent: str, names: set[str], soft: set[str], todo: list[str]) -> bool:
+        names |= meta.find_undeclared_variables(tree)
+        for test in tree.find_all((nodes.Test, nodes.Filter)):
+            asks = test.name in ("defined", "undefined") if isinstance(test, nodes.Test) else test.name in ("default", "d")
+            if asks and isinstance(test.node, nodes.Name):
+                soft.add(test.node.name)
+        loose = False
+        for name in meta.find_referenced_templates(tree):
+            if name is None:
+                loose = True
+            else:
+                todo.append(self.join_path(name, parent))
+        return loose
+
+
+def bool_only(value: Any) -> bool:
+    if value is True or value is False:
+        return value
+    if isinstance(value, Guarded):
+        value._refuse()  # noqa: SLF001
+    raise NotBoolean(describe(value))
+
+
+def single_expression(env: jinja2.Environment, source: str) -> str | None:
+    """The inside of text that is exactly one `{{ expression }}`, or None. Raises on wrong syntax."""
+    if not (source.startswith("{{") and source.endswith("}}")):
+        return None
+    begins = 0
+    inner: list[str] = []
+    tokens = list(env.lex(source))
+    for index, (_, kind, text) in enumerate(tokens):
+        if kind == "variable_begin":
+            begins += 1
+        elif kind == "variable_end":
+            if index != len(tokens) - 1:
+                return None
+        elif begins:
+            inner.append(text)
+    return "".join(inner) if begins == 1 else None
+
+
+def encode_result(value: Any) -> Any:
+    """A rendered value to JSON with tags. Raises ValueError for what is not data."""
+
+    def other(item: Any) -> Any:
+        if isinstance(item, SecretText):
+            return {"$parts": item.parts}
+        if isinstance(item, Guarded):
+            item._refuse()  # noqa: SLF001
+        if isinstance(item, Undefined):
+            str(item)  # raises with the place
+        if isinstance(item, Markup | str):
+            return str.__str__(item)
+        if isinstance(item, dict | LazyDict):
+            return wire.encode(dict(item.items()), other)
+        if isinstance(item, bool | int | float):
+            return item
+        if callable(item) or not isinstance(item, Iterable):
+            raise TypeError("the expression gives a thing that is not data: call it, or name a field of it")
+        return wire.encode(list(item), other)
+
+    return wire.encode(value, other)

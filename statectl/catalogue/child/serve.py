@@ -1,0 +1,172 @@
+"""The loop of the child: define, render, answer; under limits that the kernel keeps."""
+
+import codecs
+import contextlib
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from types import FrameType
+from typing import Any, BinaryIO
+
+import jinja2.debug  # noqa: F401 jinja imports it when an error is raised, and then no file can be opened any more
+
+from statectl.catalogue.child import wire
+from statectl.catalogue.child.environment import Sandbox, encode_result
+from statectl.catalogue.child.failures import Answer, Limit, Located, locate
+from statectl.catalogue.child.scope import HostRecord, Scope
+from statectl.catalogue.child.values import NotYetKnown
+
+FLUSH_S = 0.2  # results wait at most so long before they are sent, so that the parent sees progress
+MAX_WAITING = 200
+
+
+class Child:
+    def __init__(self, source: BinaryIO, sink: BinaryIO, job_s: float) -> None:
+        self._in = source
+        self._out = sink
+        self._job_s = job_s
+        self._env = Sandbox(self._ask)
+        self._hosts: dict[int, HostRecord] = {}
+        self._scopes: dict[int, Scope] = {}
+        self._waiting: list[Any] = []
+        self._flushed = time.monotonic()
+        self._statm = os.open("/proc/self/statm", os.O_RDONLY)
+        self.at_start = self.memory()
+        signal.signal(signal.SIGALRM, self._too_long)
+
+    def memory(self) -> int:
+        """Bytes of address space in use."""
+        return int(os.pread(self._statm, 100, 0).split()[0]) * resource.getpagesize()
+
+    def serve(self) -> None:
+        while True:
+            request = wire.read_frame(self._in, self._env.tag)
+            if request is None:
+                return
+            self._define(request)
+            single = bool(request.get("single"))
+            self._more_cpu()
+            for job in request["jobs"]:
+                self._waiting.append(self._job(job))
+                if single or len(self._waiting) >= MAX_WAITING or time.monotonic() - self._flushed > FLUSH_S:
+                    self._flush()
+            self._flush(done=True)
+
+    def _define(self, request: dict[str, Any]) -> None:
+        for number in request.get("drop", ()):
+            self._scopes.pop(number, None)
+        for number in request.get("drop_hosts", ()):
+            self._hosts.pop(number, None)
+        for number, label in request.get("secrets", ()):
+            self._env.define_secret(number, label)
+        for eid, kind, source in request.get("expressions", ()):
+            self._env.define(eid, kind, source)
+        for number, text in request.get("variables", ()):
+            self._env.define_variable(number, wire.decode(text, self._env.tag))
+        for number, host, facts in request.get("hosts", ()):
+            self._hosts[number] = HostRecord(host, facts)
+        for number, host, names, probes in request.get("scopes", ()):
+            self._scopes[number] = Scope(self._env, names, self._hosts.get(host), probes)
+
+    def _job(self, job: list[Any]) -> Any:
+        """[what, scope, [eid], names] to the list of [status, value] of its expressions, or its report."""
+        what, number, eids, names = job
+        results: list[Any] = []
+        for eid in eids:
+            with self._timed():
+                try:
+                    if what == "names":
+                        results.append(["ok", self._env.free_names(eid)])
+                        continue
+                    value = self._env.evaluate(eid, self._scopes[number], names or {})
+                    results.append(["ok", self._encoded(value, eid)])
+                except Located as failure:
+                    results.append(["error", failure.report])
+                except NotYetKnown:
+                    results.append(["unknown", None])
+        return results
+
+    def _encoded(self, value: Any, eid: int) -> Any:
+        try:
+            return encode_result(value)
+        except NotYetKnown:
+            raise
+        except Exception as error:
+            raise locate(error, self._env, eid) from None
+
+    @contextlib.contextmanager
+    def _timed(self) -> Any:
+        signal.setitimer(signal.ITIMER_REAL, self._job_s)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _too_long(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        raise Limit(f"render took more than {self._job_s:g} s")
+
+    def _more_cpu(self) -> None:
+        """The kernel kills us when one stretch between two flushes eats far more than a job may, even if the parent is gone."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        soft = int(used.ru_utime + used.ru_stime + self._job_s) + 5
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+    def _flush(self, done: bool = False) -> None:
+        message = {"results": self._waiting, "done": done}
+        if done:
+            message |= {"hosts_asked": self._env.asked, "memory": self.memory() - self.at_start}
+        wire.write_frame(self._out, message)
+        self._out.flush()
+        if done:
+            self._env.asked = []
+        self._waiting = []
+        self._flushed = time.monotonic()
+        self._more_cpu()
+
+    def _ask(self, what: str, argument: Any) -> Any:
+        """A question to the parent in the middle of a job. Time that it takes counts as the job's."""
+        if not isinstance(argument, str):
+            raise Answer("E209", f"{what}() takes text")
+        wire.write_frame(self._out, {"ask": what, "argument": argument})
+        self._out.flush()
+        answer = wire.read_frame(self._in, self._env.tag)
+        if answer is None:
+            raise SystemExit(0)
+        if "error" in answer:
+            raise Answer(*answer["error"])
+        self._define(answer)
+        if what == "hosts":
+            return [self._host_view(*found) for found in answer["ok"]]
+        return answer["ok"]
+
+    def _host_view(self, number: int, scope: int, age: float | None) -> dict[str, Any]:
+        """What `hosts()` gives for one host. `vars` holds names of its own scope, rendered there when touched."""
+        record = self._hosts[number]
+        return {**record.host, "facts": record.facts(), "facts_age_s": age, "vars": self._scopes[scope].mapping()}
+
+
+def restrict(limit: int) -> None:
+    """After this nothing can be opened or written but what is open: the two pipes. `limit`: bytes of address space."""
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.setrecursionlimit(1500)
+
+
+def main() -> None:
+    memory, job_s = int(sys.argv[1]), float(sys.argv[2])
+    child = Child(sys.stdin.buffer, sys.stdout.buffer, job_s)
+    for name in ("unicode_escape", "idna"):  # looked up by name on first use, when no file can be opened any more
+        codecs.lookup(name)
+    restrict(child.at_start + memory)
+    try:
+        child.serve()
+    except Exception:  # the parent shows it and stops: a bug here must not look like a fault of a template
+        wire.write_frame(sys.stdout.buffer, {"bug": traceback.format_exc()})
+        sys.stdout.buffer.flush()
