@@ -6,6 +6,32 @@ Only what is wanted is looked up: a name service may be slow, and what nobody de
 import stat
 
 
+class Lookups(object):
+    """Stands in for a Host where one reading asks for the same few names many thousand times."""
+
+    def __init__(self, host):
+        self._host = host
+        self._known = {}
+
+    def user_id(self, user):
+        return self._ask("user_id", user)
+
+    def group_id(self, group):
+        return self._ask("group_id", group)
+
+    def user_name(self, uid):
+        return self._ask("user_name", uid)
+
+    def group_name(self, gid):
+        return self._ask("group_name", gid)
+
+    def _ask(self, question, about):
+        key = (question, about)
+        if key not in self._known:
+            self._known[key] = getattr(self._host, question)(about)
+        return self._known[key]
+
+
 def owner_as_wanted(host, wanted, uid):
     """uid -> the wanted text when it names this user, else the user's name. A wanted user need not exist yet."""
     if wanted is None:
