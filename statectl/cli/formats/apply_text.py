@@ -1,0 +1,161 @@
+"""How an apply ended, for people: what changed, then failures folded by resource and cause, then the next command."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from statectl.cli.formats.terminal import Screen, clean, one_line
+from statectl.plans.plan import Plan, Source
+from statectl.reconcile.host_run import HostResult
+from statectl.reconcile.reconcile import Run
+
+OUTPUT_LINES = 20  # of a failed command
+Compress = Callable[[Sequence[str]], str]
+ACTION_WORDS = {"add": "added", "change": "changed", "remove": "removed", "run": "ran", "none": "changed"}
+
+
+def result_line(host: str, entry: Mapping[str, Any], screen: Screen, *, with_host: bool) -> str:
+    """One resource that changed or failed, as it happens."""
+    address = one_line(str(entry["address"]))
+    shown = f"{host}/{address}" if with_host else address
+    seconds = f"  {entry['duration_ms'] / 1000:.1f} s" if entry.get("duration_ms", 0) >= 1000 else ""
+    if entry["outcome"] == "failed":
+        reason = one_line(_error(entry)[0])
+        return f"{screen.paint(screen.mark('failed'), 'failed')} {shown}  {reason}{seconds}"
+    if entry["outcome"] == "skipped":
+        return f"{screen.paint('·' if screen.unicode else '.', 'dim')} {shown}  skipped: {one_line(str(entry.get('reason', '')))}"
+    word = ACTION_WORDS.get(str(entry.get("action", "change")), "changed")
+    corrective = " (drift put right)" if entry.get("kind") == "corrective" else ""
+    return f"{screen.paint(screen.mark('ok'), 'ok')} {shown}  {word}{corrective}{seconds}"
+
+
+def notified_line(host: str, entry: Mapping[str, Any], screen: Screen, *, with_host: bool) -> str:
+    address = one_line(str(entry["address"]))
+    shown = f"{host}/{address}" if with_host else address
+    verb = one_line(str(entry.get("verb", "restart")))
+    if entry["outcome"] == "failed":
+        return f"{screen.paint(screen.mark('failed'), 'failed')} {verb} {shown}  {one_line(_error(entry)[0])}"
+    return f"{screen.paint(screen.mark('then'), 'ok')} {verb} {shown}"
+
+
+def report_lines(run: Run, screen: Screen, compress: Compress, root: Path) -> Iterator[str]:
+    """The closing report."""
+    sources = _sources(run.plan)
+    number = 0
+    for (address, cause), hosts in _failures(run.results).items():
+        number += 1
+        yield ""
+        yield from _failure(number, address, cause, hosts, run, sources, screen, compress, root)
+    for (outcome, reason), names in _ended(run.results).items():
+        label = {"unknown": "unknown", "refused": "refused", "unreachable": "unreachable", "failed": "failed"}.get(
+            outcome, outcome
+        )
+        yield f"{screen.paint(screen.mark('warning'), 'warning')} {label}: {compress(names)} ({one_line(reason) or 'no reason given'})"
+    yield from _counts(run)
+
+
+def _counts(run: Run) -> Iterator[str]:
+    resources: dict[str, int] = {}
+    for result in run.results.values():
+        for entry in result.results:
+            resources[entry["outcome"]] = resources.get(entry["outcome"], 0) + 1
+    hosts: dict[str, int] = {}
+    for result in run.results.values():
+        hosts[result.outcome] = hosts.get(result.outcome, 0) + 1
+    done = hosts.get("ok", 0) + hosts.get("changed", 0)
+    restarts = sum(len(result.notified) for result in run.results.values())
+    parts = [f"{resources.get('changed', 0)} changed"]
+    parts += [f"{resources[word]} {word}" for word in ("failed", "skipped", "unknown") if resources.get(word)]
+    if restarts:
+        parts.append(f"{restarts} restart or reload{'s' * (restarts != 1)}")
+    yield ""
+    yield f"Run {run.run_id}: {', '.join(parts)} on {len(run.results)} host{'s' * (len(run.results) != 1)}."
+    not_done = len(run.results) - done
+    if not_done:
+        listed = ", ".join(f"{count} {word}" for word, count in sorted(hosts.items()) if word not in ("ok", "changed"))
+        yield f"{done} done, {not_done} not done ({listed})."
+    if run.budget_spent:
+        yield f"Stopped: more than {run.errors_allowed} error{'s' * (run.errors_allowed != 1)} (--max-errors); nothing new was started."
+
+
+def _failures(results: Mapping[str, HostResult]) -> dict[tuple[str, str], list[str]]:
+    """{(address, cause): hosts}, most hosts first."""
+    folded: dict[tuple[str, str], list[str]] = {}
+    for host, result in results.items():
+        for entry in (*result.results, *result.notified):
+            if entry["outcome"] == "failed":
+                error = entry.get("error") or {}
+                cause = str(error.get("cause") or error.get("message") or entry.get("reason") or "failed")
+                folded.setdefault((str(entry["address"]), cause), []).append(host)
+    return dict(sorted(folded.items(), key=lambda item: -len(item[1])))
+
+
+def _ended(results: Mapping[str, HostResult]) -> dict[tuple[str, str], list[str]]:
+    """Hosts whose run as a whole did not end well, folded by reason."""
+    folded: dict[tuple[str, str], list[str]] = {}
+    for host, result in results.items():
+        told = any(entry["outcome"] == "failed" for entry in (*result.results, *result.notified))
+        if result.outcome not in ("ok", "changed") and not told:
+            folded.setdefault((result.outcome, result.reason), []).append(host)
+    return folded
+
+
+def _sources(plan: Plan) -> dict[str, Source]:
+    return {
+        verdict.address: verdict.source
+        for host in plan.hosts.values()
+        for verdict in host.verdicts
+        if verdict.source is not None
+    }
+
+
+def _failure(
+    number: int,
+    address: str,
+    cause: str,
+    hosts: list[str],
+    run: Run,
+    sources: Mapping[str, Source],
+    screen: Screen,
+    compress: Compress,
+    root: Path,
+) -> Iterator[str]:
+    yield f"{screen.paint(screen.mark('failed'), 'failed')} {number}  {one_line(address)} {screen.mark('dash')} {one_line(cause)}   {compress(hosts)}"
+    source = sources.get(address)
+    if source is not None:
+        yield f"      {source.file}:{source.line}"
+        line = _line(root / source.file, source.line)
+        if line:
+            yield f"  {source.line:4} {screen.mark('bar')} {clean(line)}"
+    entry = next(
+        item
+        for item in (*run.results[hosts[0]].results, *run.results[hosts[0]].notified)
+        if str(item["address"]) == address and item["outcome"] == "failed"
+    )
+    message, output = _error(entry)
+    which = f" ({hosts[0]}; the others say the same)" if len(hosts) > 1 else ""
+    yield f"   why      {one_line(message)}{which}"
+    for line in output[-OUTPUT_LINES:]:
+        yield f"            {clean(line)}"
+    skipped = [one_line(str(item["address"])) for item in run.results[hosts[0]].results if item["outcome"] == "skipped"]
+    if skipped:
+        more = f" and {len(skipped) - 4} more" if len(skipped) > 4 else ""
+        yield f"   skipped  {', '.join(skipped[:4])}{more}"
+    yield f"   try      statectl plan -t '{compress(hosts)}'"
+
+
+def _error(entry: Mapping[str, Any]) -> tuple[str, list[str]]:
+    error = entry.get("error") or {}
+    message = str(error.get("message") or entry.get("reason") or "failed")
+    return message, [line for line in str(error.get("output") or "").splitlines() if line.strip()]
+
+
+def _line(path: Path, number: int) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for count, line in enumerate(file, 1):
+                if count == number:
+                    return line.rstrip()
+    except OSError:
+        return ""
+    return ""

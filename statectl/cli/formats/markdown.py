@@ -1,0 +1,34 @@
+"""A plan as a comment for a merge request: summary first, cut in the middle when too long, and saying so.
+
+GitHub refuses comments above 65,536 characters; 60,000 leave room for what a bot adds.
+"""
+
+from statectl.cli.formats.plan_text import Compress, plan_lines
+from statectl.cli.formats.terminal import Screen
+from statectl.plans.plan import Plan
+
+LIMIT = 60_000
+
+
+def plan_markdown(plan: Plan, compress: Compress) -> str:
+    """The marker lets a bot find and edit its one comment."""
+    screen = Screen(width=100, colour=False, unicode=True)
+    lines = list(plan_lines(plan, screen, compress, full=True))
+    summary = plan.summary
+    head = [
+        f"<!-- statectl:plan:{plan.project or 'project'} -->",
+        f"### statectl plan {plan.id}",
+        "",
+        "| add | change | remove | run | unknown | hosts changed | already right | unreachable | failed |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| {summary.add} | {summary.change} | {summary.remove} | {summary.run} | {summary.unknown} | {summary.hosts_changed}"
+        f" | {summary.hosts_right} | {summary.hosts_unreachable} | {summary.hosts_failed} |",
+        "",
+    ]
+    body = "\n".join(lines).replace("```", "``\u200b`")  # a fence inside a diff would end ours
+    room = LIMIT - sum(len(line) + 1 for line in head) - 40
+    if len(body) > room:
+        cut = len(body) - room + 100
+        middle = room // 2
+        body = f"{body[:middle]}\n… {cut} characters left out here; statectl plan --full shows them …\n{body[-(room - middle - 100) :]}"
+    return "\n".join([*head, "```diff", body, "```", ""])

@@ -1,0 +1,221 @@
+"""A plan for people: folded by identical change, then counted, then the next command."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from statectl.cli.formats.terminal import Screen, clean, one_line
+from statectl.plans.plan import Block, Change, HostPlan, Plan, Verdict
+
+CONTEXT_LINES = 60  # of one diff, unless all is asked for
+Compress = Callable[[Sequence[str]], str]
+
+
+def plan_lines(
+    plan: Plan, screen: Screen, compress: Compress, *, full: bool = False, by_host: bool = False, drift: bool = False
+) -> Iterator[str]:
+    """Lines without ends. `drift`: the words are drifted, not pending."""
+    if by_host:
+        yield from _by_host(plan, screen, full)
+    else:
+        yield from _blocks(plan, screen, compress, full)
+    yield from _not_checked(plan.hosts, screen, compress)
+    yield from _debts(plan.hosts, screen, compress)
+    yield from _summary(plan, screen, drift=drift)
+
+
+def _blocks(plan: Plan, screen: Screen, compress: Compress, full: bool) -> Iterator[str]:
+    association = None
+    for block in plan.blocks:
+        if block.association != association:
+            association = block.association
+            file = next((v.source.file for v in block.changes if v.source), "")
+            yield _sides(
+                screen.paint(association or "(no association)", "bold"),
+                file,
+                screen,
+                len(association or "(no association)"),
+            )
+        yield _hosts_line(block, screen, compress)
+        for verdict in block.changes:
+            yield from _verdict(verdict, screen, full)
+
+
+def _hosts_line(block: Block, screen: Screen, compress: Compress) -> str:
+    count = f"{len(block.hosts)} host{'s' * (len(block.hosts) != 1)}"
+    text = f"  {count:8} {compress(block.hosts)}"
+    if block.outlier:
+        text += f"   {screen.mark('outlier')} differs from its peers"
+    return screen.fit(text)
+
+
+def _by_host(plan: Plan, screen: Screen, full: bool) -> Iterator[str]:
+    for name, host in plan.hosts.items():
+        if not host.verdicts:
+            continue
+        yield screen.paint(name, "bold")
+        for verdict in host.verdicts:
+            yield from _verdict(verdict, screen, full)
+
+
+def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
+    action = verdict.action
+    if verdict.verdict == "orphan" and action == "none":
+        mark = "orphan"
+    elif verdict.verdict == "unknown":
+        mark = "unknown"
+    elif verdict.verdict == "refused":
+        mark = "failed"
+    else:
+        mark = action if action != "none" else "change"
+    text = f"{screen.mark(mark)} {one_line(verdict.address)}"
+    tail = []
+    short = _short(verdict)
+    if short:
+        tail.append(short)
+    if verdict.predicted_after:
+        tail.append(f"(predicted, after {_names(verdict.predicted_after)})")
+    if verdict.unknown_until:
+        tail.append(f"(known after {_names(verdict.unknown_until)})")
+    if verdict.reason:
+        tail.append(one_line(verdict.reason))
+    if verdict.audited:
+        tail.append("(audit only)")
+    if verdict.kind == "corrective" and verdict.verdict == "change":
+        tail.append("(drifted)")
+    left = f"    {text}" + (f"   {'  '.join(tail)}" if tail else "")
+    source = f"{verdict.source.file.rpartition('/')[2]}:{verdict.source.line}" if verdict.source else ""
+    yield _sides(screen.paint(left, mark), source, screen, len(left))
+    for change in verdict.changes:
+        if not (short and change.field in _SHORT):
+            yield from _change(change, screen, full)
+    for override in verdict.overrides:
+        until = f" until {override['until']}" if override.get("until") else ""
+        yield f"      overrides {override.get('of', '')}: {one_line(override.get('reason', ''))}{until}"
+    for owed in verdict.notify:
+        yield f"      {screen.mark('then')} {one_line(owed)}"
+
+
+_SHORT = ("state", "version")
+
+
+def _short(verdict: Verdict) -> str:
+    """What fits behind the address: a package's version, or the fields of something new."""
+    fields = {change.field: change for change in verdict.changes}
+    version = fields.get("version")
+    if verdict.action == "add":
+        return str(version.wanted) if version is not None and version.wanted is not None else ""
+    if version is not None and verdict.action == "change" and version.found is not None:
+        return one_line(f"{version.found} to {version.wanted}")
+    return ""
+
+
+def _change(change: Change, screen: Screen, full: bool) -> Iterator[str]:
+    bar = screen.mark("bar")
+    if change.secret:
+        yield f"        {bar} {change.field}: differs (secret, not shown)"
+    elif change.diff is not None:
+        lines = change.diff if full else change.diff[:CONTEXT_LINES]
+        for line in lines:
+            style = {"+": "add", "-": "remove"}.get(line[:1], "dim")
+            yield f"        {bar}{screen.paint(clean(line), style)}"
+        if len(lines) < len(change.diff):
+            yield f"        {bar} {screen.mark('more')} {len(change.diff) - len(lines)} more lines (--full shows them)"
+    elif change.binary:
+        yield f"        {bar} {change.field}: {_size(change.found)} to {_size(change.wanted)}, not text"
+    else:
+        yield screen.fit(f"        {bar} {change.field}: {_value(change.found)} to {_value(change.wanted)}")
+
+
+def _size(value: object) -> str:
+    if isinstance(value, Mapping) and "size" in value:
+        return f"{value['size']} bytes"
+    return "nothing" if value is None else one_line(str(value))
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(one_line(str(item)) for item in value) + "]"
+    return one_line(str(value)) or '""'
+
+
+def _names(addresses: Sequence[str]) -> str:
+    shown = ", ".join(one_line(address) for address in addresses[:3])
+    return shown + (f" and {len(addresses) - 3} more" if len(addresses) > 3 else "")
+
+
+def _not_checked(hosts: Mapping[str, HostPlan], screen: Screen, compress: Compress) -> Iterator[str]:
+    """Hosts that were not planned, folded by cause."""
+    causes: dict[tuple[str, str, str, str], list[str]] = {}
+    for name, host in hosts.items():
+        if host.outcome != "planned":
+            causes.setdefault((host.outcome, host.code, host.reason, host.hint), []).append(name)
+    for (outcome, code, reason, hint), names in sorted(causes.items(), key=lambda item: -len(item[1])):
+        label = {"unreachable": "not checked", "unknown": "lost", "failed": "failed", "refused": "refused"}.get(
+            outcome, outcome
+        )
+        mark = "failed" if outcome == "failed" else "warning"
+        coded = f" [{code}]" if code else ""
+        yield f"{screen.paint(screen.mark(mark), mark)} {label}: {compress(names)} ({one_line(reason)}){coded}"
+        if hint:
+            yield f"    hint: {one_line(hint)}"
+
+
+def _debts(hosts: Mapping[str, HostPlan], screen: Screen, compress: Compress) -> Iterator[str]:
+    owed: dict[str, list[str]] = {}
+    for name, host in hosts.items():
+        for debt in host.debts:
+            owed.setdefault(debt, []).append(name)
+    for debt, names in owed.items():
+        yield f"{screen.mark('then')} owed from an earlier run: {one_line(debt)} on {compress(names)}"
+
+
+def _summary(plan: Plan, screen: Screen, *, drift: bool) -> Iterator[str]:
+    summary = plan.summary
+    right = f"{summary.hosts_right} host{'s' * (summary.hosts_right != 1)} already right"
+    extra = []
+    if summary.hosts_unreachable:
+        extra.append(f"{summary.hosts_unreachable} unreachable")
+    if summary.hosts_failed:
+        extra.append(f"{summary.hosts_failed} failed")
+    if summary.orphans:
+        extra.append(f"{summary.orphans} orphan{'s' * (summary.orphans != 1)} kept")
+    if summary.refused:
+        extra.append(f"{summary.refused} refused")
+    rest = "".join(f", {part}" for part in extra)
+    if drift and not plan.has_changes:
+        yield f"No drift. {right.replace('already right', 'as last applied')}{rest}."
+        return
+    if not plan.has_changes:
+        yield f"No changes. {right}{rest}."
+        return
+    counts = [
+        (summary.add, "add"),
+        (summary.change, "change"),
+        (summary.remove, "remove"),
+        (summary.run, "run"),
+        (summary.unknown, "unknown yet"),
+    ]
+    total = sum(count for count, _ in counts)
+    listed = ", ".join(f"{count} {word}" for count, word in counts if count)
+    told = f"; {summary.notify} restart or reload{'s' * (summary.notify != 1)}" if summary.notify else ""
+    hosts = f"{summary.hosts_changed} host{'s' * (summary.hosts_changed != 1)}"
+    yield ""
+    if drift:
+        things = f"{total} resource{'s' * (total != 1)}"
+        yield f"Drifted: {things} on {hosts}: {listed}{told}."
+        yield f"         {right.replace('already right', 'as last applied')}{rest}. Nothing was changed."
+        return
+    changes = f"{total} change{'s' * (total != 1)}"
+    yield f"Plan {plan.id}: {changes} on {hosts} {screen.mark('dash')} {listed}{told}."
+    yield f"               {right}{rest}. Nothing was changed."
+
+
+def _sides(left: str, right: str, screen: Screen, visible: int) -> str:
+    """`right` at the right edge when there is room, else behind two blanks."""
+    if not right:
+        return left
+    gap = max(2, min(screen.width, 100) - visible - len(right))
+    return f"{left}{' ' * gap}{screen.paint(right, 'dim')}"

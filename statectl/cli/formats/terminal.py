@@ -1,0 +1,93 @@
+"""What the terminal can show: width, colour, marks; and the one function that makes a host's text harmless.
+
+Colour repeats meaning and never carries it. Without a UTF-8 locale marks are ASCII.
+"""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TextIO
+
+_MARKS = {
+    "add": ("+", "+"),
+    "change": ("~", "~"),
+    "remove": ("-", "-"),
+    "run": ("!", "!"),
+    "orphan": ("?", "?"),
+    "unknown": ("·", "."),
+    "then": ("→", "->"),
+    "bar": ("│", "|"),
+    "ok": ("✔", "ok"),
+    "failed": ("✖", "x"),
+    "warning": ("⚠", "!"),
+    "waiting": ("◷", "o"),
+    "more": ("…", "..."),
+    "outlier": ("←", "<-"),
+    "dash": ("—", "-"),
+}
+_COLOURS = {
+    "add": "32",
+    "change": "33",
+    "remove": "31",
+    "run": "35",
+    "orphan": "36",
+    "failed": "31",
+    "ok": "32",
+    "warning": "33",
+    "dim": "2",
+    "bold": "1",
+}
+
+# C0 but newline and tab, DEL, C1, and what reorders or hides text: bidi controls, zero-width characters, separators
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ud800-\udfff]"
+)
+
+
+def clean(text: str) -> str:
+    """A host's text with everything that could steer a terminal or a log escaped. Newlines and tabs stay."""
+    return _HARMFUL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def one_line(text: str) -> str:
+    """clean(), and newlines and tabs escaped as well."""
+    return clean(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    width: int = 80
+    colour: bool = False
+    unicode: bool = True
+    terminal: bool = False
+
+    def mark(self, name: str) -> str:
+        return _MARKS[name][0 if self.unicode else 1]
+
+    def paint(self, text: str, style: str) -> str:
+        return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self.colour and style in _COLOURS else text
+
+    def fit(self, text: str, width: int | None = None) -> str:
+        """Cut to the width and say so."""
+        limit = width or self.width
+        return text if len(text) <= limit else text[: max(0, limit - 1)] + self.mark("more")
+
+
+def screen(stream: TextIO | None = None, *, color: str = "auto", environ: Mapping[str, str] = os.environ) -> Screen:
+    """What `stream` (default stdout) can show. NO_COLOR, FORCE_COLOR, CI and TERM=dumb are respected."""
+    target = stream or sys.stdout
+    terminal = target.isatty()
+    encoding = (getattr(target, "encoding", "") or "").lower().replace("-", "")
+    if color == "always" or environ.get("FORCE_COLOR"):
+        colour = True
+    elif color == "never" or "NO_COLOR" in environ or environ.get("TERM") == "dumb":
+        colour = False
+    else:
+        colour = terminal and not environ.get("CI")
+    width = int(environ["COLUMNS"]) if environ.get("COLUMNS", "").isdigit() else 0
+    if not width:
+        width = shutil.get_terminal_size((80, 24)).columns if terminal else 100
+    return Screen(max(40, width), colour, "utf" in encoding, terminal)
