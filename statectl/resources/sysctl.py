@@ -13,7 +13,7 @@ from statectl.resources.paths import State
 SECTION = "sysctls"
 PHASE = "settings"
 
-_KEY = re.compile(r"[A-Za-z0-9_]+(?:[./][A-Za-z0-9_:@*-][A-Za-z0-9_:@*-]*)+")
+_KEY = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_:@-]+)+")
 
 
 def _name(value: Any) -> Any:
