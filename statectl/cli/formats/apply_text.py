@@ -41,9 +41,7 @@ def notified_line(host: str, entry: Mapping[str, Any], screen: Screen, *, with_h
 def report_lines(run: Run, screen: Screen, compress: Compress, root: Path) -> Iterator[str]:
     """The closing report."""
     sources = _sources(run.plan)
-    number = 0
-    for (address, cause), hosts in _failures(run.results).items():
-        number += 1
+    for number, ((address, cause), hosts) in enumerate(_failures(run.results).items(), 1):
         yield ""
         yield from _failure(number, address, cause, hosts, run, sources, screen, compress, root)
     for (outcome, reason), names in _ended(run.results).items():

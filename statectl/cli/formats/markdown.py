@@ -15,14 +15,24 @@ def plan_markdown(plan: Plan, compress: Compress) -> str:
     screen = Screen(width=100, colour=False, unicode=True)
     lines = list(plan_lines(plan, screen, compress, full=True))
     summary = plan.summary
+    counts = (
+        summary.add,
+        summary.change,
+        summary.remove,
+        summary.run,
+        summary.unknown,
+        summary.hosts_changed,
+        summary.hosts_right,
+        summary.hosts_unreachable,
+        summary.hosts_failed,
+    )
     head = [
         f"<!-- statectl:plan:{plan.project or 'project'} -->",
         f"### statectl plan {plan.id}",
         "",
         "| add | change | remove | run | unknown | hosts changed | already right | unreachable | failed |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-        f"| {summary.add} | {summary.change} | {summary.remove} | {summary.run} | {summary.unknown} | {summary.hosts_changed}"
-        f" | {summary.hosts_right} | {summary.hosts_unreachable} | {summary.hosts_failed} |",
+        "| " + " | ".join(map(str, counts)) + " |",
         "",
     ]
     body = "\n".join(lines).replace("```", "``\u200b`")  # a fence inside a diff would end ours

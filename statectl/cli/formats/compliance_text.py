@@ -1,0 +1,48 @@
+"""Compliance for people: one sentence with its denominator and age, then what is not compliant, folded."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from statectl.cli.formats.terminal import Screen, one_line
+from statectl.compliance.judge import Compliance
+
+Compress = Callable[[Sequence[str]], str]
+_MARKS = {"failed": "failed", "drifted": "change", "pending": "waiting", "unknown": "warning", "exempt": "orphan"}
+
+
+def compliance_lines(result: Compliance, screen: Screen, compress: Compress) -> Iterator[str]:
+    hosts = f"{result.hosts_compliant} of {result.hosts_total} host{'s' * (result.hosts_total != 1)} compliant"
+    rest = ", ".join(f"{count} {status}" for status, count in result.by_status.items() if status != "compliant")
+    share = f" ({result.percent:.0f} %)" if result.hosts_total > 1 else ""
+    if not result.oldest_check:
+        yield f"{hosts}{share}: no host was ever read from here, so nothing is known; statectl plan reads them"
+        return
+    age = _age(result.oldest_check, result.as_of)
+    yield f"{hosts}{share}{', ' + rest if rest else ''}; from stored results, the oldest read {age} ago"
+    folded: dict[tuple[str, str, str, str], list[str]] = {}
+    since: dict[tuple[str, str, str, str], str] = {}
+    for entry in result.entries:
+        if entry.status == "unknown":
+            folded.setdefault(("unknown", entry.association, "", entry.reason), []).append(entry.host)
+        for deviation in entry.deviations:
+            key = (deviation["status"], entry.association, deviation["address"], deviation["reason"])
+            folded.setdefault(key, []).append(entry.host)
+            since[key] = min(since.get(key, deviation["since"]), deviation["since"])
+    for key, names in sorted(folded.items(), key=lambda item: (item[0][0], -len(item[1]), item[0])):
+        status, association, address, reason = key
+        mark = _MARKS.get(status, "warning")
+        what = one_line(address) if address else "the whole host"
+        tail = f"  {one_line(reason)}" if reason else ""
+        when = f"  since {since[key]}" if key in since else ""
+        yield screen.fit(
+            f"  {screen.paint(screen.mark(mark), mark)} {status:9} {association}  {what}  {compress(names)}{when}{tail}"
+        )
+
+
+def _age(then: str, at: str) -> str:
+    seconds = int((datetime.fromisoformat(at).astimezone(UTC) - datetime.fromisoformat(then)).total_seconds())
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' * (count != 1)}"
+    return f"{max(0, seconds)} second{'s' * (seconds != 1)}"

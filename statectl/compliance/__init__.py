@@ -1,0 +1,1 @@
+"""How the fleet stands, judged from stored results. Contacts nothing."""
