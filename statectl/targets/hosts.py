@@ -39,7 +39,9 @@ class Host:
     tags: Mapping[str, str]
     connection: Connection
     variables: Mapping[str, Variable]  # effective: all group levels and the host's own, by Ansible's rules
-    hidden: Mapping[str, tuple[Variable, ...]] = field(default_factory=dict)  # what each effective variable hides, nearest first
+    hidden: Mapping[str, tuple[Variable, ...]] = field(
+        default_factory=dict
+    )  # what each effective variable hides, nearest first
     span: Span | None = None
 
 
