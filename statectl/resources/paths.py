@@ -83,6 +83,15 @@ def need_at_most_one(model: Any, names: Sequence[str]) -> list[str]:
     return given
 
 
+def need_one_anchor(model: Any) -> None:
+    """insert_after and insert_before: at most one, and the words BOF and EOF where they mean something."""
+    need_at_most_one(model, ("insert_after", "insert_before"))
+    if model.insert_after == "BOF":
+        raise wrong("insert_after: BOF is the same as insert_before: BOF; write that")
+    if model.insert_before == "EOF":
+        raise wrong("insert_before: EOF is the same as insert_after: EOF; write that")
+
+
 def need_placeholder(argv: Any) -> None:
     """A check that is not told which file to check would check the old one."""
     if argv is not None and not holds_expression(argv) and not any("%s" in part for part in argv):
