@@ -192,6 +192,7 @@ class Settings:
     connection: Mapping[str, Any] = field(default_factory=dict)  # defaults for all hosts
     limits: Limits = field(default_factory=Limits)
     sources: Mapping[str, str] = field(default_factory=dict)  # setting -> where its value came from
+    trusted: bool = False  # the user's or the machine's configuration names this project in trusted_projects
 
 
 @dataclass(frozen=True, slots=True)

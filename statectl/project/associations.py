@@ -1,0 +1,324 @@
+"""An association: who gets which state, when and how. Its resources are read by `bodies.py`."""
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from statectl.problems import Problem, Span
+from statectl.project.bodies import BodyReader
+from statectl.project.findings import Findings, kind_of
+from statectl.project.model import Association, Override, Probe, Variant
+from statectl.project.names import check_name, check_slug
+from statectl.project.scalars import Expression
+from statectl.project.yaml_nodes import Path
+from statectl.project.yaml_tree import BROKEN
+from statectl.schedules import ScheduleError, parse_schedule
+
+CheckSelector = Callable[[str, Span | None], Sequence[Problem]]
+"""The syntax of `targets`: problems of a text whose span is given. Whether a host matches is known with an inventory only."""
+
+MODES = ("enforce", "audit")
+SEVERITIES = ("critical", "high", "medium", "low", "unspecified")
+PROBE_TYPES = ("text", "integer", "boolean", "json")
+MAX_PROBE_S = 300.0
+
+FIELDS: Mapping[str, str] = {
+    "description": "What it is for, for people",
+    "targets": "Who gets it: all, web01, web*, web[01-20], group:web, env=prod (a tag), facts.os.id=debian, with and, or, not, ( )",
+    "requires": "Associations that come first on the same host; when one fails there, this one is skipped there",
+    "schedule": "When it runs by itself: rate(30 minutes), cron(0 2 ? * SUN *) or at(2027-06-30T22:00)",
+    "only_at_schedule": "true: an edit alone does not trigger a run (default false)",
+    "mode": "enforce (default): make it so; audit: report differences and change nothing",
+    "severity": "What a deviation means: critical, high, medium, low or unspecified (default)",
+    "max_concurrency": "How many hosts at a time: a number, or a share such as 10%",
+    "max_errors": "How many hosts may fail before no further one is started: a number, or a share such as 5%",
+    "where": "Variants: on hosts that `targets` matches, the other fields given there replace these; the first match wins",
+    "vars": "Variables of this association; group and host variables of the inventory win over them",
+    "merge_vars": "Variables that add up instead of replacing each other: `by name` (lists of maps), append (lists) or deep (maps)",
+    "probes": "Read-only commands that run with the facts; their results are names in conditions and templates",
+    "override": "Addresses for which this association wins over another one, with reason and end date",
+    "use": "Profiles placed here, with their inputs",
+    "given": "Groups of resources under one condition",
+    "disrupt": "always (default); windows are not part of this version",
+}
+WHERE_FIELDS = (
+    "mode",
+    "severity",
+    "schedule",
+    "only_at_schedule",
+    "max_concurrency",
+    "max_errors",
+    "vars",
+)
+PROBE_FIELDS: Mapping[str, str] = {
+    "run": "The command, a list of arguments (text is split as a shell would, but no shell runs it); it must only read",
+    "type": "text (default), integer, boolean (exit code 0 or not) or json",
+    "timeout": "How long it may take, such as 5s (default 10s)",
+}
+OVERRIDE_FIELDS: Mapping[str, str] = {
+    "of": "The association that this one wins over",
+    "reason": "Why, for people; it is shown in every plan",
+    "until": "Last day, such as 2027-06-30; afterwards it is an error",
+}
+# Fields of later features. Refused, because a rollout that nobody obeys would be a lie.
+RESERVED: Mapping[str, str] = {
+    "rollout": "batches and health checks between hosts are not part of this version; --batch 1,10%,100% on the command line gives batches",
+}
+_DISRUPT = "restarts happen at once in this version; leave `disrupt` out"
+
+
+class AssociationReader:
+    def __init__(self, findings: Findings, bodies: BodyReader, check_selector: CheckSelector) -> None:
+        self.findings = findings
+        self.bodies = bodies
+        self.check_selector = check_selector
+
+    def read(self, name: str, value: Any, path: Path) -> Association | None:
+        check_slug(self.findings, name, path, "an association")
+        fields = self.findings.map(value, path, "expected a map with at least `targets`")
+        if fields is None:
+            return None
+        findings = self.findings
+        for key in RESERVED.keys() & fields.keys():
+            findings.add("E106", (*path, key), f"`{key}` is not part of this version", key=True, hint=RESERVED[key])
+        if "disrupt" in fields and findings.text(fields["disrupt"], (*path, "disrupt")) not in ("always", None):
+            findings.add(
+                "E106", (*path, "disrupt"), "`disrupt` other than always is not part of this version", hint=_DISRUPT
+            )
+        if "targets" not in fields:
+            findings.add("E109", path, "an association needs `targets`", key=True, hint="targets: all means every host")
+        plain = self.plain_fields(fields, path)
+        return Association(
+            name=name,
+            description=self._optional_text(fields, "description", path),
+            targets=self._targets(fields.get("targets"), (*path, "targets")) if "targets" in fields else "",
+            requires=self._requires(fields.get("requires"), (*path, "requires")),
+            schedule=plain.get("schedule", ""),
+            only_at_schedule=plain.get("only_at_schedule", False),
+            mode=plain.get("mode", "enforce"),
+            severity=plain.get("severity", "unspecified"),
+            max_concurrency=plain.get("max_concurrency", ""),
+            max_errors=plain.get("max_errors", ""),
+            where=self._where(fields.get("where"), (*path, "where")),
+            vars=plain.get("vars", {}),
+            merge_vars=self._merge_vars(fields.get("merge_vars"), (*path, "merge_vars")),
+            probes=self._probes(fields.get("probes"), (*path, "probes")),
+            overrides=self._overrides(fields.get("override"), (*path, "override")),
+            body=self.bodies.read(fields, path, [*FIELDS, *RESERVED], "an association"),
+            places=findings.places,
+            path=path,
+        )
+
+    def plain_fields(self, fields: Mapping[str, Any], path: Path) -> dict[str, Any]:
+        """The fields that `where` may replace, typed; what is wrong or not given is left out."""
+        findings = self.findings
+        found: dict[str, Any] = {
+            "schedule": self._schedule(fields.get("schedule"), (*path, "schedule")),
+            "vars": self._vars(fields.get("vars"), (*path, "vars")),
+            "max_concurrency": self._share(fields.get("max_concurrency"), (*path, "max_concurrency"), least=1),
+            "max_errors": self._share(fields.get("max_errors"), (*path, "max_errors"), least=0),
+        }
+        if "only_at_schedule" in fields:
+            found["only_at_schedule"] = findings.flag(fields["only_at_schedule"], (*path, "only_at_schedule"))
+        if "mode" in fields:
+            found["mode"] = findings.choice(fields["mode"], (*path, "mode"), MODES)
+        if "severity" in fields:
+            found["severity"] = findings.choice(fields["severity"], (*path, "severity"), SEVERITIES)
+        return {key: value for key, value in found.items() if value is not None}
+
+    def _optional_text(self, fields: Mapping[str, Any], key: str, path: Path) -> str:
+        return (self.findings.text(fields[key], (*path, key)) or "") if key in fields else ""
+
+    def _targets(self, value: Any, path: Path) -> str:
+        text = self.findings.text(value, path)
+        if text is None:
+            return ""
+        self.findings.problems += self.check_selector(text, self.findings.places.value(path))
+        return text
+
+    def _requires(self, value: Any, path: Path) -> tuple[str, ...]:
+        if value is None or value is BROKEN:
+            return ()
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, dict):
+                    hint = "in this version `requires` names associations of the same host: requires: [base]"
+                    self.findings.add(
+                        "E106", (*path, index), "waiting for other hosts is not part of this version", hint=hint
+                    )
+            if any(isinstance(item, dict) for item in value):
+                return ()
+        return tuple(self.findings.texts(value, path, "associations") or ())
+
+    def _schedule(self, value: Any, path: Path) -> str | None:
+        text = self.findings.text(value, path) if value is not None else None
+        if text is None:
+            return None
+        try:
+            parse_schedule(text)
+        except ScheduleError as error:
+            span = part_of(self.findings.places.value(path), text, error.offset, error.length)
+            label = f"did you mean `{error.fix}`?" if error.fix else ""
+            whole = error.offset == 0 and error.length == len(text)
+            fix = error.fix if whole and error.fix else None
+            self.findings.add("E117", path, error.message, span=span, label=label, replacement=fix)
+            return None
+        return text
+
+    def _share(self, value: Any, path: Path, *, least: int) -> str | None:
+        """A number of hosts or a percentage."""
+        if value is None or value is BROKEN:
+            return None
+        if isinstance(value, str) and re.fullmatch(r"\d{1,7}", value) and int(value) >= least:
+            return str.__str__(value)
+        if isinstance(value, str) and re.fullmatch(r"\d{1,3}%", value) and least <= int(value[:-1]) <= 100:
+            return str.__str__(value)
+        self.findings.wrong(path, f"expected a number of at least {least}, or a share from {least}% to 100%")
+        return None
+
+    def _vars(self, value: Any, path: Path) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        found = {}
+        for key, below in (self.findings.map(value, path, "expected a map of variables") or {}).items():
+            check_name(self.findings, key, (*path, key), "a variable")
+            found[key] = self.findings.untyped(below, (*path, key))
+        return found
+
+    def _where(self, value: Any, path: Path) -> tuple[Variant, ...]:
+        if value is None or value is BROKEN:
+            return ()
+        if not isinstance(value, list):
+            self.findings.wrong(
+                path, f"expected a list of variants, each beginning with `- targets:`, got {kind_of(value)}"
+            )
+            return ()
+        found = []
+        for index, item in enumerate(value):
+            below = (*path, index)
+            fields = self.findings.map(item, below, "expected a map with `targets` and fields")
+            if fields is None:
+                continue
+            for key, inner in fields.items():
+                if key != "targets" and key not in WHERE_FIELDS:
+                    hint = (
+                        ""
+                        if key not in FIELDS
+                        else f"`where` replaces {', '.join(WHERE_FIELDS)}; conditions on resources stand in `given`"
+                    )
+                    self.findings.unknown(below, key, ["targets", *WHERE_FIELDS], "`where`", inner, hint)
+            if "targets" not in fields:
+                self.findings.add("E109", below, "an entry of `where` needs `targets`")
+            targets = self._targets(fields["targets"], (*below, "targets")) if "targets" in fields else ""
+            found.append(Variant(targets, self.plain_fields(fields, below), below))
+        return tuple(found)
+
+    def _merge_vars(self, value: Any, path: Path) -> dict[str, str]:
+        if value is None:
+            return {}
+        found = {}
+        for key, below in (
+            self.findings.map(value, path, "expected a map of variables and how they merge") or {}
+        ).items():
+            text = self.findings.text(below, (*path, key))
+            if text is None:
+                continue
+            if text in ("append", "deep") or re.fullmatch(r"by [A-Za-z_][A-Za-z0-9_]*", text):
+                found[key] = text
+            else:
+                self.findings.wrong((*path, key), "expected append (lists), deep (maps) or `by name` (lists of maps)")
+        return found
+
+    def _probes(self, value: Any, path: Path) -> tuple[Probe, ...]:
+        if value is None:
+            return ()
+        found = []
+        for name, item in (self.findings.map(value, path, "expected a map of probes") or {}).items():
+            below = (*path, name)
+            check_name(self.findings, name, below, "a probe")
+            fields = self.findings.map(item, below, "expected a map with at least `run`")
+            if fields is None:
+                continue
+            for key, inner in fields.items():
+                if key not in PROBE_FIELDS:
+                    self.findings.unknown(below, key, PROBE_FIELDS, "a probe", inner)
+            if "run" not in fields:
+                self.findings.add("E109", below, "a probe needs `run`", key=True)
+            kind = self.findings.choice(fields["type"], (*below, "type"), PROBE_TYPES) if "type" in fields else "text"
+            timeout = self._timeout(fields["timeout"], (*below, "timeout")) if "timeout" in fields else 10.0
+            found.append(Probe(name, self._argv(fields.get("run"), (*below, "run")), kind or "text", timeout, below))
+        return tuple(found)
+
+    def _argv(self, value: Any, path: Path) -> tuple[Any, ...]:
+        if value is None or value is BROKEN:
+            return ()
+        if isinstance(value, list):
+            words = [
+                item if isinstance(item, Expression) else self.findings.text(item, (*path, i), empty=True)
+                for i, item in enumerate(value)
+            ]
+            if not words:
+                self.findings.wrong(path, "expected a list of arguments, got an empty one")
+            return tuple(word for word in words if word is not None)
+        if isinstance(value, Expression):
+            self.findings.wrong(path, "expected a list of arguments; a template may stand for one of them")
+            return ()
+        text = self.findings.text(value, path)
+        try:
+            return tuple(shlex.split(text or ""))
+        except ValueError as error:
+            self.findings.wrong(path, f"cannot be split into arguments: {str(error).lower()}")
+            return ()
+
+    def _timeout(self, value: Any, path: Path) -> float:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?", value) if isinstance(value, str) else None
+        seconds = float(match[1]) * {"ms": 0.001, "m": 60.0}.get(match[2], 1.0) if match is not None else 0.0
+        if value is not BROKEN and not 0 < seconds <= MAX_PROBE_S:
+            self.findings.wrong(path, f"expected a duration such as 5s, more than 0 and at most {MAX_PROBE_S:g}s")
+        return seconds or 10.0
+
+    def _overrides(self, value: Any, path: Path) -> tuple[Override, ...]:
+        if value is None:
+            return ()
+        found = []
+        for address, item in (self.findings.map(value, path, "expected a map of addresses") or {}).items():
+            below = (*path, address)
+            self.bodies.declarations.address(address, below)
+            fields = self.findings.map(item, below, "expected a map with `of` and `reason`")
+            if fields is None:
+                continue
+            for key, inner in fields.items():
+                if key not in OVERRIDE_FIELDS:
+                    self.findings.unknown(below, key, OVERRIDE_FIELDS, "`override`", inner)
+            for key in ("of", "reason"):
+                if key not in fields:
+                    self.findings.add("E109", below, f"an override needs `{key}`", key=True)
+            until = self._optional_text(fields, "until", below)
+            if until and not _is_date(until):
+                self.findings.wrong((*below, "until"), "expected a date such as 2027-06-30")
+            of, reason = self._optional_text(fields, "of", below), self._optional_text(fields, "reason", below)
+            found.append(Override(address, of, reason, until, below))
+        return tuple(found)
+
+
+def _is_date(text: str) -> bool:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def part_of(span: Span | None, text: str, offset: int, length: int) -> Span | None:
+    """The span of a part of a one-line text, given the span of the whole; the whole where columns are not known."""
+    if span is None or span.end_line != span.line:
+        return span
+    quote = span.end_column - span.column - len(text)  # 0 for plain text, 2 between quotes without escapes
+    if quote not in (0, 2):
+        return span
+    start = span.column + quote // 2 + offset
+    return Span(span.file, span.line, start, span.line, start + max(1, length))

@@ -1,0 +1,124 @@
+"""One project from its files: every mistake in one go, nothing rendered, nothing contacted."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from statectl.problems import Problem
+from statectl.project.associations import AssociationReader, CheckSelector
+from statectl.project.bodies import BodyReader
+from statectl.project.declarations import DeclarationReader
+from statectl.project.discover import find_project, not_found, refusal
+from statectl.project.documents import Document, read_document, state_files
+from statectl.project.expressions import expression_problem
+from statectl.project.files import ProjectFiles
+from statectl.project.findings import Findings
+from statectl.project.merge import merge
+from statectl.project.model import Association, Profile, Project, Settings
+from statectl.project.profiles import ProfileReader
+from statectl.project.scalars import Expression
+from statectl.project.settings import load_settings
+from statectl.project.types import Sections
+from statectl.project.yaml_tree import BROKEN
+
+_NOTHING = Settings(project="", inventory="")
+
+
+def load_project(
+    directory: Path, *, env: Mapping[str, str], sections: Sections, check_selector: CheckSelector
+) -> Project:
+    """The project that `directory` is in. Mistakes are in `problems`, also when there is no project at all."""
+    root, end = find_project(directory)
+    if root is None:
+        return Project(directory, _NOTHING, {}, {}, (not_found(directory, end),))
+    refused = refusal(root, env)
+    if refused is not None:
+        return Project(root, _NOTHING, {}, {}, (refused,))
+    settings, problems = load_settings(root, env)
+    paths, lying = state_files(root)
+    problems += lying
+    files = ProjectFiles(root)
+    associations: list[Association] = []
+    profiles: list[Profile] = []
+    for path in paths:
+        document = read_document(path, str(path.relative_to(root)))
+        problems += document.problems
+        if document.tree is not None:
+            reader = StatesReader(document, sections, files, check_selector)
+            reader.read()
+            associations += reader.associations
+            profiles += reader.profiles
+            problems += reader.findings.problems
+    problems += files.problems
+    named, used, between = merge(associations, profiles, sections.resources)
+    problems += between
+    return Project(root, settings, named, used, tuple(sorted(problems, key=_place)))
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    span = problem.span
+    return (span.file, span.line, span.column) if span is not None else ("", 0, 0)
+
+
+class StatesReader:
+    """Reads the sections of one file below states/."""
+
+    def __init__(
+        self, document: Document, sections: Sections, files: ProjectFiles, check_selector: CheckSelector
+    ) -> None:
+        self.document = document
+        self.sections = sections
+        self.findings = Findings(document.places)
+        self.associations: list[Association] = []
+        self.profiles: list[Profile] = []
+        self._declarations = DeclarationReader(self.findings, sections.resources, files)
+        bodies = BodyReader(self.findings, self._declarations)
+        self._association = AssociationReader(self.findings, bodies, check_selector)
+        self._profile = ProfileReader(self.findings, bodies)
+
+    def read(self) -> None:
+        findings = self.findings
+        for section, value in (findings.map(self.document.tree, ()) or {}).items():
+            if section == "associations":
+                for name, below in (findings.map(value, (section,), "expected a map of associations") or {}).items():
+                    association = self._association.read(name, below, (section, name))
+                    self.associations += [association] if association is not None else []
+            elif section == "profiles":
+                for name, below in (findings.map(value, (section,), "expected a map of profiles") or {}).items():
+                    profile = self._profile.read(name, below, (section, name))
+                    self.profiles += [profile] if profile is not None else []
+            elif section in self.sections.reserved:
+                summary, hint = f"section `{section}` is not part of this version", self.sections.reserved[section]
+                findings.add("E106", (section,), summary, key=True, hint=hint)
+            elif section in self.sections.resources:
+                hint = (
+                    "resources stand inside an association: associations: {NAME: {targets: ..., " + section + ": ...}}"
+                )
+                findings.add("E101", (section,), f"`{section}` is no section of a file", key=True, hint=hint)
+            else:
+                findings.unknown((), section, [*self.sections.top, *self.sections.resources], "a file of states", value)
+        self._syntax()
+
+    def _syntax(self) -> None:
+        """Every expression of the file, wherever it stands."""
+        seen: set[int] = set()
+        for expression in (*_expressions(self.document.tree), *self._declarations.conditions):
+            if expression is BROKEN or id(expression) in seen:
+                continue
+            seen.add(id(expression))
+            problem = expression_problem(expression, self.document.lines)
+            if problem is not None:
+                self.findings.problems.append(problem)
+
+
+def _expressions(value: Any) -> Iterator[Expression]:
+    if isinstance(value, Expression):
+        yield value
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            if isinstance(key, Expression):
+                yield key
+            yield from _expressions(below)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _expressions(item)

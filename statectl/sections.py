@@ -1,0 +1,36 @@
+"""The table of YAML sections: which part of statectl reads what. Sections of later features are refused with the reason."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from statectl.problems import Problem, Span
+from statectl.project.load import load_project
+from statectl.project.model import Project
+from statectl.project.types import Sections, resource_types
+
+RESERVED: Mapping[str, str] = {
+    "parameters": "the parameter store comes with a later version; `vars` and the inventory hold values today",
+    "resource_groups": "named groups of hosts come with a later version; groups of the inventory and `targets` expressions work today",
+    "patch_baselines": "patching comes with a later version",
+    "maintenance_windows": "maintenance windows come with a later version",
+    "documents": "documents come with a later version; `statectl run` runs a command on many hosts today",
+    "automations": "automations come with a later version",
+    "distributions": "distributing packages of your own comes with a later version; `package_repositories` work today",
+    "notifications": "notifications come with a later version",
+}
+
+
+def table() -> Sections:
+    return Sections(resources=resource_types(), reserved=RESERVED)
+
+
+def load(directory: Path, *, env: Mapping[str, str]) -> Project:
+    """The project that `directory` is in, checked as far as files alone allow."""
+    return load_project(directory, env=env, sections=table(), check_selector=selector_problems)
+
+
+def selector_problems(text: str, span: Span | None) -> Sequence[Problem]:
+    """The syntax of a `targets` expression that stands at `span`."""
+    from statectl.targets.selector import parse_selector
+
+    return [problem.at(span, text) for problem in parse_selector(text)[1]]
