@@ -99,6 +99,8 @@ def root(ctx: click.Context, directory: str | None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """The whole program. Returns the exit code of `experience`: 0, 1, 2, 3, 4, 5, 64 or 130."""
+    if "_STATECTL_COMPLETE" in os.environ:
+        root.main(args=list(arguments), prog_name="statectl", complete_var="_STATECTL_COMPLETE")
     try:
         result: Any = root.main(args=list(arguments), prog_name="statectl", standalone_mode=False)
     except click.exceptions.Exit as leaving:

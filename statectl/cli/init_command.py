@@ -1,0 +1,57 @@
+"""statectl init: a project in a directory, from one of the starters that travel with the package."""
+
+import re
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import click
+
+from statectl.errors import Refused
+
+STARTERS = ("empty", "local")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path), default=Path())
+@click.option(
+    "--example",
+    "starter",
+    type=click.Choice(STARTERS),
+    default="empty",
+    show_default=True,
+    help="empty: the least that works; local: an example that manages only DIRECTORY/machine on this machine.",
+)
+def command(directory: Path, starter: str) -> int:
+    """Start a project in DIRECTORY. Nothing that exists is overwritten."""
+    target = directory.expanduser().resolve()
+    source = resources.files("statectl.cli") / "starters" / starter
+    files = list(_walk(source, ""))
+    existing = [name for name, _ in files if (target / name).exists()]
+    if existing:
+        raise Refused(
+            f"{target} already has {', '.join(existing[:3])}",
+            code="E506",
+            hint="choose another directory, or remove the files",
+        )
+    name = re.sub(r"[^a-z0-9-]+", "-", target.name.lower()).strip("-") or "project"
+    for file, text in files:
+        path = target / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("@PROJECT@", str(target)).replace("@NAME@", name), encoding="utf-8")
+    click.echo(f"Made a project in {target}:")
+    for file, _ in files:
+        click.echo(f"  {file}")
+    click.echo("Next: statectl validate && statectl plan")
+    return 0
+
+
+def _walk(directory: Traversable, prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for entry in sorted(directory.iterdir(), key=lambda item: item.name):
+        name = f"{prefix}{entry.name}"
+        if entry.is_dir():
+            found += _walk(entry, f"{name}/")
+        else:
+            found.append((name, entry.read_text(encoding="utf-8")))
+    return found

@@ -1,0 +1,223 @@
+"""Options that many commands share, and what they mean once parsed."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from statectl.cli.formats.terminal import Screen, screen
+from statectl.errors import Refused, UsageError
+from statectl.secrets import Secret
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _apply(options: Sequence[Callable[[F], F]], function: F) -> F:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def output_options(formats: Sequence[str]) -> Callable[[F], F]:
+    """-o/--json, -q, -v, --color. The command gets `out` (a list of texts), `as_json`, `quiet`, `verbose`, `color`."""
+    return lambda function: _apply(
+        [
+            click.option(
+                "-o",
+                "out",
+                metavar="FORMAT[=FILE]",
+                multiple=True,
+                help=f"Output as {', '.join(formats)}; with =FILE into a file. Repeatable.",
+            ),
+            click.option("--json", "as_json", is_flag=True, help="Same as -o json."),
+            click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
+            click.option(
+                "-v",
+                "--verbose",
+                count=True,
+                help="More on stderr: -v unchanged, -vv what executors say, -vvv messages.",
+            ),
+            click.option(
+                "--color",
+                type=click.Choice(["auto", "always", "never"]),
+                default="auto",
+                help="Colour on the terminal.",
+            ),
+        ],
+        function,
+    )
+
+
+def inventory_option(function: F) -> F:
+    return click.option(
+        "-i",
+        "--inventory",
+        "inventory",
+        metavar="PATH",
+        default=None,
+        help="Inventory to use instead of the project's default.",
+    )(function)
+
+
+def host_options(function: F) -> F:
+    """Which hosts, how many at once, how to log in."""
+    return _apply(
+        [
+            inventory_option,
+            click.option(
+                "-t",
+                "--target",
+                "target",
+                metavar="EXPR",
+                default=None,
+                help="Only these hosts: web01, web[01-20], group:web and env=prod.",
+            ),
+            click.option("--max-concurrency", metavar="N|N%", default="50", show_default=True, help="Hosts at once."),
+            click.option(
+                "--timeout",
+                "timeout",
+                metavar="SECONDS",
+                type=click.FloatRange(1, 172800),
+                default=1800.0,
+                show_default=True,
+                help="Limit for one host.",
+            ),
+            click.option("--allow-empty", is_flag=True, help="A target that matches no host is not an error."),
+            click.option("--no-input", is_flag=True, help="Never ask; fail instead."),
+            click.option("-u", "--user", "user", metavar="NAME", default="", help="Log in as this user."),
+            click.option("--identity", "identity", metavar="FILE", multiple=True, help="Private key file; repeatable."),
+            click.option("--ask-password", is_flag=True, help="Ask for the login password."),
+            click.option(
+                "--password-fd",
+                type=click.IntRange(0),
+                default=None,
+                help="Read the login password from this file descriptor.",
+            ),
+            click.option("-K", "--ask-become-password", is_flag=True, help="Ask for the sudo password, once."),
+            click.option(
+                "--become-password-fd",
+                type=click.IntRange(0),
+                default=None,
+                help="Read the sudo password from this file descriptor.",
+            ),
+        ],
+        function,
+    )
+
+
+def plan_options(function: F) -> F:
+    return _apply(
+        [
+            click.option(
+                "--only",
+                "only",
+                metavar="ADDRESS",
+                multiple=True,
+                help="Only this resource, such as file:/etc/motd; repeatable.",
+            ),
+            click.option("--prune", is_flag=True, help="Also remove what is no longer declared."),
+            click.option("--release", is_flag=True, help="Forget what is no longer declared, and leave it as it is."),
+            click.option(
+                "--set",
+                "settings",
+                metavar="NAME=VALUE",
+                multiple=True,
+                help="Set a variable (YAML value, or @FILE.yml for many).",
+            ),
+            click.option(
+                "--lock-timeout",
+                type=click.FloatRange(0, 86400),
+                default=0.0,
+                show_default=True,
+                help="Seconds to wait for another run on a host.",
+            ),
+            click.option("--full", is_flag=True, help="Show whole diffs."),
+            click.option("--by-host", is_flag=True, help="Do not fold hosts with the same changes."),
+        ],
+        function,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where results go: each format once, at most one to stdout."""
+
+    targets: Sequence[tuple[str, Path | None]]
+    screen: Screen
+    err: Screen
+    quiet: bool
+    verbose: int
+
+    def formats(self) -> list[str]:
+        return [name for name, _ in self.targets]
+
+    def write(self, documents: Mapping[str, Callable[[], str]]) -> None:
+        """Write each asked-for format. `documents`: {format: function giving its text, with its last newline}."""
+        for name, path in self.targets:
+            text = documents[name]()
+            if path is None:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            else:
+                path.write_text(text, encoding="utf-8")
+
+
+def outputs(
+    out: Sequence[str], formats: Sequence[str], *, as_json: bool, quiet: bool, verbose: int, color: str
+) -> Outputs:
+    """Read -o. Raises UsageError."""
+    asked = [*out, *(["json"] if as_json else [])] or ["text"]
+    targets: list[tuple[str, Path | None]] = []
+    for text in asked:
+        name, equals, file = text.partition("=")
+        if name not in formats:
+            raise UsageError(f"output format not known: {name!r}", hint=f"one of {', '.join(formats)}")
+        if equals and not file:
+            raise UsageError(f"-o {text}: no file name behind =")
+        targets.append((name, Path(file) if file else None))
+    if sum(path is None for _, path in targets) > 1:
+        raise UsageError("two output formats for stdout", hint="give all but one a file: -o json=plan.json")
+    if all(path is not None for _, path in targets):
+        targets.append(("text", None))
+    return Outputs(targets, screen(sys.stdout, color=color), screen(sys.stderr, color=color), quiet, verbose)
+
+
+def secret_from(what: str, *, ask: bool, descriptor: int | None, no_input: bool) -> Secret | None:
+    """A password from a prompt or a file descriptor; never from argv or the environment."""
+    if descriptor is not None:
+        try:
+            with os.fdopen(os.dup(descriptor), "rb") as file:
+                value = file.read(64 * 1024).rstrip(b"\r\n").decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{what} cannot be read from file descriptor {descriptor}: {error}") from None
+        return Secret(value, what)
+    if not ask:
+        return None
+    if no_input or not sys.stdin.isatty():
+        option = "--password-fd" if what == "login password" else "--become-password-fd"
+        raise Refused(f"{what} cannot be asked for: no terminal", code="E505", hint=f"use {option} N")
+    import getpass
+
+    return Secret(getpass.getpass(f"{what}: "), what)
+
+
+def confirm(question: str, *, yes: bool, no_input: bool) -> bool:
+    """Ask on stderr. Without a terminal there is no prompt: raises Refused naming the flag."""
+    if yes:
+        return True
+    if no_input or not sys.stdin.isatty():
+        raise Refused(
+            "not applied: cannot ask without a terminal", code="E505", hint="say --yes to apply without being asked"
+        )
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

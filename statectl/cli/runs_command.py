@@ -1,0 +1,104 @@
+"""statectl runs: earlier runs, from the store."""
+
+import json
+from typing import Any
+
+import click
+
+from statectl.cli.formats.terminal import one_line
+from statectl.cli.options import Outputs, output_options, outputs, to_json
+from statectl.errors import UsageError
+
+FORMATS = ("text", "json", "jsonl")
+
+
+@click.group()
+def command() -> None:
+    """List and show earlier runs, from this controller's store."""
+
+
+@command.command("list")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many, newest first.")
+@output_options(FORMATS)
+@click.pass_obj
+def list_runs(
+    obj: dict[str, Any], limit: int, out: tuple[str, ...], as_json: bool, quiet: bool, verbose: int, color: str
+) -> int:
+    """Newest first."""
+    shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    runs = _store(obj).list_runs(limit)
+    shown.write(
+        {
+            "text": lambda: _list_text(runs, shown),
+            "json": lambda: to_json({"format": "statectl.runs/1.0", "runs": runs}),
+            "jsonl": lambda: "".join(json.dumps(run, ensure_ascii=False) + "\n" for run in runs),
+        }
+    )
+    return 0
+
+
+@command.command("show")
+@click.argument("run_id")
+@output_options(FORMATS)
+@click.pass_obj
+def show_run(
+    obj: dict[str, Any], run_id: str, out: tuple[str, ...], as_json: bool, quiet: bool, verbose: int, color: str
+) -> int:
+    """Everything one run did, host by host."""
+    shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    run = _store(obj).run(run_id)
+    if run is None:
+        raise UsageError(
+            f"no run {one_line(run_id)!r} in this store", hint="statectl runs list shows those that are here"
+        )
+    shown.write(
+        {
+            "text": lambda: _run_text(run, shown),
+            "json": lambda: to_json({"format": "statectl.results/1.0", **run}),
+            "jsonl": lambda: "".join(
+                json.dumps({"host": host, **entry}, ensure_ascii=False) + "\n" for host, entry in run["hosts"].items()
+            ),
+        }
+    )
+    return 0
+
+
+def _store(obj: dict[str, Any]) -> Any:
+    from statectl.cli.opening import open_settings, open_store
+
+    root, settings = open_settings(obj)
+    return open_store(root, settings)
+
+
+def _list_text(runs: list[dict[str, Any]], shown: Outputs) -> str:
+    if not runs:
+        return "No runs are recorded in this store.\n"
+    lines = []
+    for run in runs:
+        counts = ", ".join(f"{count} {word}" for word, count in run["counts"].items())
+        lines.append(
+            shown.screen.fit(
+                f"{run['id']}  {run['started']}  {run['verb']:6} {run['outcome']:12} {counts}  {run['who']}"
+            )
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _run_text(run: dict[str, Any], shown: Outputs) -> str:
+    from statectl.cli.formats.apply_text import result_line
+
+    lines = [
+        f"Run {run['id']}: {run['verb']}, {run['outcome']}",
+        f"  started {run['started']} by {run['who']}" + (f", ended {run['ended']}" if run["ended"] else ", not ended"),
+    ]
+    if run["commit"]:
+        lines.append(f"  commit {run['commit'][:12]}")
+    if run["plan"]:
+        lines.append(f"  plan {run['plan']}")
+    for host, entry in run["hosts"].items():
+        reason = f": {one_line(entry['reason'])}" if entry["reason"] else ""
+        lines.append(f"{host}  {entry['outcome']}{reason}")
+        for result in entry["results"] or ():
+            if result.get("type") == "result" and result["outcome"] != "ok":
+                lines.append("  " + result_line(host, result, shown.screen, with_host=False))
+    return "\n".join(lines) + "\n"
