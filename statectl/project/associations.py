@@ -161,8 +161,10 @@ class AssociationReader:
         except ScheduleError as error:
             span = part_of(self.findings.places.value(path), text, error.offset, error.length)
             label = f"did you mean `{error.fix}`?" if error.fix else ""
-            whole = error.offset == 0 and error.length == len(text)
-            fix = error.fix if whole and error.fix else None
+            before, after = text[: error.offset], text[error.offset + error.length :]
+            fix = None
+            if error.fix and error.fix.startswith(before) and error.fix.endswith(after):
+                fix = error.fix[len(before) : len(error.fix) - len(after)]
             self.findings.add("E117", path, error.message, span=span, label=label, replacement=fix)
             return None
         return text
@@ -203,11 +205,11 @@ class AssociationReader:
                 continue
             for key, inner in fields.items():
                 if key != "targets" and key not in WHERE_FIELDS:
-                    hint = (
-                        ""
-                        if key not in FIELDS
-                        else f"`where` replaces {', '.join(WHERE_FIELDS)}; conditions on resources stand in `given`"
-                    )
+                    hint = ""
+                    if key in FIELDS or key in self.bodies.declarations.types:
+                        hint = (
+                            f"`where` replaces {', '.join(WHERE_FIELDS)}; resources under a condition stand in `given`"
+                        )
                     self.findings.unknown(below, key, ["targets", *WHERE_FIELDS], "`where`", inner, hint)
             if "targets" not in fields:
                 self.findings.add("E109", below, "an entry of `where` needs `targets`")

@@ -84,15 +84,19 @@ class DeclarationReader:
         return self._checked(kind, key, fields, Common(), path, short=True)
 
     def _no_short_form(self, kind: ResourceType, value: Any, path: Path) -> None:
-        words = [word for word in _SHORT_WORDS if kind.short("", Plain(word)) is not None]
+        words = self._short_words(kind)
         forms = f"expected a map of fields{self._short_forms(kind, ' or ')}, got {kind_of(value)}"
         match = nearest(value, words) if isinstance(value, str) else ""
         label = f"did you mean `{match}`?" if match else ""
         name = path[-1]
         self.findings.add("E108", path, f"`{name}`: {forms}", label=label, replacement=match or None)
 
+    def _short_words(self, kind: ResourceType) -> list[str]:
+        """The words that are a state of this type; others may be a version or a target."""
+        return [word for word in _SHORT_WORDS if (kind.short("", Plain(word)) or {}).get("state") == word]
+
     def _short_forms(self, kind: ResourceType, before: str) -> str:
-        words = [f"`{word}`" for word in _SHORT_WORDS if kind.short("", Plain(word)) is not None]
+        words = [f"`{word}`" for word in self._short_words(kind)]
         return before + one_of(words) if words else ""
 
     def _long(self, kind: ResourceType, key: str | Expression, value: dict[Any, Any], path: Path) -> Declaration:
