@@ -27,17 +27,13 @@ class RecordedHost(Host):
     def answer(self, words, answer=""):
         self.answers.insert(0, (words.split(), answer))
 
-    def run(self, argv, timeout=300, input=b"", env=None, cwd=None, user=None, check=True, **more):
+    def run(self, argv, timeout=300, input=b"", env=None, cwd=None, user=None, check=True, **more):  # noqa: A002
         argv = list(argv)
         self.ran.append(argv)
         self.inputs.append(bytes(input).decode("utf-8"))
         self.users.append(user)
-        for words, answer in self.answers:
-            if argv[: len(words)] == words:
-                break
-        else:
-            raise AssertionError("no answer recorded for %r" % (argv,))
-        if callable(answer) and not isinstance(answer, type):
+        answer = self._answer(argv)
+        if callable(answer):
             answer = answer(argv, self.inputs[-1])
         if isinstance(answer, Exception):
             raise answer
@@ -45,6 +41,12 @@ class RecordedHost(Host):
         if check and ran.code != 0:
             raise process.failure(argv, ran, timeout)
         return ran
+
+    def _answer(self, argv):
+        for words, answer in self.answers:
+            if argv[: len(words)] == words:
+                return answer
+        raise AssertionError("no answer recorded for " + " ".join(argv))
 
     def which(self, name):
         return "/usr/bin/" + name

@@ -10,7 +10,7 @@ from statectl.onhost.resources import authorized_key
 def key(seed, kind="ssh-ed25519"):
     name = kind.encode()
     blob = len(name).to_bytes(4, "big") + name + b"\x00\x00\x00\x20" + bytes([seed]) * 32
-    return "%s %s" % (kind, base64.b64encode(blob).decode())
+    return f"{kind} {base64.b64encode(blob).decode()}"
 
 
 A, B, C = key(1), key(2), key(3)
@@ -40,7 +40,7 @@ class AuthorizedKeys(TypeCase):
     def test_options_are_part_of_what_is_wanted(self):
         """A key that is there without its restriction is replaced, not joined by a second line."""
         self.put(self.path, (A + " me\n" + B + "\n").encode())
-        wanted = 'from="10.0.0.0/8,x y",no-pty %s me' % A
+        wanted = f'from="10.0.0.0/8,x y",no-pty {A} me'
         assert self.converge(self.want("bob", keys=[wanted])) == ["keys"]
         assert self.bytes_of(self.path) == (B + "\n" + wanted + "\n").encode()
 

@@ -21,7 +21,7 @@ class Commands(TypeCase):
         return command.Desired("make", **fields)
 
     def failed(self, want):
-        with self.assertRaises(Failed) as caught:
+        with self.assertRaises(Failed) as caught:  # noqa: PT027  Python 3.6 runs this without pytest
             command.apply(self.host, want, self.found(want), ["creates"])
         return caught.exception.message
 

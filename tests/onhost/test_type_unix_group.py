@@ -24,11 +24,11 @@ class Groups(TypeCase):
 
     def groupadd(self, argv, _):
         gid = argv[argv.index("--gid") + 1] if "--gid" in argv else "1001"
-        self.put("/etc/group", ("\n".join([*self.rows(), "%s:x:%s:" % (argv[-1], gid)]) + "\n").encode())
+        self.put("/etc/group", ("\n".join([*self.rows(), f"{argv[-1]}:x:{gid}:"]) + "\n").encode())
 
     def groupmod(self, argv, _):
         rows = [row for row in self.rows() if not row.startswith(argv[-1] + ":")]
-        self.put("/etc/group", ("\n".join([*rows, "%s:x:%s:" % (argv[-1], argv[2])]) + "\n").encode())
+        self.put("/etc/group", ("\n".join([*rows, f"{argv[-1]}:x:{argv[2]}:"]) + "\n").encode())
 
     def groupdel(self, argv, _):
         rows = [row for row in self.rows() if not row.startswith(argv[-1] + ":")]

@@ -9,7 +9,7 @@ from statectl.onhost.resources import user
 PASSWD = b"root:x:0:0:root:/root:/bin/bash\nbob:x:1000:1000:Bob:/home/bob:/bin/sh\n+::::::\n"
 GROUP = b"root:x:0:\nbob:x:1000:\nsudo:x:27:bob\ndocker:x:998:\napp:x:1001:\n"
 HASH = "$6$rounds=5000$saltsalt$" + "a" * 86
-SHADOW = ("root:*:19000:0:99999:7:::\nbob:%s:19000:0:99999:7::19723:\n" % HASH).encode()
+SHADOW = (f"root:*:19000:0:99999:7:::\nbob:{HASH}:19000:0:99999:7::19723:\n").encode()
 
 
 class Users(TypeCase):
@@ -37,8 +37,23 @@ class Users(TypeCase):
             self.want("web", uid=2000, groups=["docker", "sudo"], home="/srv/web", shell="/bin/bash", comment="Web")
         )
         assert self.host.ran == [
-            ["useradd", "--uid", "2000", "--home-dir", "/srv/web", "--shell", "/bin/bash", "--comment", "Web"]
-            + ["--user-group", "--groups", "docker,sudo", "--create-home", "--", "web"]
+            [
+                "useradd",
+                "--uid",
+                "2000",
+                "--home-dir",
+                "/srv/web",
+                "--shell",
+                "/bin/bash",
+                "--comment",
+                "Web",
+                "--user-group",
+                "--groups",
+                "docker,sudo",
+                "--create-home",
+                "--",
+                "web",
+            ]
         ]
 
     def test_a_group_of_the_same_name_becomes_the_primary_one(self):
@@ -73,7 +88,7 @@ class Users(TypeCase):
         other = HASH[:-1] + "b"
         assert self.applied(self.want("bob", password_hash=SecretText(other))) == ["password_hash"]
         assert self.host.ran == [["chpasswd", "--encrypted"]]
-        assert self.host.inputs == ["bob:%s\n" % other]
+        assert self.host.inputs == [f"bob:{other}\n"]
         assert HASH not in repr(self.found(self.want("bob", password_hash=SecretText(HASH))))
 
     def test_a_password_in_place_of_a_hash_is_refused(self):

@@ -2,7 +2,7 @@
 
 import re
 import stat
-from typing import Mapping, NamedTuple, Optional
+from typing import Any, Dict, Mapping, NamedTuple, Optional
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.reading import each
@@ -72,7 +72,7 @@ def parse(name, file, lines):
             env[variable.group(1)] = _unquoted(variable.group(2))
         else:
             jobs.append(line.strip())
-    fields = {"env": env, "command": "\n".join(jobs)}
+    fields = {"env": env, "command": "\n".join(jobs)}  # type: Dict[str, Any]
     if len(jobs) == 1:
         special = jobs[0].startswith("@")
         parts = jobs[0].split(None, 2 if special else 6)

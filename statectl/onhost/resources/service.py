@@ -1,0 +1,240 @@
+"""systemd units that run. One `systemctl show` reads all of them; starting is success only when the unit is still up a second later.
+
+UnitFileState                   found enabled    why
+enabled                         True
+disabled, linked, masked        False            linked: known to systemd, wanted by nothing
+enabled-runtime                 'until reboot'   a link below /run: gone after the next boot
+static, indirect, alias,        the word itself  nothing to enable or disable: either is taken as met, as `systemctl enable`
+generated, transient                             would change nothing and every run would report a change
+(no such unit)                  None             absent where something is to run, else as good as stopped and disabled
+"""
+
+from typing import Any, NamedTuple, Optional
+
+from statectl.onhost.failure import Failed, Unknown
+
+OPTIONS = ("on_notify",)
+PROPERTIES = ["Id", "LoadState", "LoadError", "ActiveState", "SubState", "UnitFileState", "Type", "RemainAfterExit", "NeedDaemonReload", "CanReload", "NRestarts", "InvocationID", "Result"]
+FIXED = ("static", "indirect", "alias", "generated", "transient")
+STABLE_S = 1.0  # how long a unit must stay up after it was started
+LOOK_S = 0.25
+JOB_TIMEOUT_S = 300
+_SUFFIXES = (".service", ".socket", ".timer", ".path", ".target", ".mount", ".automount", ".swap", ".slice", ".scope", ".device")
+
+
+class Desired(NamedTuple):
+    """state of a found one: running, stopped, absent, or what systemd says instead (failed, activating ...)."""
+
+    name: str
+    state: Optional[str] = None
+    enabled: Any = None
+    masked: Any = None
+    on_notify: Optional[str] = None
+
+
+def unit(name):
+    return name if name.endswith(_SUFFIXES) else name + ".service"
+
+
+def show(host, names):
+    """-> {name: {property: text}}. Raises Failed where systemd does not run."""
+    if not names:
+        return {}
+    ran = host.run(
+        ["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES), "--"]
+        + [unit(name) for name in names],
+        timeout=60,
+        check=False,
+    )
+    blocks = [dict(line.split("=", 1) for line in block.split("\n") if "=" in line) for block in ran.out.split("\n\n")]
+    blocks = [block for block in blocks if block]
+    if ran.code != 0 or len(blocks) != len(names):
+        said = (
+            ran.err.strip().splitlines() or ["systemctl show answered for %d of %d units" % (len(blocks), len(names))]
+        )[0]
+        raise Failed("systemd cannot be asked about services: %s" % said, "systemd does not answer")
+    return dict(zip(names, blocks))
+
+
+def read(host, wanted):
+    try:
+        shown = show(host, [want.name for want in wanted])
+    except Failed as error:
+        return {want.name: Unknown(error.message) for want in wanted}
+    return {want.name: _found(host, want, shown[want.name]) for want in wanted}
+
+
+def _found(host, want, block):
+    file_state = block.get("UnitFileState", "")
+    masked = {"masked": True, "masked-runtime": "until reboot"}.get(file_state, False)
+    if block["LoadState"] == "not-found" and not masked:
+        if want.state == "running" or want.enabled or want.masked:
+            return Desired(want.name, state="absent")
+        return Desired(want.name, state="stopped", enabled=False, masked=False)
+    enabled = {"enabled": True, "enabled-runtime": "until reboot"}.get(file_state, False)
+    if file_state == "generated":
+        enabled = _generated(host, block["Id"])
+    elif file_state in FIXED:
+        enabled = file_state
+    return Desired(want.name, state=_state(block), enabled=enabled, masked=masked)
+
+
+def _state(block):
+    state = block["ActiveState"]
+    return {"active": "running", "reloading": "running", "refreshing": "running", "inactive": "stopped"}.get(
+        state, state
+    )
+
+
+def _generated(host, name):
+    """A SysV script is always `generated`; only its own links say whether it starts at boot."""
+    said = host.run(["systemctl", "is-enabled", "--", name], timeout=60, check=False).out.strip()
+    return {"enabled": True, "disabled": False}.get(said, "generated")
+
+
+def same(field, wanted, found):
+    """What cannot be enabled or disabled is as wanted; what is not running is stopped."""
+    if field == "enabled" and found in FIXED:
+        return True
+    if field == "state" and wanted == "stopped":
+        return found in ("stopped", "failed")
+    return bool(wanted) == found if field in ("enabled", "masked") else wanted == found
+
+
+def validate(host, want, found):
+    """What can never come out as wanted, told before anything is written. '' : fine."""
+    if want.state == "running" and want.masked is None and found.masked:
+        return "%s is masked; say `masked: false` to let it run" % unit(want.name)
+    if want.state == "running" and found.state == "stopped":
+        block = show(host, [want.name])[want.name]
+        if block.get("Type") == "oneshot" and block.get("RemainAfterExit") == "no":
+            return (
+                "%s is a oneshot that ends by itself, so it never stays running; enable it or its timer instead"
+                % unit(want.name)
+            )
+    return ""
+
+
+def apply(host, want, found, differing):  # noqa: ARG001  what the unit is now is asked again: a package may have brought it
+    """Unmask, enable, start; or stop, disable, mask: in this order nothing is refused for what the next step would change."""
+    block = show(host, [want.name])[want.name]
+    if block.get("NeedDaemonReload") == "yes":
+        _systemctl(host, "daemon-reload")
+    if want.masked is False and "masked" in differing:
+        _systemctl(host, "unmask", unit(want.name))
+        if block.get("UnitFileState") == "masked-runtime":
+            _systemctl(host, "--runtime", "unmask", unit(want.name))
+        block = show(host, [want.name])[want.name]
+    if block["LoadState"] != "loaded" and (want.state == "running" or want.enabled):
+        raise _unusable(want.name, block)
+    if "enabled" in differing and want.enabled:
+        _systemctl(host, "enable", block["Id"])  # by its own name: systemctl refuses to enable an alias
+    if "state" in differing and want.state == "running":
+        if block["ActiveState"] == "failed":
+            _systemctl(host, "reset-failed", unit(want.name))  # or the start limit would refuse what was mended meanwhile
+        _start(host, want.name, "start")
+    if "state" in differing and want.state == "stopped":
+        _systemctl(host, "stop", unit(want.name))
+    if "enabled" in differing and want.enabled is False:
+        _systemctl(host, "disable", block["Id"])
+        if block.get("UnitFileState") == "enabled-runtime":
+            _systemctl(host, "--runtime", "disable", block["Id"])
+    if "masked" in differing and want.masked:
+        _systemctl(host, "mask", unit(want.name))
+
+
+def notify(host, want, verb):
+    """Restart, reload or try-restart. A unit that is wanted stopped, or that nobody started, is not started by a notification."""
+    block = show(host, [want.name])[want.name]
+    if block["LoadState"] != "loaded":
+        raise _unusable(want.name, block)
+    running = _state(block) in ("running", "activating")
+    if block.get("NeedDaemonReload") == "yes":
+        _systemctl(host, "daemon-reload")
+    if verb == "reload":
+        if not running:
+            return
+        if block.get("CanReload") != "yes":
+            raise Failed(
+                "%s cannot reload (its unit has no ExecReload); say `on_notify: restart`" % unit(want.name),
+                "cannot reload",
+            )
+        _start(host, want.name, "reload")
+    elif running or (verb == "restart" and want.state == "running"):
+        _start(host, want.name, "restart")
+
+
+def _systemctl(host, *words):
+    flags = [word for word in words if word.startswith("--")]
+    verb, names = words[len(flags)], list(words[len(flags) + 1 :])
+    host.run(
+        ["systemctl", "--no-ask-password"] + flags + [verb] + (["--", *names] if names else []), timeout=JOB_TIMEOUT_S
+    )
+
+
+def _start(host, name, verb):
+    """Start, restart or reload, and be sure that it holds: up, in the same invocation, for STABLE_S."""
+    import time
+
+    ran = host.run(["systemctl", "--no-ask-password", verb, "--", unit(name)], timeout=JOB_TIMEOUT_S, check=False)
+    begun = time.monotonic()
+    first = show(host, [name])[name]
+    if ran.timed_out or ran.code != 0:
+        raise _broken(host, name, "%s: %s" % (verb, _why(ran, first)), first)
+    block = first
+    while time.monotonic() - begun < STABLE_S:
+        if _state(block) != "running" or any(block.get(key) != first.get(key) for key in ("NRestarts", "InvocationID")):
+            if block.get("Type") == "oneshot" and _state(block) == "stopped":
+                return
+            after = time.monotonic() - begun
+            raise _broken(host, name, "active for %.1f s, then %s" % (after, _now(block)), block)
+        time.sleep(LOOK_S)
+        block = show(host, [name])[name]
+
+
+def _now(block):
+    """'failed (exit-code)', or 'restarted by systemd' when it is already up again."""
+    if _state(block) == "running":
+        return "restarted by systemd"
+    return block["ActiveState"] + (" (%s)" % block["Result"] if block.get("Result", "success") != "success" else "")
+
+
+def _why(ran, block):
+    if ran.timed_out:
+        return "no end within %d s" % JOB_TIMEOUT_S
+    if block["ActiveState"] == "failed":
+        return _now(block)
+    lines = [line.strip() for line in ran.err.splitlines() if line.strip()]
+    return lines[0] if lines else "systemctl exited with code %s" % ran.code
+
+
+def _broken(host, name, what, block):
+    """Failed with the last ten lines that the unit itself wrote."""
+    argv = ["journalctl", "--no-pager", "--lines=10", "--output=short-iso", "--unit=" + block.get("Id", unit(name))]
+    ran = host.run(argv, timeout=30, check=False)
+    return Failed("%s %s" % (unit(name), what), "service did not stay up", argv, None, ran.out[-4096:])
+
+
+def _unusable(name, block):
+    if block["LoadState"] == "masked":
+        return Failed("%s is masked; say `masked: false` to let it run" % unit(name), "unit is masked")
+    if block["LoadState"] == "not-found":
+        return Failed(
+            "no unit %s on this host; does its package bring it under another name?" % unit(name), "no such unit"
+        )
+    said = block.get("LoadError", "").strip('"').partition(" ")[2].strip('"')
+    return Failed("%s cannot be loaded: %s" % (unit(name), said or block["LoadState"]), "unit cannot be loaded")
+
+
+def removal(record):
+    """Before we came it ran or not, and started at boot or not: that again. Where there was no unit: stopped and disabled."""
+    before, want = record["before"], record["want"]
+    if record["created"] or before.get("state") in (None, "absent"):
+        return Desired(record["name"], state="stopped", enabled=False)
+    restored = {}
+    if want.get("state") is not None:
+        restored["state"] = "running" if before["state"] == "running" else "stopped"
+    for field in ("enabled", "masked"):
+        if want.get(field) is not None and isinstance(before.get(field), bool):
+            restored[field] = before[field]
+    return Desired(record["name"], **restored) if restored else None
