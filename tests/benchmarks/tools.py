@@ -147,7 +147,7 @@ def pyinfra(place: Path, hosts: Sequence[LabHost]) -> Tool:
         [str(environment / "bin" / "pyinfra"), "-y", "inventory.py", "deploy.py"],
         cwd,
         _environment(cwd),
-        re.compile(r"Grand total\s*│?\s*\S+\s*│?\s*-?\s"),
+        re.compile(r"Grand total\s+(\d+)\s+-\s+-\s+\1\s"),
     )
 
 
