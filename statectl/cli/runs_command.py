@@ -100,5 +100,6 @@ def _run_text(run: dict[str, Any], shown: Outputs) -> str:
         lines.append(f"{host}  {entry['outcome']}{reason}")
         for result in entry["results"] or ():
             if result.get("type") == "result" and result["outcome"] != "ok":
-                lines.append("  " + result_line(host, result, shown.screen, with_host=False))
+                line = result_line(host, result, shown.screen, with_host=False)
+                lines.append(f"  {line}")
     return "\n".join(lines) + "\n"

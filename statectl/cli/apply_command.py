@@ -1,0 +1,193 @@
+"""statectl apply: make the hosts as the files say; or apply exactly a plan that was made before, once."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from statectl.cli.formats.terminal import one_line
+from statectl.cli.options import Outputs, confirm, host_options, output_options, plan_options, to_json
+from statectl.errors import Interrupted, Refused, UsageError
+from statectl.plans.plan import Plan, checksum
+
+FORMATS = ("text", "json", "jsonl", "junit")
+
+
+@click.command()
+@click.argument("what", nargs=-1, metavar="[ASSOCIATION]... | PLAN")
+@click.option("-y", "--yes", is_flag=True, help="Apply without being asked.")
+@click.option(
+    "--batch",
+    metavar="N|N%,...",
+    default="100%",
+    show_default=True,
+    help="Waves that follow each other, such as 1,10%,100%.",
+)
+@click.option(
+    "--max-errors",
+    metavar="N|N%",
+    default="100%",
+    show_default=True,
+    help="Start nothing new once there are more errors.",
+)
+@click.option(
+    "--unreachable",
+    type=click.Choice(["skip", "error"]),
+    default="skip",
+    show_default=True,
+    help="Whether an unreachable host counts as an error.",
+)
+@plan_options
+@host_options
+@output_options(FORMATS)
+@click.pass_obj
+def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, **options: Any) -> int:
+    """Make the hosts as the files say: all associations, or those named. All hosts are planned before any is written to.
+
+    PLAN, the id or file of an earlier plan, applies exactly that, once, and only where nothing moved since.
+    """
+    from statectl.cli.deciding import apply_code
+    from statectl.cli.fleet import Opened
+    from statectl.cli.planning import outputs_of, rate_of, run_interruptible
+    from statectl.cli.scope import Scope
+    from statectl.reconcile import reconcile
+    from statectl.rollout.budget import allowed_errors, batches, concurrency
+    from statectl.rollout.run_targets import Cancel
+
+    shown = outputs_of(options, FORMATS)
+    rate = rate_of(options)
+    for check, text in ((concurrency, rate.max_concurrency), (allowed_errors, rate.max_errors), (batches, rate.batch)):
+        check(text, 1)
+    saved = _saved_plan(obj, what)
+    if saved is not None:
+        scope = Scope.saved(saved.scope)
+        opened = Opened.for_plan(obj, saved, options)
+        hosts = [name for name, host in saved.hosts.items() if host.outcome == "planned"]
+        fleet = opened.fleet(scope, kind="apply", saved=saved, hosts=hosts)
+    else:
+        scope = Scope.of(what, options)
+        opened = Opened.of(obj, options["inventory"], options)
+        fleet = opened.fleet(scope, kind="apply")
+    from statectl.cli.formats.progress import Progress
+
+    progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
+    cancel = Cancel()
+
+    async def agree(plan: Plan) -> bool:
+        progress.close()
+        if not plan.has_changes:
+            return True
+        if saved is None and "text" in shown.formats():
+            _show_plan(plan, shown, options)
+        hosts = plan.summary.hosts_changed
+        question = f"Apply this to {hosts} host{'s' * (hosts != 1)}?"
+        return await asyncio.to_thread(confirm, question, yes=yes or saved is not None, no_input=options["no_input"])
+
+    try:
+        run = run_interruptible(
+            lambda: reconcile.apply(fleet, rate, progress, cancel, agree=agree, saved=saved),
+            cancel,
+            abort_at_once=False,
+        )
+    finally:
+        progress.close()
+        opened.close()
+    _write(run, shown, options, opened.root)
+    if run.outcome == "declined":
+        raise Refused("not applied: declined", code="E507")
+    if run.outcome == "interrupted" and not run.results:
+        raise Interrupted("interrupted; nothing was changed")
+    return apply_code(run)
+
+
+def _saved_plan(obj: dict[str, Any], what: tuple[str, ...]) -> Plan | None:
+    """The plan that `what` names, or None when it names associations. Raises Refused when it must not be applied."""
+    from datetime import UTC, datetime
+
+    if len(what) != 1:
+        return None
+    name = what[0]
+    path = Path(name)
+    if path.suffix == ".json" or "/" in name:
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ValueError) as error:
+            raise UsageError(f"plan file {one_line(name)} cannot be read: {error}") from None
+    elif name.isupper():
+        from statectl.cli.opening import open_settings, open_store
+
+        root, settings = open_settings(obj)
+        found = open_store(root, settings).plan(name)
+        if found is None:
+            raise Refused(f"no plan {one_line(name)} in this store", code="E514", hint="make one: statectl plan")
+        document = found[0]
+    else:
+        return None
+    if not isinstance(document, dict) or not str(document.get("format", "")).startswith("statectl.plan/1."):
+        raise Refused(f"{one_line(name)} is not a plan that this version reads", code="E514")
+    if document.get("checksum") != checksum(document):
+        raise Refused(f"plan {one_line(name)} was edited", code="E513", hint="make a new plan: statectl plan")
+    plan = Plan.model_validate(document)
+    if plan.expires < datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"):
+        raise Refused(f"plan {plan.id} expired at {plan.expires}", code="E511", hint="make a new plan: statectl plan")
+    return plan
+
+
+def _show_plan(plan: Plan, shown: Outputs, options: dict[str, Any]) -> None:
+    from statectl.cli.formats.plan_text import plan_lines
+    from statectl.targets.ranges import compress
+
+    for line in plan_lines(plan, shown.screen, compress, full=options["full"], by_host=options["by_host"]):
+        click.echo(line)
+
+
+def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path) -> None:
+    from statectl.targets.ranges import compress
+
+    def text() -> str:
+        from statectl.cli.formats.apply_text import report_lines
+        from statectl.cli.formats.plan_text import plan_lines
+
+        if not run.results or (not run.plan.has_changes and run.outcome == "done"):
+            lines = list(plan_lines(run.plan, shown.screen, compress, full=options["full"], by_host=options["by_host"]))
+            if run.outcome == "failed":
+                lines.append("Nothing was written anywhere: every host must be planned without an error first.")
+            return "\n".join(lines) + "\n"
+        return "\n".join(report_lines(run, shown.screen, compress, root)) + "\n"
+
+    def document() -> dict[str, Any]:
+        return {
+            "format": "statectl.results/1.0",
+            "run": run.run_id,
+            "outcome": run.outcome,
+            "plan": run.plan.model_dump(mode="json"),
+            "hosts": {
+                name: {
+                    "outcome": result.outcome,
+                    "reason": result.reason,
+                    "code": result.code,
+                    "seconds": round(result.seconds, 3),
+                    "results": result.results,
+                    "notified": result.notified,
+                }
+                for name, result in run.results.items()
+            },
+        }
+
+    def lines() -> str:
+        whole = document()
+        hosts = whole.pop("hosts")
+        written = [
+            json.dumps({"type": "host", "host": name, **host}, ensure_ascii=False) for name, host in hosts.items()
+        ]
+        return "\n".join([*written, json.dumps({"type": "run", **whole}, ensure_ascii=False)]) + "\n"
+
+    def junit() -> str:
+        from statectl.cli.formats.junit import apply_junit
+
+        return apply_junit(run)
+
+    shown.write({"text": text, "json": lambda: to_json(document()), "jsonl": lines, "junit": junit})

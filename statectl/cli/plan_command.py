@@ -1,0 +1,47 @@
+"""statectl plan: the working tree against the hosts. Changes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from statectl.cli.options import host_options, output_options, plan_options
+
+FORMATS = ("text", "json", "jsonl", "md", "junit")
+
+
+@click.command()
+@click.argument("associations", nargs=-1)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
+@click.option(
+    "--save",
+    "save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Also write the plan to FILE, for `apply FILE`.",
+)
+@plan_options
+@host_options
+@output_options(FORMATS)
+@click.pass_obj
+def command(
+    obj: dict[str, Any], associations: tuple[str, ...], detailed_exitcode: bool, save: Path | None, **options: Any
+) -> int:
+    """Show what apply would change, for all associations or those named. No host is changed.
+
+    The plan is kept for 24 hours: `statectl apply ID` applies exactly what was shown.
+    """
+    from statectl.cli.deciding import plan_code
+    from statectl.cli.fleet import Opened
+    from statectl.cli.planning import shown_plan
+    from statectl.cli.scope import Scope
+
+    scope = Scope.of(associations, options)
+    opened = Opened.of(obj, options["inventory"], options)
+    plan, shown = shown_plan(opened, scope, options, FORMATS, kind="plan")
+    if save is not None:
+        save.write_text(plan.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if "text" in shown.formats() and plan.has_changes:
+        what = str(save) if save is not None else plan.id
+        click.echo(f"Apply exactly this:  statectl apply {what}")
+    return plan_code(plan, detailed=detailed_exitcode)

@@ -1,0 +1,126 @@
+"""Plan or drift with progress, shown in the formats that were asked for. Shared by plan, drift and apply."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from statectl.cli.formats.progress import Progress
+from statectl.cli.options import Outputs, outputs, to_json
+from statectl.errors import Interrupted
+from statectl.plans.plan import Plan
+from statectl.rollout.run_targets import Cancel
+
+if TYPE_CHECKING:
+    from statectl.cli.fleet import Opened
+    from statectl.cli.scope import Scope
+    from statectl.reconcile.reconcile import Rate
+
+
+def rate_of(options: Mapping[str, Any]) -> "Rate":
+    from statectl.reconcile.reconcile import Rate
+
+    return Rate(
+        max_concurrency=options["max_concurrency"],
+        max_errors=options.get("max_errors") or "100%",
+        batch=options.get("batch") or "100%",
+        unreachable_counts=options.get("unreachable") == "error",
+        lock_timeout_s=float(options.get("lock_timeout") or 0.0),
+        deadline_s=float(options["timeout"]),
+    )
+
+
+def outputs_of(options: Mapping[str, Any], formats: Sequence[str]) -> Outputs:
+    return outputs(
+        options["out"],
+        formats,
+        as_json=options["as_json"],
+        quiet=options["quiet"],
+        verbose=options["verbose"],
+        color=options["color"],
+    )
+
+
+def shown_plan(
+    opened: "Opened", scope: "Scope", options: Mapping[str, Any], formats: Sequence[str], *, kind: str
+) -> tuple[Plan, Outputs]:
+    """Make the plan and write it."""
+    from statectl.reconcile import reconcile
+
+    shown = outputs_of(options, formats)
+    fleet = opened.fleet(scope, kind=kind)
+    progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
+    cancel = Cancel()
+    try:
+        plan = run_interruptible(
+            lambda: reconcile.plan(fleet, rate_of(options), progress, cancel, kind=kind), cancel, abort_at_once=True
+        )
+    finally:
+        progress.close()
+        opened.close()
+    if cancel.requested.is_set():
+        raise Interrupted("interrupted; nothing was changed", hint="the same command starts again")
+    write_plan(plan, shown, full=options["full"], by_host=options["by_host"], drift=kind == "drift")
+    return plan, shown
+
+
+def write_plan(plan: Plan, shown: Outputs, *, full: bool, by_host: bool, drift: bool) -> None:
+    from statectl.targets.ranges import compress
+
+    def text() -> str:
+        from statectl.cli.formats.plan_text import plan_lines
+
+        return "\n".join(plan_lines(plan, shown.screen, compress, full=full, by_host=by_host, drift=drift)) + "\n"
+
+    def markdown() -> str:
+        from statectl.cli.formats.markdown import plan_markdown
+
+        return plan_markdown(plan, compress)
+
+    def junit() -> str:
+        from statectl.cli.formats.junit import plan_junit
+
+        return plan_junit(plan, compress)
+
+    shown.write(
+        {
+            "text": text,
+            "json": lambda: to_json(plan.model_dump(mode="json")),
+            "jsonl": lambda: _json_lines(plan),
+            "md": markdown,
+            "junit": junit,
+        }
+    )
+
+
+def _json_lines(plan: Plan) -> str:
+    """One line a host, then one with everything but the hosts."""
+    document = plan.model_dump(mode="json")
+    lines = [
+        json.dumps({"type": "host", "host": name, **host}, ensure_ascii=False)
+        for name, host in document.pop("hosts").items()
+    ]
+    lines.append(json.dumps({"type": "plan", **document}, ensure_ascii=False))
+    return "\n".join(lines) + "\n"
+
+
+def run_interruptible(main: Callable[[], Any], cancel: Cancel, *, abort_at_once: bool) -> Any:
+    """Run to the end. First Ctrl-C (or TERM, HUP): nothing new starts; second: what runs is let go."""
+
+    async def with_signals() -> Any:
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            cancel.request()
+            if abort_at_once:
+                cancel.request()
+            elif not cancel.aborted.is_set():
+                sys.stderr.write("\nstopping: nothing new is started, running resources finish; again to let go now\n")
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stop)
+        return await main()
+
+    return asyncio.run(with_signals())

@@ -1,0 +1,32 @@
+"""statectl schema: JSON Schemas, for editors and for programs that read our output."""
+
+from typing import Any
+
+import click
+
+from statectl.cli.options import to_json
+
+NAMES = ("states", "plan", "compliance")
+
+
+@click.command()
+@click.argument("name", type=click.Choice(NAMES), default="states")
+def command(name: str) -> int:
+    """Print the schema of NAME: states (files below states/, for editors), or a document of -o json."""
+    click.echo(to_json(_schema(name)), nl=False)
+    return 0
+
+
+def _schema(name: str) -> dict[str, Any]:
+    if name == "plan":
+        from statectl.plans.plan import Plan
+
+        return Plan.model_json_schema()
+    if name == "compliance":
+        from statectl.compliance.judge import Compliance
+
+        return Compliance.model_json_schema()
+    from statectl.project.schema import states_schema
+    from statectl.sections import table
+
+    return states_schema(table())
