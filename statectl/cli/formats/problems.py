@@ -25,7 +25,10 @@ FIX = "fix: statectl validate --fix"
 HIDDEN = "(hidden)"
 
 _SECRET_KEY = r"[\w.-]*(?:passw|passphrase|secret|token|credential|private_key|password_hash|api_?key)[\w.-]*"  # noqa: S105 - a pattern
-_SECRET_VALUE = re.compile(rf"""(?P<key>(?:^|[\s{{,\-])["']?{_SECRET_KEY}["']?\s*:\s+)(?P<value>.*\S)""", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    rf"""(?P<key>(?:^|[\s{{,\-])["']?{_SECRET_KEY}["']?\s*:\s+)(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\S.*)""",
+    re.IGNORECASE,
+)
 _SECRET_BLOCK = re.compile(rf"""^\s*(?:-\s+)?["']?{_SECRET_KEY}["']?\s*:\s*[|>]""", re.IGNORECASE)
 
 
@@ -178,13 +181,22 @@ def _width(text: str) -> int:
 
 def _hide_secret(source: str, start: int, end: int) -> tuple[str, int, int]:
     """A line whose key names a secret loses its value, unless the value is only an expression."""
-    match = _SECRET_VALUE.search(source)
-    if match is None or re.fullmatch(r"""["']?\{\{[^{}]*\}\}["']?,?\s*\}?""", match["value"]):
-        return source, start, end
-    hidden = source[: match.start("value")] + HIDDEN
-    if start >= match.start("value"):
-        return hidden, match.start("value"), len(hidden)
-    return hidden, start, min(end, match.start("value"))
+    for match in reversed(list(_SECRET_VALUE.finditer(source))):
+        first, last = match.span("value")
+        if source[first] not in "\"'" and source.count("{", 0, first) > source.count("}", 0, first):
+            inside = re.match(r"[^,}]*", source[first:])  # one entry of a flow map; the others stay readable
+            last = first + len(inside[0].rstrip()) if inside is not None else last
+        if re.fullmatch(r"""["']?\{\{[^{}]*\}\}["']?""", source[first:last].strip()):
+            continue
+        source = source[:first] + HIDDEN + source[last:]
+        if start >= last:
+            moved = len(HIDDEN) - (last - first)
+            start, end = start + moved, end + moved
+        elif start >= first:
+            start, end = first, first + len(HIDDEN)
+        elif end > first:
+            end = first
+    return source, start, max(end, start + 1)
 
 
 class Sources:
