@@ -98,6 +98,21 @@ def default_cache():
     return (os.environ.get("XDG_CACHE_HOME") or home + "/.cache") + "/statectl"
 
 
+def plain():
+    """Make a terminal carry bytes: a login shell may have wrapped us into `script`. -> what to add to the answer.
+
+    What was sent before is lost with this, and sent again when the controller reads "tty".
+    """
+    terminals = [fd for fd in (0, 1) if os.isatty(fd)]
+    for fd in terminals:
+        import tty
+
+        tty.setraw(fd)
+    if terminals and os.isatty(2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # errors would land among the frames
+    return " tty" if terminals else ""
+
+
 class Importer:
     """Modules from memory: {name: (is_package, file name, code)}."""
 
@@ -126,9 +141,7 @@ try:
     import _frozen_importlib
     import _frozen_importlib_external
 except ImportError as error:
-    refuse(
-        "lacks %s of the standard library (install python3, not only python3-minimal)" % str(error).rpartition(" ")[2]
-    )
+    refuse("lacks %s of the standard library (install python3, not only python3-minimal)" % (error.name or error))
 
 CACHE = CACHE or default_cache()
 MAGIC = "".join("%02x" % byte for byte in _frozen_importlib_external.MAGIC_NUMBER)
@@ -138,8 +151,9 @@ try:
 except OSError:
     found = None
 earlier = b""
+terminal = plain()
 if found is None:
-    say("need")
+    say("need" + terminal)
     package, earlier = received()
     import io
     import zipfile
@@ -149,7 +163,7 @@ if found is None:
     exec(compile(archive.read("statectl/onhost/unpack.py"), "statectl/onhost/unpack.py", "exec"), unpacking)
     found = unpacking["unpack"](archive, CACHE, FILE, HASH)
 else:
-    say("have")
+    say("have" + terminal)
 sys.meta_path.insert(0, Importer(marshal.loads(found), _frozen_importlib.ModuleSpec))
 sys.argv[1:] = []
 import statectl.onhost
