@@ -259,7 +259,7 @@ def test_python3_minimal_is_refused_by_name(tmp_path):
     """An interpreter without json names the package to install."""
     code = "import sys; sys.modules['json'] = None;  code = sys.argv[6]; del sys.argv[1:7]; exec(code)"
     without = broken_python(tmp_path, f'exec {sys.executable} -c "{code}" "$@"')
-    with pytest.raises(Unreachable, match="lacks json .*install python3, not only python3-minimal") as caught:
+    with pytest.raises(Unreachable, match=r"lacks json .*install python3, not only python3-minimal") as caught:
         converse(tmp_path, python=without)
     assert caught.value.code == "E320"
 
