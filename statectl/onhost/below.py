@@ -4,10 +4,11 @@ import os
 import stat
 
 
-def walk(host, top):
+def walk(host, top, enter=None):
     """Yield (path relative to `top`, lstat result), a directory before what is in it, names in order.
 
-    A directory of another file system is yielded and not entered. What vanishes meanwhile is left out.
+    A directory of another file system is yielded and not entered, nor one whose relative path `enter` says no to. What
+    vanishes meanwhile is left out.
     """
     device = os.lstat(host.path(top)).st_dev
     stack = [""]
@@ -18,7 +19,7 @@ def walk(host, top):
             if status is None:
                 continue
             yield relative, status
-            if not stat.S_ISDIR(status.st_mode) or status.st_dev != device:
+            if not stat.S_ISDIR(status.st_mode) or status.st_dev != device or (enter and not enter(relative)):
                 continue
         prefix = relative + "/" if relative else ""
         stack.extend(prefix + name for name in reversed(host.listdir(join(top, relative))))

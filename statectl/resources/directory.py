@@ -31,7 +31,8 @@ class Model(Resource):
         description="true: entries directly in this directory that nothing declares are removed, directories with all their content; the plan names each",
     )
     declared: Derived | None = Field(
-        None, description="names directly below that are declared on this host; worked out by statectl"
+        None,
+        description="paths below, relative to the directory, that other resources declare on this host; worked out by statectl",
     )
     state: State = Field("present", description="present or absent; absent removes the directory with all its content")
 

@@ -69,7 +69,7 @@ class Directories(TypeCase):
         self.put("/srv/a/old.d/x")
         self.put("/srv/precious")
         os.symlink("/srv/precious", self.at("/srv/a/way"))
-        want = self.want("/srv/a", exclusive=True, declared=["keep", "later"])
+        want = self.want("/srv/a", exclusive=True, declared=["keep", "later/below"])
         assert self.found(want).exclusive == ["old", "old.d/ (1 entry)", "way"]
         assert self.converge(want) == ["exclusive"]
         assert os.listdir(self.at("/srv/a")) == ["keep"]

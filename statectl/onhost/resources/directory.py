@@ -32,7 +32,7 @@ OPTIONS = ("declared",)
 
 
 class Desired(NamedTuple):
-    """Wanted: as declared; `declared` holds the names directly below that are declared, and `recurse` False with `absent`
+    """Wanted: as declared; `declared` holds the paths below, relative to it, that other resources declare, and `recurse` False with `absent`
     means: only when it is empty.
 
     Found: state is 'present', 'absent', the kind of what is in the way, or 'present, 12 entries' where absent is wanted;
@@ -139,7 +139,7 @@ def _remove(host, want):
 
 
 def _undeclared(host, want):
-    declared = set(want.declared or ())
+    declared = {path.partition("/")[0] for path in want.declared or ()}
     entries = []
     for name in host.listdir(want.name):
         if name in declared:
