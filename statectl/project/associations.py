@@ -287,7 +287,7 @@ class AssociationReader:
         found = []
         for address, item in (self.findings.map(value, path, "expected a map of addresses") or {}).items():
             below = (*path, address)
-            self.bodies.declarations.address(address, below)
+            self.bodies.declarations.address(address, below, key=True)
             fields = self.findings.map(item, below, "expected a map with `of` and `reason`")
             if fields is None:
                 continue

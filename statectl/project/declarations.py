@@ -102,7 +102,7 @@ class DeclarationReader:
     def _long(self, kind: ResourceType, key: str | Expression, value: dict[Any, Any], path: Path) -> Declaration:
         fields: dict[str, Any] = {}
         common: dict[str, Any] = {}
-        own = kind.model.model_fields
+        own = kind.fields
         for name, below in value.items():
             if isinstance(name, Expression):
                 self.findings.add("E108", (*path, name.source), "the name of a field cannot be a template", key=True)
@@ -244,18 +244,18 @@ class DeclarationReader:
                 self.findings.wrong(below, f"expected an address such as service:nginx, got {kind_of(item)}")
         return tuple(found)
 
-    def address(self, text: str, path: Path, *, notify: bool = False) -> None:
+    def address(self, text: str, path: Path, *, notify: bool = False, key: bool = False) -> None:
         """The syntax of an address, its type included; whether such a resource exists is known per host only."""
         address = parse_address(text)
         if address is None:
             hint = (
                 f"service:{text}" if re.fullmatch(r"[a-z][a-z0-9@._-]*", text) else "type:key, such as file:/etc/motd"
             )
-            self.findings.add("E118", path, "not an address", hint=f"addresses look like {hint}")
+            self.findings.add("E118", path, "not an address", key=key, hint=f"addresses look like {hint}")
             return
         if address.host:
             hint = "leave the host out; order between hosts is not part of this version"
-            self.findings.add("E118", path, "an address here names a resource of the same host", hint=hint)
+            self.findings.add("E118", path, "an address here names a resource of the same host", key=key, hint=hint)
             return
         kind = self._by_name.get(address.type)
         if kind is None:
@@ -263,7 +263,7 @@ class DeclarationReader:
             meant = section.name if section is not None else nearest(address.type, self._by_name)
             label = f"did you mean `{meant}`?" if meant else did_you_mean(address.type, self._by_name)
             fix = f"{meant}:{address.name}" if meant else None
-            self.findings.add("E118", path, f"there is no type `{address.type}`", label=label, replacement=fix)
+            self.findings.add("E118", path, f"there is no type `{address.type}`", key=key, label=label, replacement=fix)
         elif notify and not kind.restartable:
             able = one_of(one.name for one in self.types.values() if one.restartable)
             hint = "`after` and `before` order other resources"

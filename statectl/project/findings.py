@@ -83,8 +83,9 @@ class Findings:
         """A key that does not exist at this place: `unknown key `templete` in a file`."""
         match = nearest(key, allowed)
         label = did_you_mean(key, allowed)
-        if not hint and not match and is_null(value):
-            hint = "a value with a comma inside { } needs quotes, or the key has no value"
+        around = self.places.values.get(path)
+        if not hint and not match and is_null(value) and around is not None and around.end_line:
+            hint = "inside { } a value that holds a comma needs quotes"
         self.add(
             "E101",
             (*path, key),

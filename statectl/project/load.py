@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from statectl.problems import Problem
+from statectl.problems import Problem, nearest
 from statectl.project.associations import AssociationReader, CheckSelector
 from statectl.project.bodies import BodyReader
 from statectl.project.declarations import DeclarationReader
@@ -90,13 +90,14 @@ class StatesReader:
             elif section in self.sections.reserved:
                 summary, hint = f"section `{section}` is not part of this version", self.sections.reserved[section]
                 findings.add("E106", (section,), summary, key=True, hint=hint)
-            elif section in self.sections.resources:
-                hint = (
-                    "resources stand inside an association: associations: {NAME: {targets: ..., " + section + ": ...}}"
-                )
-                findings.add("E101", (section,), f"`{section}` is no section of a file", key=True, hint=hint)
             else:
-                findings.unknown((), section, [*self.sections.top, *self.sections.resources], "a file of states", value)
+                near = section if section in self.sections.resources else nearest(section, self.sections.resources)
+                hint = ""
+                if near and not nearest(section, self.sections.top):
+                    hint = (
+                        f"resources stand inside an association: associations: {{NAME: {{targets: ..., {near}: ...}}}}"
+                    )
+                findings.unknown((), section, self.sections.top, "a file of states", value, hint)
         self._syntax()
 
     def _syntax(self) -> None:

@@ -11,6 +11,7 @@ from statectl.project.model import Association, Body, Declaration, Places, Profi
 from statectl.project.profiles import typed_input
 from statectl.project.scalars import Expression
 from statectl.project.types import ResourceType
+from statectl.project.yaml_tree import BROKEN
 
 _Named = TypeVar("_Named", Association, Profile)
 
@@ -222,7 +223,8 @@ class _Placed:
                 continue
             typed[name], fault = typed_input(known, value)
             if fault:
-                self.problems.append(Problem("E108", f"`{name}`: {fault}", places.value(path)))
+                code = "E104" if typed[name] is BROKEN else "E108"
+                self.problems.append(Problem(code, f"`{name}`: {fault}", places.value(path)))
         for name, known in profile.inputs.items():
             if known.required and name not in one.inputs:
                 summary = f"profile `{profile.name}` needs the input `{name}`"

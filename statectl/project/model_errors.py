@@ -111,7 +111,7 @@ def _words(error: Any, value: Any) -> tuple[str, str, str, str | None]:
 def _code_of(text: str) -> str:
     if re.search(r"exclude each other|give one of", text):
         return "E110"
-    return "E109" if re.search(r"^\S+ \w+ needs |^\w+ needs ", text) else "E108"
+    return "E109" if re.match(r"\w+ needs `", text) else "E108"
 
 
 def _boolean_hint(text: str, value: Any) -> str:

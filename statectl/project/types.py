@@ -42,12 +42,8 @@ class ResourceType:
     @property
     def fields(self) -> tuple[str, ...]:
         """Its own fields that a file may hold: not the key, and not what statectl works out itself."""
-        return tuple(
-            name
-            for name, field in self.model.model_fields.items()
-            if name != "name"
-            and not (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("derived"))
-        )
+        derived: frozenset[str] = getattr(self.model, "derived", frozenset())
+        return tuple(name for name in self.model.model_fields if name != "name" and name not in derived)
 
     @property
     def article(self) -> str:

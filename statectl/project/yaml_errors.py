@@ -68,7 +68,7 @@ def explain_error(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
         return site.at(here, "E115", "second document; one per file here", hint=hint, length=3)
     if "undefined alias" in problem:
         return site.at(here, "E112", "alias of an anchor that was not defined before")
-    if "duplicate anchor" in problem:
+    if "duplicate anchor" in (error.context or ""):
         return site.at(here, "E112", "anchor defined twice")
     if "invalid Unicode character escape" in problem:
         hint = "surrogates (U+D800 to U+DFFF) are no characters"
@@ -123,6 +123,8 @@ def _syntax(problem: str, context: str, site: _Site, here: _Spot, begin: _Spot) 
             return at(here, "E105", "this looks like a second key in one value", "quote the value", hint)
         hint = "the line above already ended with a value"
         return at(here, "E105", "a key below a value", "check the indentation", hint)
+    if "tab character" in problem:
+        return at(here, "E105", "tab in indentation", "use spaces")
     if "cannot start any token" in problem:
         if character == "\t":
             return at(here, "E105", "tab in indentation", "use spaces")

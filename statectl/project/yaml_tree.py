@@ -181,6 +181,7 @@ class Builder:
         for key_node, value_node in node.value:
             key = self.key(key_node)
             if key is None:
+                self._missing_its_value(key_node, result)
                 continue
             name = key.source if isinstance(key, Expression) else key
             if name in seen:
@@ -196,6 +197,13 @@ class Builder:
             self.keys[below] = key_node
             result[key] = self.build(value_node, below)
         return result
+
+    @staticmethod
+    def _missing_its_value(node: Node, result: dict[Any, Any]) -> None:
+        """A line indented by a non-breaking space was meant to stand below the key above it, which now looks empty."""
+        above = next(reversed(result), None)
+        if above is not None and str(node.value).startswith("\xa0") and result[above] == "":
+            result[above] = BROKEN
 
     def key(self, node: Node) -> str | Expression | None:
         """The text of a key; None after a problem."""
