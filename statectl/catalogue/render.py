@@ -62,7 +62,7 @@ class FoundHost(NamedTuple):
     host: Mapping[str, Any]  # name, address, groups, tags
     variables: Mapping[str, Any]
     facts: Mapping[str, Any] | None
-    facts_age_s: float | None
+    facts_at: str
 
 
 @dataclass(slots=True, eq=False)
@@ -107,7 +107,11 @@ class _ChildLost(Exception):
 
 def no_parameters(what: str) -> Callable[[str], Any]:
     def refuse(name: str) -> Any:  # noqa: ARG001
-        raise TemplateRefused("E210", f"{what}() needs a parameter store, and this project has none", "give the variable a value_from: env:NAME, file:PATH or cmd:…")
+        raise TemplateRefused(
+            "E210",
+            f"{what}() needs a parameter store, and this project has none",
+            "give the variable a value_from: env:NAME, file:PATH or cmd:…",
+        )
 
     return refuse
 
@@ -138,7 +142,9 @@ class Renderer:
         # registers; an object's place in one is its number in the protocol, and the register keeps it alive so that ids stay true
         self._expressions: list[tuple[str, str, Any]] = []  # kind, source, Expression or None
         self._expression_numbers: dict[Any, int] = {}
-        self._variables: list[tuple[Any, str, tuple[int, ...], tuple[int, ...]]] = []  # value, JSON, expressions in it, secrets in it
+        self._variables: list[
+            tuple[Any, str, tuple[int, ...], tuple[int, ...]]
+        ] = []  # value, JSON, expressions in it, secrets in it
         self._variable_numbers: dict[int, int] = {}
         self.secrets: list[Secret | LazySecret] = []
         self._secret_numbers: dict[int, int] = {}
@@ -387,7 +393,12 @@ class Renderer:
                 self.close()
                 kind, text, _ = self._expressions[number]
                 report = {
-                    "code": "E205", "summary": lost.why, "eid": number, "line": 1, "find": [], "used_by": [],
+                    "code": "E205",
+                    "summary": lost.why,
+                    "eid": number,
+                    "line": 1,
+                    "find": [],
+                    "used_by": [],
                     "template": text if kind == "template" else "",
                 }
                 job.outcomes.append(Failure(report))
@@ -418,7 +429,9 @@ class Renderer:
                     jobs[index].outcomes = [self._outcome(*pair) for pair in results]
                     index += 1
                 if message["done"]:
-                    self.hosts_asked += [targets for targets in message["hosts_asked"] if targets not in self.hosts_asked]
+                    self.hosts_asked += [
+                        targets for targets in message["hosts_asked"] if targets not in self.hosts_asked
+                    ]
                     if message["memory"] > REPLACE_ABOVE:
                         self.close()
                     return
@@ -482,11 +495,18 @@ class Renderer:
         self._sent_secrets = len(self.secrets)
         (drop, drop_hosts), self._dropped = self._dropped, ([], [])
         return {
-            "scopes": scopes, "hosts": hosts, "variables": variables, "expressions": expressions, "secrets": labels,
-            "drop": drop, "drop_hosts": drop_hosts,
+            "scopes": scopes,
+            "hosts": hosts,
+            "variables": variables,
+            "expressions": expressions,
+            "secrets": labels,
+            "drop": drop,
+            "drop_hosts": drop_hosts,
         }
 
-    def _send_scope(self, scope: Scope, scopes: list[Any], hosts: list[Any], variables: list[Any], needed: list[int]) -> None:
+    def _send_scope(
+        self, scope: Scope, scopes: list[Any], hosts: list[Any], variables: list[Any], needed: list[int]
+    ) -> None:
         self._sent_scopes.add(scope.number)
         if scope.host.number not in self._sent_hosts:
             self._sent_hosts.add(scope.host.number)
@@ -496,7 +516,9 @@ class Renderer:
                 self._sent_variables.add(number)
                 variables.append([number, self._variables[number][1]])
                 needed += self._variables[number][2]
-        scopes.append([scope.number, scope.host.number, scope.names, json.dumps(scope.probes) if scope.probes else None])
+        scopes.append(
+            [scope.number, scope.host.number, scope.names, json.dumps(scope.probes) if scope.probes else None]
+        )
 
     def _answer(self, what: str, argument: str) -> dict[str, Any]:
         try:
@@ -521,27 +543,41 @@ class Renderer:
         for found in self._hosts(targets):
             scope = self.scope(self.host(found.host, found.facts), found.variables, {})
             self._send_scope(scope, scopes, hosts, variables, needed)
-            answer.append([scope.host.number, scope.number, found.facts_age_s])
+            answer.append([scope.host.number, scope.number, found.facts_at])
         more = self._definitions([])
-        more["expressions"] = [[number, *self._expressions[number][:2]] for number in needed if number not in self._sent_expressions]
+        more["expressions"] = [
+            [number, *self._expressions[number][:2]] for number in needed if number not in self._sent_expressions
+        ]
         self._sent_expressions.update(needed)
         return {**more, "scopes": scopes, "hosts": hosts, "variables": variables, "ok": answer}
 
     def _ending(self, process: subprocess.Popen[bytes]) -> str:
         code = process.wait(timeout=PATIENCE_S)
-        return "render used more than it may have of memory or time" if code < 0 else f"the rendering process ended with {code}"
+        return (
+            "render used more than it may have of memory or time"
+            if code < 0
+            else f"the rendering process ended with {code}"
+        )
 
     def _child(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             import jinja2
             import markupsafe
 
-            homes = dict.fromkeys(str(Path(str(file)).parents[depth]) for file, depth in (
-                (__file__, 2), (jinja2.__file__, 1), (markupsafe.__file__, 1)))
+            homes = dict.fromkeys(
+                str(Path(str(file)).parents[depth])
+                for file, depth in ((__file__, 2), (jinja2.__file__, 1), (markupsafe.__file__, 1))
+            )
             start = f"import sys; sys.path += {list(homes)!r}; from statectl.catalogue.child.serve import main; main()"
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-B", "-c", start, str(self._memory), str(self._job_s)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", env={}, stderr=subprocess.DEVNULL, close_fds=True, start_new_session=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd="/",
+                env={},
+                stderr=subprocess.DEVNULL,
+                close_fds=True,
+                start_new_session=True,
             )
             self.starts += 1
         return self._process

@@ -35,7 +35,9 @@ class Jail:
         except (OSError, RuntimeError):
             raise TemplateRefused("E204", f"no {kind} `{name}`") from None
         if not path.is_relative_to(self.root):
-            raise TemplateRefused("E203", f"{kind} leaves the repository by a link: {name}", f"put the {kind} into the project")
+            raise TemplateRefused(
+                "E203", f"{kind} leaves the repository by a link: {name}", f"put the {kind} into the project"
+            )
         if PRIVATE & set(path.relative_to(self.root).parts):
             raise TemplateRefused("E203", f"{kind} lies in a private directory of the project: {name}")
         return path
@@ -51,7 +53,11 @@ class Jail:
             try:
                 self._texts[name] = path.read_text(encoding="utf-8")
             except UnicodeDecodeError:
-                raise TemplateRefused("E204", f"template `{name}` is not UTF-8 text", "use `source` for binary files") from None
+                raise TemplateRefused(
+                    "E204", f"template `{name}` is not UTF-8 text", "use `source` for binary files"
+                ) from None
             except OSError as error:
-                raise TemplateRefused("E204", f"template `{name}` cannot be read: {(error.strerror or '').lower()}") from None
+                raise TemplateRefused(
+                    "E204", f"template `{name}` cannot be read: {(error.strerror or '').lower()}"
+                ) from None
         return self._texts[name]

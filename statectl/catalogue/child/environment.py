@@ -19,7 +19,13 @@ from statectl.catalogue.child.values import Guarded, LazyDict, NotYetKnown, Secr
 
 MAX_TEXT = 16 * 1024 * 1024  # characters of one rendered text
 MAX_POWER_BITS = 4096
-SPANNED = ("center", "ljust", "rjust", "zfill", "expandtabs")  # methods of text whose result is as long as a number says
+SPANNED = (
+    "center",
+    "ljust",
+    "rjust",
+    "zfill",
+    "expandtabs",
+)  # methods of text whose result is as long as a number says
 TEXT, VALUE, CONDITION, TEMPLATE = "text", "value", "condition", "template"
 
 
@@ -29,7 +35,9 @@ class StrictName(StrictUndefined):
     __slots__ = ()
 
     def __init__(self, hint: str | None = None, obj: Any = missing, name: str | None = None, exc: Any = None) -> None:
-        super().__init__(hint, obj, name, exc if exc is not None and exc is not jinja2.UndefinedError else self._missing)
+        super().__init__(
+            hint, obj, name, exc if exc is not None and exc is not jinja2.UndefinedError else self._missing
+        )
 
     def _missing(self, message: str) -> Missing:
         return Missing(self, message)
@@ -82,8 +90,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """`ask(what, argument)` puts a question to the parent: template, hosts, param, secret."""
         loader = ParentLoader(ask)
         super().__init__(
-            loader=loader, undefined=StrictName, finalize=self._put_out, trim_blocks=True, keep_trailing_newline=True,
-            optimized=False, cache_size=4000, auto_reload=False, extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
+            loader=loader,
+            undefined=StrictName,
+            finalize=self._put_out,
+            trim_blocks=True,
+            keep_trailing_newline=True,
+            optimized=False,
+            cache_size=4000,
+            auto_reload=False,
+            extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
         )
         self.filters.update(filters.FILTERS)
         self.tests.update(filters.TESTS)
@@ -160,16 +175,29 @@ class Sandbox(ImmutableSandboxedEnvironment):
             for one, times in ((left, right), (right, left)):
                 if isinstance(one, str | list | tuple) and isinstance(times, int) and len(one) * times > MAX_TEXT:
                     raise Limit("render used more than 16 MiB")
-            if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > 2 * MAX_POWER_BITS:
+            if (
+                isinstance(left, int)
+                and isinstance(right, int)
+                and left.bit_length() + right.bit_length() > 2 * MAX_POWER_BITS
+            ):
                 raise Limit("a number grows over 8,192 bits")
-        elif operator == "**" and isinstance(left, int) and isinstance(right, int) and left.bit_length() * right > MAX_POWER_BITS:
+        elif (
+            operator == "**"
+            and isinstance(left, int)
+            and isinstance(right, int)
+            and left.bit_length() * right > MAX_POWER_BITS
+        ):
             raise Limit("a power of more than 4,096 bits")
-        elif operator == "%" and isinstance(left, str) and any(int(n) > MAX_TEXT for n in re.findall(r"[0-9]{7,}", left)):
+        elif (
+            operator == "%" and isinstance(left, str) and any(int(n) > MAX_TEXT for n in re.findall(r"[0-9]{7,}", left))
+        ):
             raise Limit("render used more than 16 MiB")
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        if getattr(obj, "__name__", "") in SPANNED and any(isinstance(n, int) and n > MAX_TEXT for n in [*args, *kwargs.values()]):
+        if getattr(obj, "__name__", "") in SPANNED and any(
+            isinstance(n, int) and n > MAX_TEXT for n in [*args, *kwargs.values()]
+        ):
             raise Limit("render used more than 16 MiB")
         return super().call(context, obj, *args, **kwargs)
 
@@ -262,7 +290,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _typed(self, source: str) -> jinja2.Template:
         """As `compile_expression`, kept with a name of our own."""
-        tree = nodes.Template([nodes.Assign(nodes.Name("result", "store"), self._expression_tree(source), lineno=1)], lineno=1)
+        tree = nodes.Template(
+            [nodes.Assign(nodes.Name("result", "store"), self._expression_tree(source), lineno=1)], lineno=1
+        )
         return self._named(tree)
 
     def _expression_tree(self, source: str) -> nodes.Expr:
@@ -319,7 +349,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _collect(self, tree: nodes.Template, parent: str, names: set[str], soft: set[str], todo: list[str]) -> bool:
         names |= meta.find_undeclared_variables(tree)
         for test in tree.find_all((nodes.Test, nodes.Filter)):
-            asks = test.name in ("defined", "undefined") if isinstance(test, nodes.Test) else test.name in ("default", "d")
+            asks = (
+                test.name in ("defined", "undefined") if isinstance(test, nodes.Test) else test.name in ("default", "d")
+            )
             if asks and isinstance(test.node, nodes.Name):
                 soft.add(test.node.name)
         loose = False

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from statectl.catalogue.child.environment import Sandbox
 
 SHOWN_NAMES = 12
-KINDS = {"str": "text", "int": "a number", "float": "a number", "bool": "true or false", "NoneType": "null", "list": "a list"}
+KINDS = {
+    "str": "text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "NoneType": "null",
+    "list": "a list",
+}
 
 
 class Missing(UndefinedError):
@@ -57,7 +64,9 @@ def locate(error: BaseException, env: "Sandbox", eid: int) -> Exception:
     if isinstance(error, Located):
         if error.report["eid"] == eid or eid in error.report["used_by"]:
             return error
-        return Located({**error.report, "used_by": [*error.report["used_by"], eid]})  # a copy: the first may be kept and used again
+        return Located(
+            {**error.report, "used_by": [*error.report["used_by"], eid]}
+        )  # a copy: the first may be kept and used again
     if isinstance(error, NotYetKnown):
         return error
     template, line = _place(error)
@@ -135,7 +144,9 @@ def describe(value: Any) -> str:
     """What a value has, for the label of an undefined field: 'has: host, port'; never the values themselves."""
     if isinstance(value, Mapping):
         names = [str(key) for key in value]
-        shown = ", ".join(names[:SHOWN_NAMES]) + (f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else "")
+        shown = ", ".join(names[:SHOWN_NAMES]) + (
+            f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        )
         return f"has: {shown}" if names else "is an empty map"
     if isinstance(value, list):
         return f"is a list of {len(value)}"
@@ -161,7 +172,14 @@ def _undefined(undefined: Undefined, env: "Sandbox", eid: int, template: str, li
         label += f"   ({near})" if near else ""
     elif not isinstance(name, str):
         label = f"{owner} {describe(holder)}, it has no element {name}"
-    return {"code": "E201", "summary": f"`{path}` is undefined", "label": label, "find": [path, str(name)], "root": root, "via": via}
+    return {
+        "code": "E201",
+        "summary": f"`{path}` is undefined",
+        "label": label,
+        "find": [path, str(name)],
+        "root": root,
+        "via": via,
+    }
 
 
 def name_path(tree: nodes.Template | None, name: str, is_root: bool, line: int) -> tuple[str, str, str]:
@@ -178,7 +196,9 @@ def name_path(tree: nodes.Template | None, name: str, is_root: bool, line: int) 
     steps = min(found, key=lambda pair: pair[0])[1]
     root, via = steps[0], ""
     for loop in tree.find_all(nodes.For):
-        targets = {node.name for node in [loop.target, *loop.target.find_all(nodes.Name)] if isinstance(node, nodes.Name)}
+        targets = {
+            node.name for node in [loop.target, *loop.target.find_all(nodes.Name)] if isinstance(node, nodes.Name)
+        }
         if root in targets:
             source = next((_steps(node) for node in [loop.iter, *loop.iter.find_all(nodes.Expr)] if _steps(node)), [])
             if source:

@@ -94,7 +94,9 @@ def digest(value: str, algorithm: str = "sha256") -> str:
     return hashlib.new(algorithm, str(value).encode(), usedforsecurity=False).hexdigest()
 
 
-def regex_replace(value: str, pattern: str, replacement: str = "", ignorecase: bool = False, multiline: bool = False) -> str:
+def regex_replace(
+    value: str, pattern: str, replacement: str = "", ignorecase: bool = False, multiline: bool = False
+) -> str:
     return _regex(pattern, ignorecase, multiline).sub(replacement, str(value))
 
 

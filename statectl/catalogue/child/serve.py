@@ -143,10 +143,10 @@ class Child:
             return [self._host_view(*found) for found in answer["ok"]]
         return answer["ok"]
 
-    def _host_view(self, number: int, scope: int, age: float | None) -> dict[str, Any]:
+    def _host_view(self, number: int, scope: int, at: str) -> dict[str, Any]:
         """What `hosts()` gives for one host. `vars` holds names of its own scope, rendered there when touched."""
         record = self._hosts[number]
-        return {**record.host, "facts": record.facts(), "facts_age_s": age, "vars": self._scopes[scope].mapping()}
+        return {**record.host, "facts": record.facts(), "facts_at": at, "vars": self._scopes[scope].mapping()}
 
 
 def restrict(limit: int) -> None:

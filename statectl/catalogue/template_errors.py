@@ -1,0 +1,93 @@
+"""A failure of the rendering child to a Problem: file, line, column, where the variable came from, what led there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from statectl.catalogue.render import Failure, Renderer
+from statectl.catalogue.templates import TemplateRefused
+from statectl.problems import Note, Problem, Span
+
+Origin = Callable[[str], Note | None]
+
+
+class Explainer:
+    """Knows the texts of the project's files, for columns and carets."""
+
+    def __init__(self, root: Path, renderer: Renderer) -> None:
+        self._root = root
+        self._renderer = renderer
+        self._lines: dict[str, list[str]] = {}
+
+    def problem(self, failure: Failure, origin: Origin) -> Problem:
+        """`origin(name)` says where a variable was written."""
+        report = failure.report
+        number = int(report.get("eid", -1))
+        words = [str(word) for word in report.get("find", []) if word]
+        template = str(report.get("template") or "") or self._renderer.template_path(number)
+        notes: list[Note] = []
+        root = str(report.get("root") or "")
+        if root:
+            note = origin(root)
+            if note is not None:
+                via = str(report.get("via") or "")
+                notes.append(Note(f"{via} is an item of {root}; {note.text}" if via else note.text, note.span))
+        span = self._in_template(template, int(report.get("line") or 0), words) if template else None
+        expression = self._renderer.expression(number) if not template else None
+        if expression is not None:
+            span = self._in_expression(expression.span, int(report.get("line") or 0), words)
+        for user in report.get("used_by", []):
+            used = self._renderer.expression(user)
+            path = self._renderer.template_path(user)
+            notes.append(Note("used here", used.span if used is not None else Span(path, 1, 1) if path else None))
+        return Problem(
+            code=str(report["code"]),
+            summary=_short(report.get("summary")),
+            span=span,
+            label=_short(report.get("label")),
+            hint=_short(report.get("hint")),
+            notes=tuple(notes),
+        )
+
+    def _in_template(self, path: str, line: int, words: list[str]) -> Span:
+        line = max(line, 1)
+        try:
+            lines = self._renderer.jail.read(path).split("\n")
+        except TemplateRefused:
+            lines = []
+        return _find(path, lines, line, line, words) or Span(path, line, 1)
+
+    def _in_expression(self, span: Span | None, line: int, words: list[str]) -> Span | None:
+        if span is None:
+            return None
+        lines = self._file(span.file)
+        line = max(line, 1)
+        if span.end_line == 0:  # a block: its text begins on the line below the mark
+            first = span.line + line
+            return _find(span.file, lines, first, first, words) or Span(span.file, first, 1)
+        first = min(span.line + line - 1, span.end_line)
+        found = _find(span.file, lines, first, span.end_line, words, span.column if first == span.line else 1)
+        return found or span
+
+    def _file(self, name: str) -> list[str]:
+        if name not in self._lines:
+            try:
+                self._lines[name] = (self._root / name).read_text(encoding="utf-8", errors="replace").split("\n")
+            except OSError:
+                self._lines[name] = []  # without the text the problem still has its span, only no narrower one
+        return self._lines[name]
+
+
+def _find(file: str, lines: list[str], first: int, last: int, words: list[str], column: int = 1) -> Span | None:
+    """The first of the words that stands on one of the lines."""
+    for word in words:
+        for number in range(first, min(last, len(lines)) + 1):
+            start = lines[number - 1].find(word, column - 1 if number == first else 0)
+            if start >= 0:
+                return Span(file, number, start + 1, number, start + 1 + len(word))
+    return None
+
+
+def _short(text: Any) -> str:
+    """The child's words on one line, without anything that a terminal obeys."""
+    return "".join(c if c.isprintable() else "�" for c in str(text or ""))[:600]
