@@ -115,7 +115,16 @@ class DeclarationReader:
                 fields[name] = below
             else:
                 self._unknown_field(kind, name, below, path)
-        return self._checked(kind, key, fields, self.common(common, path, key), path, short=False)
+        shared = self.common(common, path, key)
+        if isinstance(key, str):
+            self._after_itself(f"{kind.name}:{key}", shared, path)
+        return self._checked(kind, key, fields, shared, path, short=False)
+
+    def _after_itself(self, address: str, common: Common, path: Path) -> None:
+        for name, targets in (("after", common.after), ("before", common.before), ("notify", common.notify)):
+            if address in targets:
+                verb = "notifies" if name == "notify" else f"comes {name}"
+                self.findings.add("E130", (*path, name), f"{address} {verb} itself", hint="remove it")
 
     def _unknown_field(self, kind: ResourceType, name: str, value: Any, path: Path) -> None:
         allowed = [*kind.fields, *COMMON_FIELDS]

@@ -40,6 +40,9 @@ def state_files(root: Path) -> tuple[list[Path], list[Problem]]:
     problems: list[Problem] = []
     real_root = root.resolve()
 
+    if not os.path.lexists(root / "states"):
+        return [], []  # a project may begin with its inventory
+
     def unreadable(error: OSError) -> None:
         name = os.path.relpath(error.filename, root)
         problems.append(

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from statectl.problems import Problem
+from statectl.problems import Problem, Span
 from statectl.project.documents import Document, read_document
 from statectl.project.findings import Findings, is_null
 from statectl.project.model import Limits, Places, Settings
@@ -73,7 +73,7 @@ def load_settings(root: Path, env: Mapping[str, str]) -> tuple[Settings, list[Pr
     layers.append(_layer(project_file, FIELDS, root, problems))
     trusted: list[str] = []
     for path in config_files(env):
-        if not path.exists():
+        if not os.path.lexists(path):
             continue
         document = read_document(path, str(path), own=True)
         layer = _layer(document, USER_FIELDS, root, problems)
@@ -93,7 +93,7 @@ def trusted_projects(env: Mapping[str, str]) -> list[str]:
     """The directories that the user's and the machine's configuration trust. Problems of these files are found later."""
     found: list[str] = []
     for path in config_files(env):
-        if path.exists():
+        if os.path.lexists(path):
             document = read_document(path, str(path), own=True)
             found += _layer(document, USER_FIELDS, path.parent, []).values.get("trusted_projects", [])
     return found
@@ -115,9 +115,7 @@ def _settled(
             findings.add("E109", (), f"{FILE} needs `inventory`", hint="inventory: inventories/prod")
         problems += findings.problems
     elif not project_file.problems:
-        problems.append(
-            Problem("E109", f"{FILE} is empty; it needs `project` and `inventory`", project_file.places.value(()))
-        )
+        problems.append(Problem("E109", f"{FILE} is empty; it needs `project` and `inventory`", Span(FILE, 1, 1)))
     connection = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("connection.")}
     return Settings(
         project=values.get("project", ""),

@@ -1,0 +1,198 @@
+"""Rows 7.2 and 7.3 as far as files alone decide: keys, fields, names, references and templates."""
+
+import time
+
+import pytest
+
+from tests.bad_input.loading import association, lines, load_files
+
+# row and variant, text of states/a.yml, then line:column, code and words of the one answer
+CASES = [
+    ("B027 section of resources misspelt", association("packges: [nginx]"), "4:5", "E101", "did you mean `packages`?"),
+    ("B027 section of a file misspelt", "asociations: {}\n", "1:1", "E101", "did you mean `associations`?"),
+    ("B027 field of an association misspelt", association("severty: high"), "4:5", "E101", "did you mean `severity`?"),
+    ("B027 type instead of its section", association("file: {}"), "4:5", "E101", "did you mean `files`?"),
+    ("B027 section at the top", "packages: [nginx]\n", "1:1", "E101", "inside an association"),
+    ("B027 section of a later feature", "maintenance_windows: {}\n", "1:1", "E106", "not part of this version"),
+    ("B027 key of `given`", association("given:\n  - whem: a\n    packages: [x]"), "5:9", "E101", "did you mean `when`?"),
+    ("B027 key of `use`", association("use: {p: {wiht: {}}}") + "profiles: {p: {}}\n", "4:15", "E101", "did you mean `with`?"),
+    ("B027 key of `where`", association("where: [{targets: all, files: {}}]"), "4:28", "E101", "stand in `given`"),
+    ("B027 key of a probe", association("probes: {p: {run: [x], tiemout: 1s}}"), "4:28", "E101", "did you mean `timeout`?"),
+    ("B027 key of an input", "profiles:\n  p:\n    inputs: {a: {typ: string}}\n", "3:18", "E101", "did you mean `type`?"),
+    ("B029 field misspelt", association("files:\n  /x:\n    templete: y"), "6:9", "E101", "did you mean `template`?"),
+    ("B029 field of another type", association("files: {/x: {enabled: true}}"), "4:18", "E101", "unknown key `enabled` in a file"),
+    ("B029 the key written again as `name`", association("files: {/x: {name: /x}}"), "4:18", "E101", "the key above is the name"),
+    ("B029 required field missing", association("lines: {x: {line: a}}"), "4:13", "E109", "a line needs `path`"),
+    ("B029 `targets` missing", "associations: {web: {}}\n", "1:16", "E109", "needs `targets`"),
+    ("B029 guard of a command missing", association("commands: {x: {run: [a]}}"), "4:16", "E140", "`unless`"),
+    ("B029 input missing", association("use: {p: {}}") + "profiles: {p: {inputs: {a: {}}}}\n", "4:11", "E109", "needs the input `a`"),
+    ("B029 input unknown", association("use: {p: {with: {prot: 1}}}") + "profiles: {p: {inputs: {port: {default: 1}}}}\n", "4:22", "E101", "did you mean `port`?"),
+    ("B029 reason of an override missing", association("override: {'file:/x': {of: web2}}") + "  web2: {targets: all}\n", "4:16", "E109", "needs `reason`"),
+    ("B029 `run` of a probe missing", association("probes: {p: {}}"), "4:14", "E109", "a probe needs `run`"),
+    ("B031 content and source", association("files: {/x: {content: a, template: b.j2}}") , "4:13", "E110", "exclude each other"),
+    ("B031 two guards of a command", association("commands: {x: {run: [a], creates: /a, unless: [b]}}"), "4:16", "E110", "exclude each other"),
+    ("B031 required input with a default", "profiles: {p: {inputs: {a: {required: true, default: 1}}}}\n", "1:45", "E110", "`required: true` and `default`"),
+    ("B033 two slashes", association("files: {/etc/x: absent, /etc//x: absent}"), "4:29", "E102", "first at 4:13"),
+    ("B033 dot dot", association("files: {/etc/x: absent, /etc/../etc/x: absent}"), "4:29", "E102", "file:/etc/x"),
+    ("B033 slash at the end", association("directories: {/etc/x: {}, /etc/x/: {}}"), "4:31", "E102", "directory:/etc/x"),
+    ("B033 slash at the start", association("files: {/etc/x: absent, //etc/x: absent}"), "4:29", "E102", "first at 4:13"),
+    ("B033 two types", association("files: {/etc/x: absent}\nlinks: {/etc/x: /etc/y}"), "5:13", "E102", "file and link of `web` both manage /etc/x"),
+    ("B033 in an unconditional group", association("files: {/etc/x: absent}\ngiven: [{files: {/etc/x: absent}}]"), "5:22", "E102", "first at 4:13"),
+    ("B035 association that is not there", association("requires: [bsae]") + "  base: {targets: all}\n", "4:16", "E119", "did you mean `base`?"),
+    ("B035 profile that is not there", association("use: {ngnix: {}}") + "profiles: {nginx: {}}\n", "4:11", "E119", "did you mean `nginx`?"),
+    ("B035 association of an override", association("override: {'file:/x': {of: bsae, reason: x}}") + "  base: {targets: all}\n", "4:32", "E119", "did you mean `base`?"),
+    ("B035 type that is not there", association("files: {/x: {content: a, notify: services:nginx}}"), "4:38", "E118", "did you mean `service`?"),
+    ("B035 no address at all", association("files: {/x: {content: a, after: nginx}}"), "4:37", "E118", "not an address"),
+    ("B035 type that cannot be notified", association("files: {/x: {content: a, notify: file:/y}}"), "4:38", "E118", "only a service"),
+    ("B035 template that is not there", association("files: {/x: {template: a.j2}}"), "4:28", "E122", "file not found"),
+    ("B035 source outside the project", association("files: {/x: {source: ../../../../etc/passwd}}"), "4:26", "E122", "leaves the project"),
+    ("B035 source by absolute path", association("files: {/x: {source: /etc/passwd}}"), "4:26", "E122", "leaves the project"),
+    ("B037 association requires itself", association("requires: [web]"), "4:16", "E131", "web -> web"),
+    ("B037 resource after itself", association("files: {/x: {content: a, after: file:/x}}"), "4:37", "E130", "comes after itself"),
+    ("B037 profile uses itself", "profiles: {p: {use: {p: {}}}}\n", "1:22", "E131", "p -> p"),
+    ("B037 name twice in one file", association("mode: audit") + "  web: {targets: all}\n", "5:3", "E102", "first at 2:3"),
+    ("B047 expression not finished", association("files: {/x: {content: '{{ a b }}'}}"), "4:28", "E202", "got 'b'"),
+    ("B047 in a text block", association("files:\n  /x:\n    content: |\n      one\n      {{ a.b }} {{ c d }}"), "8:21", "E202", "got 'd'"),
+    ("B047 in a key", association("files: {'/x{{ a b }}': absent}"), "4:16", "E202", "got 'b'"),
+    ("B047 statement not closed", association("files: {/x: {content: '{% if a %}b'}}"), "4:28", "E202", "endif"),
+    ("B047 in a variable", association("vars: {x: '{{ }}'}"), "4:16", "E202", "expected an expression"),
+    ("B047 condition", association("packages: {x: {when: a ==}}"), "4:26", "E202", "condition not valid"),
+    ("B047 condition in braces", association("packages: {x: {when: '{{ a }}'}}"), "4:26", "E108", "write it as: a"),
+    ("B047 shell that looks like a comment", association("commands: {x: {run: 'echo ${#x}', creates: /a}}"), "4:25", "E202", "{% raw %}"),
+]  # fmt: skip
+MORE = [
+    ("rollout", association("rollout: {batch: [1]}"), "4:5", "E106", "--batch"),
+    ("disrupt", association("disrupt: never"), "4:14", "E106", "leave `disrupt` out"),
+    ("requires of another host", association('requires: [{association: db, on: "group:db"}]'), "4:16", "E106", "same host"),
+    ("patch baseline", association("patch_baseline: x"), "4:5", "E106", "not part of this version"),
+    ("name of an association", association("mode: audit", name="Web_Tier"), "2:3", "E116", "did you mean `web_tier`?"),
+    ("reserved variable", association("vars: {host: 1}"), "4:12", "E116", "reserved"),
+    ("variable with a dash", association("vars: {a-b: 1}"), "4:12", "E116", "did you mean `a_b`?"),
+    ("word of a mode", association("mode: enforced"), "4:11", "E108", "did you mean `enforce`?"),
+    ("schedule", association("schedule: rate(1 hours)"), "4:20", "E117", "did you mean `rate(1 hour)`?"),
+    ("share of hosts", association("max_concurrency: 0"), "4:22", "E108", "at least 1"),
+    ("targets", "associations: {web: {targets: web and}}\n", "1:35", "E151", "expected a target"),
+    ("targets of a variant", association("where: [{targets: 'web and', mode: audit}]"), "4:28", "E151", "expected a target"),
+    ("yes as a boolean", association("services: {nginx: {enabled: yes}}"), "4:33", "E108", "did you mean `true`?"),
+    ("nothing behind a resource", association("packages:\n  nginx:"), "5:7", "E108", "nothing stands behind"),
+    ("nothing behind a field", association("files:\n  /x:\n    content:"), "6:17", "E108", "nothing stands behind"),
+    ("requires as text", association("requires: base"), "4:15", "E108", "did you mean `[base]`?"),
+    ("for_each without item", association("files: {/x: {for_each: [1], content: a}}"), "4:13", "E110", "must use `item`"),
+    ("template in an association field", association('mode: "{{ m }}"'), "4:11", "E108", "template is not possible here"),
+    ("until that is no date", association("override: {'file:/x': {of: web2, reason: x, until: soon}}") + "  web2: {targets: all}\n", "4:56", "E108", "2027-06-30"),
+    ("probe and variable of one name", association("vars: {x: 1}\nprobes: {x: {run: [a]}}"), "5:14", "E102", "probe and a variable"),
+]  # fmt: skip
+
+
+def answered(project, place, code, words):
+    """The answer is one line that says place, code and words."""
+    found = lines(project)
+    assert len(found) == 1, found
+    assert found[0].startswith(f"states/a.yml:{place}: error[{code}]"), found
+    assert words in found[0], found
+    for leak in ("Traceback", "pydantic", "<class", "NoneType", "dict", "Error(", "input_value"):
+        assert leak not in found[0]
+
+
+@pytest.mark.parametrize(("text", "place", "code", "words"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
+def test_answered(tmp_path, text, place, code, words):
+    """A row of bad input gets one line with its place, its cause and its fix."""
+    files = {"states/a.yml": text, "states/b.j2": "x"}
+    answered(load_files(tmp_path, files), place, code, words)
+
+
+@pytest.mark.parametrize(("text", "place", "code", "words"), [pytest.param(*case[1:], id=case[0]) for case in MORE])
+def test_answered_beyond_the_rows(tmp_path, text, place, code, words):
+    """What the language refuses is refused with the reason, never ignored."""
+    answered(load_files(tmp_path, {"states/a.yml": text}), place, code, words)
+
+
+@pytest.mark.parametrize("_row", [pytest.param(0, id="B037 name twice in two files")])
+def test_name_in_two_files(tmp_path, _row):
+    """A name used in two files names both places."""
+    files = {"states/a.yml": association("mode: audit"), "states/b.yml": association("mode: audit")}
+    (line,) = lines(load_files(tmp_path, files))
+    assert line.startswith(
+        "states/b.yml:2:3: error[E102]: association `web` is defined twice; first at states/a.yml:2:3"
+    )
+
+
+@pytest.mark.parametrize("_row", [pytest.param(0, id="B037 ring of associations")])
+def test_ring(tmp_path, _row):
+    """A ring is drawn once, with the line of every step."""
+    text = "associations:\n  a: {targets: all, requires: [b]}\n  b: {targets: all, requires: [c]}\n  c: {targets: all, requires: [a]}\n"
+    project = load_files(tmp_path, {"states/a.yml": text})
+    (line,) = lines(project)
+    assert line.startswith("states/a.yml:4:32: error[E131]: associations require each other: a -> b -> c -> a")
+    assert [note.span.line for note in project.problems[0].notes] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("_row", [pytest.param(0, id="B047 in a template file")])
+def test_template_file(tmp_path, _row):
+    """A template's mistake stands in the template, named once however many resources use it."""
+    files = {
+        "states/a.yml": association("files:\n  /x: {template: t.j2}\n  /y: {template: t.j2}"),
+        "states/t.j2": "one\n  {{ a }} {{ b c }}\n{% for x in y %}\n",
+    }
+    (line,) = lines(load_files(tmp_path, files))
+    assert line.startswith(
+        "states/t.j2:2:11: error[E202]: template not valid: expected the end of the expression `}}`, got 'c'"
+    )
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        pytest.param("file", id="B035 link that leaves the project"),
+        pytest.param("directory", id="B035 directory that leaves it"),
+    ],
+)
+def test_links_out_of_the_project(tmp_path, link):
+    """A symbolic link cannot bring another file of the machine into the project."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "s").write_text("x")
+    root = tmp_path / "project"
+    (root / "states").mkdir(parents=True)
+    if link == "file":
+        (root / "states" / "s").symlink_to(outside / "s")
+        name = "s"
+    else:
+        (root / "states" / "d").symlink_to(outside)
+        name = "d/s"
+    (line,) = lines(load_files(root, {"states/a.yml": association(f"files: {{/x: {{source: {name}}}}}")}))
+    assert "E122" in line
+    assert "leaves the project" in line
+
+
+@pytest.mark.parametrize("_row", [pytest.param(0, id="B045 50,000 resources for one host")])
+def test_50_000_resources(tmp_path, _row):
+    """Many resources are slow, not impossible: 50,000 load within a minute."""
+    text = "associations:\n  big:\n    targets: all\n    files:\n"
+    text += "".join(f"      /srv/{number}: {{content: x, mode: 0644}}\n" for number in range(50_000))
+    begin = time.monotonic()
+    project = load_files(tmp_path, {"states/a.yml": text})
+    assert lines(project) == []
+    assert len(project.associations["big"].body.declarations) == 50_000
+    assert time.monotonic() - begin < 60
+
+
+def test_values_are_never_repeated(tmp_path):
+    """A value of the wrong form is not in any message, whatever its field: it may be a secret."""
+    body = """\
+users:
+  bob: {password_hash: hunter2, uid: hunter2, home: hunter2, groups: hunter2, system: hunter2, expires: hunter2, shell: hunter2}
+files:
+  /x: {mode: hunter2, owner: "hunter 2", validate: hunter2, content: [hunter2]}
+services:
+  x: {state: hunter2}
+  y: hunter2
+packages:
+  z: {version: "hunter 2", state: hunter2}
+vars: {x: 0123456789012345678901}
+mode: hunter2
+max_errors: hunter2
+"""
+    found = lines(load_files(tmp_path, {"states/a.yml": association(body)}))
+    assert len(found) >= 17
+    assert not [line for line in found if "hunter" in line or "0123456789" in line]
