@@ -142,12 +142,7 @@ def live(host: LabHost, project: LabProject, cases: list[Case]) -> Story:
         project.remove(f"states/{case.name}.yml")
     project.commit("delete")
     run("orphans", "plan", "-o", "json")
-    named(
-        "orphans",
-        lambda case: (
-            [address for address in case.addresses if "absent" not in case.body or case.pruned is None][:0] or ()
-        ),
-    )
+    named("orphans", lambda case: case.orphaned)
     judge("orphans", lambda case: case.check)
     run("prune", "apply", "--prune", "--yes")
     judge("prune", lambda case: case.pruned)

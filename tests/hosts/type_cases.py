@@ -38,12 +38,17 @@ class Case:
     absent: str = ""
     gone: Check = nothing
     pruned: Check = nothing
+    forgotten: tuple[str, ...] = ()  # declared absent: no orphan when the declaration goes
     suites: tuple[str, ...] = DEBIAN
     project: Mapping[str, str] = field(default_factory=dict)  # files of the project, below states/
 
     @property
     def drifting(self) -> tuple[str, ...]:
         return self.broken or self.addresses
+
+    @property
+    def orphaned(self) -> list[str]:
+        return [a for a in self.addresses if a not in self.forgotten and not a.startswith("command:")]
 
     def yaml(self, body: str) -> str:
         return (
@@ -170,6 +175,7 @@ CASES = (
         "lab-tool-02 lab-tool-03=1.0 --allow-downgrades",
         broken=tuple(f"package:lab-tool-0{number}" for number in range(1, 6)),
         absent="packages: {lab-tool-01: absent, lab-tool-02: purged}",
+        forgotten=("package:lab-tool-04", "package:lab-conf"),
         gone=lambda h: {**removed(h, "lab-tool-01"), **removed(h, "lab-tool-02")},
     ),
     Case(
@@ -400,6 +406,7 @@ CASES = (
         prepare="echo before > /etc/kit-deleted.conf; echo x > /etc/kit-unwanted.conf",
         breaking="echo y > /etc/kit-unwanted.conf; rm /etc/kit-left.conf",
         broken=("file:/etc/kit-left.conf", "file:/etc/kit-unwanted.conf"),
+        forgotten=("file:/etc/kit-unwanted.conf",),
         pruned=lambda h: {
             **has(h, "/etc/kit-left.conf", "stays\n"),
             **missing(h, "/etc/kit-deleted.conf", "/etc/kit-unwanted.conf"),
@@ -447,6 +454,7 @@ CASES = (
         lambda h: has(h, "/etc/kit-debug.conf", "keep\n"),
         prepare="printf 'debug=1\\nkeep\\ndebug=2\\n' > /etc/kit-debug.conf",
         breaking="echo debug=3 >> /etc/kit-debug.conf",
+        forgotten=("line:kit-gone",),
     ),
     Case(
         "text-block",
