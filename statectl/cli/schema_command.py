@@ -29,4 +29,5 @@ def _schema(name: str) -> dict[str, Any]:
     from statectl.project.schema import states_schema
     from statectl.sections import table
 
-    return states_schema(table())
+    schema: dict[str, Any] = states_schema(table())
+    return schema

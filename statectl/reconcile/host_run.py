@@ -81,7 +81,7 @@ class HostRun:
         limits: Mapping[str, Any] | None = None,
         delivered: Sequence[str] = (),
         on_message: Callable[[str, Mapping[str, Any]], None] | None = None,
-        expected_catalogue: str = "",
+        expected: HostPlan | None = None,
     ) -> None:
         self.name = name
         self.endpoint = endpoint
@@ -97,7 +97,7 @@ class HostRun:
         self._limits = limits or {}
         self._delivered = list(delivered)
         self._on_message = on_message
-        self._expected = expected_catalogue
+        self._expected = expected
         self._conversation: Conversation | None = None
         self.keep = True  # keep the channel between plan and go
 
@@ -160,7 +160,7 @@ class HostRun:
             if errors:
                 await self._stop()
                 raise ConfigError(errors)
-            if self._expected and compiled.catalogue["hash"] != self._expected:
+            if self._expected is not None and compiled.catalogue["hash"] != self._expected.catalogue:
                 await self._stop()
                 raise Refused(
                     "stale: with the facts of now this host's catalogue is not the planned one",
@@ -186,6 +186,15 @@ class HostRun:
                     raise _ended(message)
                 break
         plan = self._host_plan(verdicts)
+        moved = _moved(self._expected, plan)
+        if moved:
+            await self._stop()
+            raise Refused(
+                f"stale: {moved[0]} was right when planned and is not now"
+                + (f" (and {len(moved) - 1} more)" if moved[1:] else ""),
+                code="E510",
+                hint="make a new plan: statectl plan",
+            )
         if self.order.kind != "apply":
             await self._finish(acknowledge=True)
         elif not self.keep:
@@ -348,6 +357,14 @@ class HostRun:
             if message.get("found_hash"):
                 plan.observed[message["address"]] = message["found_hash"]
         return plan
+
+
+def _moved(expected: HostPlan | None, found: HostPlan) -> list[str]:
+    """Addresses that would be changed now and were not in the plan. What was in the plan, the executor compares itself."""
+    if expected is None:
+        return []
+    planned = {verdict.address for verdict in expected.verdicts}
+    return [verdict.address for verdict in found.verdicts if verdict.address not in planned]
 
 
 def _expect(message: Mapping[str, Any], kind: str) -> None:

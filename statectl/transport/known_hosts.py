@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from statectl.errors import Refused
+
 if TYPE_CHECKING:
     import asyncssh
 
@@ -57,3 +59,23 @@ def standard_files(inventory: Path | None) -> tuple[Path, ...]:
 def own_file(inventory: Path) -> Path:
     """Where `inventory trust` writes."""
     return inventory / "known_hosts" if inventory.is_dir() else inventory.with_name(f"{inventory.name}.known_hosts")
+
+
+def enrol(file: Path, address: str, port: int, key: "asyncssh.SSHKey", *, replace: bool) -> None:
+    """Write one host's key; the file stays sorted and free of doubles. Raises Refused when another key is on file."""
+    name = address if port == 22 else f"[{address}]:{port}"
+    exported = key.export_public_key("openssh").decode().split()
+    line = f"{name} {exported[0]} {exported[1]}"
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    others = [entry for entry in lines if entry.split()[:2] == [name, exported[0]] and entry != line]
+    if others and not replace:
+        raise Refused(
+            f"another key of {name} is on file in {file.name}",
+            code="E312",
+            hint="if the host was reinstalled: --replace",
+        )
+    kept = [entry for entry in lines if entry not in others and entry != line]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.new")
+    temporary.write_text("".join(f"{entry}\n" for entry in sorted([*kept, line])), "utf-8")
+    temporary.replace(file)

@@ -1,0 +1,220 @@
+"""Run one command on many hosts over the executor, and fold what they say."""
+
+import base64
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+from statectl.cli.deciding import worst
+from statectl.cli.formats.progress import Progress
+from statectl.cli.formats.terminal import Screen, clean, one_line
+from statectl.cli.options import Outputs, to_json
+from statectl.cli.planning import run_interruptible
+from statectl.errors import Refused, StatectlError, Unreachable
+from statectl.reconcile.reconcile import Rate
+from statectl.rollout.budget import Budget, allowed_errors, batches, concurrency, split
+from statectl.rollout.run_targets import Cancel, run_targets
+from statectl.store.ids import new_id
+
+if TYPE_CHECKING:
+    from statectl.cli.fleet import Opened
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    argv: list[str]
+    script: str | None = None
+    user: str | None = None
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 1800.0
+
+    def message(self) -> dict[str, Any]:
+        message: dict[str, Any] = {
+            "env": dict(self.env),
+            "timeout_s": self.timeout_s,
+            "user": self.user,
+            "cwd": self.cwd,
+        }
+        return message | ({"script": self.script} if self.script is not None else {"argv": self.argv})
+
+    def shown(self) -> str:
+        return "(script)" if self.script is not None else " ".join(self.argv)
+
+
+@dataclass
+class Answer:
+    """What one host said. Output is kept whole, as it came."""
+
+    outcome: str = "unknown"  # ok | failed | unreachable | unknown | refused | terminated
+    code: int | None = None
+    reason: str = ""
+    out: bytearray = field(default_factory=bytearray)
+    err: bytearray = field(default_factory=bytearray)
+
+
+def run_everywhere(
+    opened: "Opened", hosts: Sequence[str], command: Command, rate: Rate, *, stream: TextIO | None
+) -> dict[str, Answer]:
+    """{host: Answer}. The run is recorded before the first host is contacted: no record, no action."""
+    answers = {host: Answer() for host in hosts}
+    records = opened.records()
+    run_id = new_id()
+    records.begin_run("run", {"command": command.shown(), "hosts": list(hosts)}, run_id=run_id, commit="", plan_id="")
+    progress = Progress(sys.stderr, opened.err_screen(), len(hosts), quiet=True)
+    lines = {host: _Lines(host, stream) for host in hosts} if stream is not None else {}
+
+    async def one(host: str) -> str:
+        answer = answers[host]
+        try:
+            conversation = await opened.converse(
+                host, run_id, "run", command=command.message(), deadline_s=rate.deadline_s
+            )
+            try:
+                while True:
+                    message = await conversation.receive()
+                    if message["type"] == "output":
+                        data = base64.b64decode(message["data"])
+                        (answer.err if message["stream"] == "err" else answer.out).extend(data)
+                        if host in lines:
+                            lines[host].add(data)
+                    elif message["type"] == "end":
+                        _conclude(answer, message)
+                        break
+                await conversation.send({"type": "ack", "runs": [run_id]})
+            finally:
+                await conversation.close()
+        except Unreachable as error:
+            started = bool(answer.out or answer.err)
+            answer.outcome, answer.reason = ("unknown" if started else "unreachable"), error.message
+        except Refused as error:
+            answer.outcome, answer.reason = "refused", error.message
+        except StatectlError as error:
+            answer.outcome, answer.reason = "failed", error.message
+        return answer.outcome
+
+    budget = Budget(allowed_errors(rate.max_errors, len(hosts)), rate.unreachable_counts)
+    cancel = Cancel()
+    outcomes = run_interruptible(
+        lambda: run_targets(
+            split(list(hosts), batches(rate.batch, len(hosts))),
+            one,
+            concurrency=concurrency(rate.max_concurrency, len(hosts)),
+            budget=budget,
+            cancel=cancel,
+        ),
+        cancel,
+        abort_at_once=False,
+    )
+    progress.close()
+    counts: dict[str, int] = {}
+    from statectl.store.records import HostRecord
+
+    for host, outcome in outcomes.items():
+        answers[host].outcome = outcome
+        counts[outcome] = counts.get(outcome, 0) + 1
+        result = {
+            "type": "output",
+            "code": answers[host].code,
+            "out": base64.b64encode(answers[host].out).decode(),
+            "err": base64.b64encode(answers[host].err).decode(),
+        }
+        records.record_host(run_id, HostRecord(host, outcome, answers[host].reason, results=[result]))
+    records.end_run(run_id, "interrupted" if cancel.requested.is_set() else "done", counts)
+    return answers
+
+
+def _conclude(answer: Answer, message: Mapping[str, Any]) -> None:
+    code = (message.get("counts") or {}).get("code")
+    answer.code = int(code) if code is not None else None
+    answer.reason = str(message.get("reason") or "")
+    answer.outcome = "ok" if answer.code == 0 else "refused" if message["outcome"] == "refused" else "failed"
+
+
+class _Lines:
+    """Whole lines of one host to the terminal, each behind the host's name: no line of ours starts with a host's bytes."""
+
+    def __init__(self, host: str, stream: TextIO | None) -> None:
+        self._host, self._stream, self._rest = host, stream, b""
+
+    def add(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if self._stream is not None:
+                self._stream.write(f"{self._host} | {clean(line.decode('utf-8', 'replace'))}\n")
+                self._stream.flush()
+
+
+def shown_result(answers: Mapping[str, Answer], shown: Outputs, *, streamed: bool) -> int:
+    """Write the answers; returns the exit code."""
+
+    def text() -> str:
+        return "" if streamed and len(answers) > 1 else _text(answers, shown.screen)
+
+    def document() -> dict[str, Any]:
+        return {
+            "format": "statectl.results/1.0",
+            "hosts": {
+                host: {
+                    "outcome": answer.outcome,
+                    "code": answer.code,
+                    "reason": answer.reason,
+                    "out": answer.out.decode("utf-8", "replace"),
+                    "err": answer.err.decode("utf-8", "replace"),
+                }
+                for host, answer in answers.items()
+            },
+        }
+
+    if len(answers) == 1 and shown.formats() == ["text"]:
+        return _bare(next(iter(answers.values())), shown)
+    shown.write(
+        {
+            "text": text,
+            "json": lambda: to_json(document()),
+            "jsonl": lambda: "".join(
+                json.dumps({"host": host, **entry}, ensure_ascii=False) + "\n"
+                for host, entry in document()["hosts"].items()
+            ),
+        }
+    )
+    codes = {"failed": 1, "terminated": 1, "unknown": 3, "unreachable": 3, "refused": 5}
+    return worst([codes[answer.outcome] for answer in answers.values() if answer.outcome in codes])
+
+
+def _bare(answer: Answer, shown: Outputs) -> int:
+    """One host: its output and its exit code, nothing else. On a terminal what could steer it is escaped; a pipe gets the bytes."""
+    for data, stream, view in ((answer.out, sys.stdout, shown.screen), (answer.err, sys.stderr, shown.err)):
+        if view.terminal:
+            stream.write(clean(data.decode("utf-8", "replace")))
+        else:
+            stream.buffer.write(data)
+        stream.flush()
+    if answer.code is not None:
+        return answer.code
+    sys.stderr.write(f"error: {answer.outcome}: {one_line(answer.reason)}\n")
+    return {"unreachable": 3, "unknown": 3, "refused": 5}.get(answer.outcome, 1)
+
+
+def _text(answers: Mapping[str, Answer], screen: Screen) -> str:
+    from statectl.targets.ranges import compress
+
+    folded: dict[tuple[str, int | None, str, bytes, bytes], list[str]] = {}
+    for host, answer in answers.items():
+        key = (answer.outcome, answer.code, answer.reason, bytes(answer.out), bytes(answer.err))
+        folded.setdefault(key, []).append(host)
+    lines: list[str] = []
+    for (outcome, code, reason, out, err), names in sorted(folded.items(), key=lambda item: -len(item[1])):
+        mark = screen.paint(screen.mark("ok" if outcome == "ok" else "failed"), "ok" if outcome == "ok" else "failed")
+        count = f"{len(names)} host{'s' * (len(names) != 1)}"
+        ended = f"exit {code}" if code is not None else outcome
+        tail = f": {one_line(reason)}" if reason else ""
+        lines.append(f"{mark} {count}  {compress(names)}  {ended}{tail}")
+        lines += [f"  {screen.mark('bar')} {clean(line)}" for line in out.decode("utf-8", "replace").splitlines()]
+        lines += [
+            f"  {screen.mark('bar')} {screen.paint(clean(line), 'warning')}"
+            for line in err.decode("utf-8", "replace").splitlines()
+        ]
+    return "\n".join(lines) + "\n"

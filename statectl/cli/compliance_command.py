@@ -1,0 +1,85 @@
+"""statectl compliance: how the fleet stands, from stored results; --refresh reads the hosts first."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from statectl.cli.options import host_options, output_options, to_json
+from statectl.errors import UsageError
+
+FORMATS = ("text", "json", "jsonl")
+
+
+@click.command()
+@click.option("--min", "minimum", metavar="N%", default=None, help="Exit 2 when fewer hosts than this are compliant.")
+@click.option("--refresh", is_flag=True, help="Plan first, so that the results are of now.")
+@host_options
+@output_options(FORMATS)
+@click.pass_obj
+def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **options: Any) -> int:
+    """Say how many hosts are as their files say, of how many, and how old that knowledge is."""
+    from statectl.cli.fleet import Opened
+    from statectl.cli.formats.compliance_text import compliance_lines
+    from statectl.cli.planning import outputs_of
+    from statectl.cli.scope import Scope
+    from statectl.compliance.judge import judge
+    from statectl.targets.ranges import compress
+
+    floor = _percent(minimum)
+    shown = outputs_of(options, FORMATS)
+    opened = Opened.of(obj, options["inventory"], options)
+    scope = Scope.of((), options)
+    if refresh:
+        _refresh(opened, scope, options, quiet=shown.quiet)
+    store = opened.records()
+    result = judge(opened.expected(scope), store.current(), store.host_states(), _intervals(opened), datetime.now(UTC))
+    opened.close()
+    document = result.model_dump(mode="json")
+    shown.write(
+        {
+            "text": lambda: "\n".join(compliance_lines(result, shown.screen, compress)) + "\n",
+            "json": lambda: to_json(document),
+            "jsonl": lambda: "".join(entry.model_dump_json() + "\n" for entry in result.entries),
+        }
+    )
+    return 2 if floor is not None and result.percent < floor else 0
+
+
+def _percent(text: str | None) -> float | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"(100|[0-9]{1,2})(\.[0-9]+)?%", text):
+        raise UsageError(f"--min {text!r}: expected a percentage from 0% to 100%")
+    return float(text[:-1])
+
+
+def _intervals(opened: Any) -> dict[str, timedelta]:
+    """How often each association is due; those without a schedule never grow too old by themselves."""
+    from statectl.schedules.parse import Rate, parse_schedule
+
+    found: dict[str, timedelta] = {}
+    for name, association in opened.project.associations.items():
+        schedule = parse_schedule(association.schedule) if association.schedule else None
+        if isinstance(schedule, Rate):
+            found[name] = timedelta(seconds=schedule.every_s)
+    return found
+
+
+def _refresh(opened: Any, scope: Any, options: dict[str, Any], *, quiet: bool) -> None:
+    import sys
+
+    from statectl.cli.formats.progress import Progress
+    from statectl.cli.formats.terminal import screen
+    from statectl.cli.planning import rate_of, run_interruptible
+    from statectl.reconcile import reconcile
+    from statectl.rollout.run_targets import Cancel
+
+    fleet = opened.fleet(scope, kind="plan")
+    progress = Progress(sys.stderr, screen(sys.stderr), len(fleet.hosts), quiet=quiet)
+    cancel = Cancel()
+    try:
+        run_interruptible(lambda: reconcile.plan(fleet, rate_of(options), progress, cancel), cancel, abort_at_once=True)
+    finally:
+        progress.close()

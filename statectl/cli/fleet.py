@@ -1,0 +1,430 @@
+"""Everything a command needs of the project one stands in, wired together: files, inventory, compiler, transports, store.
+
+Parts are opened when first used, so that a command pays for what it uses and no more.
+"""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from statectl.cli.formats.problems import as_json
+from statectl.cli.formats.terminal import Screen, one_line, screen
+from statectl.cli.opening import open_project, open_settings, open_store
+from statectl.cli.options import secret_from
+from statectl.cli.scope import Scope
+from statectl.errors import ConfigError, Refused, UsageError
+from statectl.plans.plan import Plan
+from statectl.problems import Problem, did_you_mean
+from statectl.project.model import Project, Settings
+from statectl.reconcile.commit import Revision, check_out, revision
+from statectl.reconcile.endpoints import Credentials, endpoint
+from statectl.store.ids import who
+from statectl.targets.hosts import Host, Inventory
+from statectl.transport.channel import Become, Endpoint, Transport
+
+if TYPE_CHECKING:
+    from statectl.catalogue.compile import Compiler
+    from statectl.catalogue.render import Renderer
+    from statectl.project.types import ResourceType
+    from statectl.reconcile.host_run import Order
+    from statectl.reconcile.reconcile import Fleet
+    from statectl.store.store import Store
+    from statectl.targets.values import Yaml
+    from statectl.transport.bundle import Bundle
+    from statectl.transport.session import ExecutorSession
+
+
+def _yaml() -> "Yaml":
+    from statectl.project.scalars import Expression, Plain, untyped
+    from statectl.project.yaml_tree import BROKEN, read_yaml
+    from statectl.targets.values import Yaml
+
+    return Yaml(read_yaml, untyped, Expression, Plain, BROKEN)
+
+
+def _types() -> "dict[str, ResourceType]":
+    from statectl.sections import table
+
+    return {kind.name: kind for kind in table().resources.values()}
+
+
+def read_inventory(root: Path, settings: Settings, given: str | None) -> tuple[Inventory, list[Problem], Path]:
+    """The inventory in force, its problems and its path. `given`: -i, relative to here; else the project's own."""
+    from statectl.targets.inventory import load_inventory
+
+    path = Path(given) if given else root / settings.inventory
+    inventory, problems = load_inventory(path, root=root, yaml=_yaml(), allow_executables=settings.trusted)
+    return inventory, problems, path
+
+
+def offline_problems(project: Project, given: str | None) -> tuple[list[Problem], int]:
+    """What compiling the whole fleet without a host finds, and how many hosts there are. Runs no executable inventory."""
+    from statectl.catalogue.compile import Compiler
+    from statectl.catalogue.render import Renderer
+    from statectl.targets.inventory import load_inventory
+
+    path = Path(given) if given else project.root / project.settings.inventory
+    inventory, problems = load_inventory(path, root=project.root, yaml=_yaml(), allow_executables=False)
+    if any(not problem.is_warning for problem in problems):
+        return problems, len(inventory.hosts)
+    with Renderer(project.root) as renderer:
+        _, found = Compiler(project, inventory, renderer, _types()).fleet()
+    return [*problems, *found], len(inventory.hosts)
+
+
+class Opened:
+    """The project of one command. `Opened.of` for what is here, `Opened.for_plan` for the files a plan was made from."""
+
+    def __init__(
+        self,
+        project: Project,
+        inventory: Inventory,
+        inventory_path: Path,
+        problems: Sequence[Problem],
+        credentials: Credentials,
+        at: Revision | None = None,
+        store_root: Path | None = None,
+    ) -> None:
+        self.project = project
+        self.inventory = inventory
+        self.inventory_path = inventory_path
+        self.problems = list(problems)
+        self.credentials = credentials
+        self.root = project.root
+        self.become = False
+        self._store_root = store_root or project.root
+        self._revision = at
+        self._store: Store | None = None
+        self._store_lock = threading.Lock()
+        self._renderer: Renderer | None = None
+        self._compiler: Compiler | None = None
+        self._bundle: Bundle | None = None
+        self._transports: dict[str, Transport] = {}
+        self._stored: dict[str, tuple[dict[str, Any], str]] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        obj: Mapping[str, Any],
+        inventory: str | None,
+        options: Mapping[str, Any] | None = None,
+        *,
+        states: bool = True,
+        at: Revision | None = None,
+        store_root: Path | None = None,
+    ) -> "Opened":
+        """`states` False: the inventory alone is enough. `store_root`: the project whose store is used, when these files are a copy."""
+        if states:
+            project = open_project(obj)
+        else:
+            root, settings = open_settings(obj)
+            project = Project(root, settings, {}, {})
+        found, problems, path = read_inventory(project.root, project.settings, inventory)
+        if any(not problem.is_warning for problem in problems):
+            raise ConfigError(problems)
+        credentials = _credentials(options or {})
+        return cls(project, found, path, [*project.problems, *problems], credentials, at, store_root)
+
+    @classmethod
+    def for_plan(cls, obj: Mapping[str, Any], plan: Plan, options: Mapping[str, Any]) -> "Opened":
+        """The files of the plan's commit: those here when they are just that, else checked out beside.
+
+        Raises Refused when the plan was made of files that differ from any commit and are no longer the same; what they
+        compile to decides, host by host.
+        """
+        import tempfile
+
+        root, _ = open_settings(obj)
+        here = revision(root)
+        inventory = plan.scope.get("inventory")
+        if not plan.commit or plan.dirty or (here.commit == plan.commit and not here.dirty):
+            return cls.of(obj, inventory, options, at=here)
+        directory = Path(tempfile.mkdtemp(prefix="statectl-plan-"))
+        there = check_out(root, plan.commit, directory)
+        return cls.of({**obj, "directory": str(there)}, inventory, options, at=Revision(plan.commit), store_root=root)
+
+    def close(self) -> None:
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    # hosts
+
+    def host(self, name: str) -> Host:
+        if name not in self.inventory.hosts:
+            near = did_you_mean(name, self.inventory.hosts)
+            raise UsageError(
+                f"no host {one_line(name)!r} in the inventory", hint=near or "statectl inventory list shows them"
+            )
+        return self.inventory.hosts[name]
+
+    def endpoint(self, name: str) -> Endpoint:
+        found = endpoint(self.inventory.hosts[name], self.project.settings, self.root, self.credentials)
+        if self.become and found.become is None and self.project.settings.limits.become is not False:
+            from dataclasses import replace
+
+            found = replace(found, become=Become("root", self.credentials.become_password))
+        return found
+
+    def matching(self, target: str, *, allow_empty: bool) -> list[str]:
+        """Hosts of a target expression, in inventory order. Raises ConfigError (exit 4) when it names none."""
+        from statectl.targets.matching import select
+
+        chosen = select(target, self.inventory, self._facts_of, allow_empty=allow_empty)
+        if any(not problem.is_warning for problem in chosen.problems):
+            raise ConfigError([problem.at(None, target) for problem in chosen.problems])
+        return list(dict.fromkeys([*chosen.hosts, *chosen.unknown]))
+
+    def chosen(self, scope: Scope) -> list[str]:
+        """The hosts a run is about: those that -t names, else all that some association in scope may concern."""
+        return self.matching(scope.target or "all", allow_empty=scope.allow_empty or scope.target is None)
+
+    def planned_hosts(self, scope: Scope) -> list[str]:
+        """Hosts to plan. Without -t: those that an association in scope matches, or may match once their facts are known.
+
+        With --prune or --release, all hosts: what no association declares any more may be anywhere.
+        """
+        names = self.chosen(scope)
+        if (scope.target is not None and not scope.associations) or scope.prune or scope.release:
+            return names
+        from statectl.targets.matching import evaluate
+        from statectl.targets.selector import parse_selector
+
+        concerned: set[str] = set()
+        for name in scope.associations or self.project.associations:
+            selector, _ = parse_selector(self.project.associations[name].targets)
+            if selector is not None:
+                selection = evaluate(selector, self.inventory, self._facts_of)
+                concerned.update(selection.hosts, selection.unknown)
+        return [name for name in names if name in concerned]
+
+    def expected(self, scope: Scope) -> Iterator[tuple[str, str]]:
+        """(host, association) pairs that compliance is about."""
+        from statectl.targets.matching import evaluate
+        from statectl.targets.selector import parse_selector
+
+        names = set(self.chosen(scope))
+        for association in self.project.associations.values():
+            selector, _ = parse_selector(association.targets)
+            if selector is not None:
+                selection = evaluate(selector, self.inventory, self._facts_of)
+                for host in (*selection.hosts, *selection.unknown):
+                    if host in names:
+                        yield host, association.name
+
+    # parts
+
+    def records(self) -> "Store":
+        with self._store_lock:
+            if self._store is None:
+                self._store = open_store(self._store_root, self.project.settings)
+            return self._store
+
+    def _facts_of(self, name: str) -> Mapping[str, Any] | None:
+        found = self._stored_facts(name)
+        return found[0] if found is not None else None
+
+    def _stored_facts(self, name: str) -> tuple[Mapping[str, Any], str] | None:
+        if self._stored is None:
+            self._stored = self.records().facts()
+        return self._stored.get(name)
+
+    def compiler(self, scope: Scope) -> "Compiler":
+        from statectl.catalogue.compile import Compiler
+        from statectl.catalogue.render import Renderer
+
+        if self._compiler is None:
+            self._renderer = Renderer(self.root)
+            self._compiler = Compiler(
+                self.project,
+                self.inventory,
+                self._renderer,
+                _types(),
+                selected=scope.associations or None,
+                variables=dict(scope.variables),
+                stored_facts=self._stored_facts,
+                only=list(scope.only) or None,
+                prune=scope.prune,
+                release=scope.release,
+            )
+        return self._compiler
+
+    def revision(self) -> Revision:
+        if self._revision is None:
+            self._revision = revision(self.root)
+        return self._revision
+
+    def err_screen(self) -> Screen:
+        return screen(sys.stderr)
+
+    def _transport(self, kind: str) -> Transport:
+        if kind not in self._transports:
+            if kind == "local":
+                from statectl.transport.local import LocalTransport
+
+                self._transports[kind] = LocalTransport()
+            else:
+                from statectl.transport.known_hosts import TrustedKeys, standard_files
+                from statectl.transport.ssh import SshTransport
+
+                self._transports[kind] = SshTransport(TrustedKeys(standard_files(self.inventory_path)))
+        return self._transports[kind]
+
+    async def _start(self, target: Endpoint, order: Mapping[str, Any]) -> "ExecutorSession":
+        from statectl.transport import bundle, session
+
+        if self._bundle is None:
+            self._bundle = await asyncio.to_thread(bundle.build)
+        return await session.start(self._transport(target.connection), target, self._bundle, order)
+
+    async def converse(self, host: str, run_id: str, kind: str, **order: Any) -> "ExecutorSession":
+        """Start the executor on one host with an order of another kind than plan and apply; its `ready` is still to come."""
+        target = self.endpoint(host)
+        message = {
+            "type": "order",
+            "run": run_id,
+            "host": host,
+            "kind": kind,
+            "controller": who(),
+            "state_dir": target.state_dir or None,
+            "limits": self._limits(),
+            **order,
+        }
+        return await self._start(target, message)
+
+    async def ask(self, host: str, kind: str) -> dict[str, Any]:
+        """The `ready` message of one host: facts and memory."""
+        from statectl.store.ids import new_id
+
+        conversation = await self.converse(host, new_id(), kind)
+        try:
+            ready = await conversation.receive()
+            while ready["type"] in ("log", "waiting"):
+                ready = await conversation.receive()
+            if ready["type"] != "ready":
+                raise Refused(str(ready.get("reason") or "the executor refused"), code=str(ready.get("code") or "E501"))
+            message = ready
+            while message["type"] != "end":
+                message = await conversation.receive()
+            return ready
+        finally:
+            await conversation.close()
+
+    def _limits(self) -> dict[str, Any]:
+        limits = self.project.settings.limits
+        return {
+            "paths": list(limits.paths),
+            "deny": list(limits.deny),
+            "max_removals": limits.max_removals,
+            "become": limits.become,
+        }
+
+    def fleet(
+        self, scope: Scope, *, kind: str, saved: Plan | None = None, hosts: Sequence[str] | None = None
+    ) -> "Fleet":
+        """The hosts of a run, all compiled offline first: a mistake is a ConfigError and nothing was contacted."""
+        from statectl.reconcile.host_run import HostRun
+        from statectl.reconcile.reconcile import Fleet
+
+        self._check_associations(scope)
+        names = (
+            list(hosts) if hosts is not None else (self.planned_hosts(scope) if kind != "drift" else self.chosen(scope))
+        )
+        gone = [name for name in names if name not in self.inventory.hosts]
+        if gone:
+            raise Refused(
+                f"stale: {gone[0]} is no longer in the inventory", code="E510", hint="make a new plan: statectl plan"
+            )
+        warnings = list(self.problems)
+        compiler = None
+        probes: dict[str, list[dict[str, Any]]] = {}
+        if kind != "drift":
+            compiler = self.compiler(scope)
+            _, problems = compiler.fleet(names)
+            probing = any(association.probes for association in self.project.associations.values())
+            if probing:
+                for name in names:
+                    probes[name], wrong = compiler.probes(name)
+                    problems = (*problems, *wrong)
+            if any(not problem.is_warning for problem in problems):
+                raise ConfigError(problems)
+            warnings += problems
+        at = self.revision()
+
+        def start(name: str, order: "Order") -> HostRun:
+            compile_with: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None = None
+            if compiler is not None:
+                compile_with = lambda facts, found: compiler.host(name, facts, found)  # noqa: E731 - one line, bound to one host
+            return HostRun(
+                name,
+                self.endpoint(name),
+                order,
+                open_conversation=self._start,
+                compile_with=compile_with,
+                probes=probes.get(name, ()),
+                limits=self._limits(),
+                expected=saved.hosts[name] if saved is not None else None,
+            )
+
+        return Fleet(
+            hosts=names,
+            start=start,
+            records=self.records,
+            own_names={name: self._own_names(name) for name in names},
+            association_order=list(self.project.associations),
+            project=self.project.settings.project,
+            commit=at.commit,
+            dirty=at.dirty,
+            scope=scope.document(),
+            problems=[as_json(problem) for problem in warnings],
+            selected=list(scope.associations) or None,
+        )
+
+    def _check_associations(self, scope: Scope) -> None:
+        for name in scope.associations:
+            if name not in self.project.associations:
+                near = did_you_mean(name, self.project.associations)
+                problem = Problem(
+                    "E151", f"no association {one_line(name)!r}", hint=near or "statectl validate lists what there is"
+                )
+                raise ConfigError([problem])
+
+    def _own_names(self, name: str) -> dict[str, str]:
+        host = self.inventory.hosts[name]
+        names = {host.name: "{{ host.name }}"}
+        if host.address and host.address != host.name:
+            names[host.address] = "{{ host.address }}"
+        return names
+
+    def explain_variable(self, name: str, host: str) -> list[str]:
+        """Value, place and every value it hides, for each association that concerns the host."""
+        from statectl.catalogue.explain_variable import explain_variable
+
+        self.host(host)
+        return explain_variable(self.project, self.inventory, host, name)
+
+
+def _credentials(options: Mapping[str, Any]) -> Credentials:
+    no_input = bool(options.get("no_input"))
+    return Credentials(
+        user=str(options.get("user") or ""),
+        password=secret_from(
+            "login password",
+            ask=bool(options.get("ask_password")),
+            descriptor=options.get("password_fd"),
+            no_input=no_input,
+        ),
+        become_password=secret_from(
+            "sudo password",
+            ask=bool(options.get("ask_become_password")),
+            descriptor=options.get("become_password_fd"),
+            no_input=no_input,
+        ),
+        identity_files=tuple(options.get("identity") or ()),
+    )

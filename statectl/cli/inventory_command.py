@@ -1,0 +1,230 @@
+"""statectl inventory: hosts as the inventory declares them, and the host keys that are trusted."""
+
+import asyncio
+from typing import Any
+
+import click
+
+from statectl.cli.formats.terminal import one_line
+from statectl.cli.options import inventory_option, output_options, outputs, to_json
+from statectl.errors import StatectlError, UsageError
+
+FORMATS = ("text", "json", "name")
+
+
+@click.group()
+def command() -> None:
+    """List and show hosts, and trust their keys."""
+
+
+@command.command("list")
+@click.option("-t", "--target", default=None, metavar="EXPR", help="Only these hosts.")
+@click.option("--allow-empty", is_flag=True, help="A target that matches no host is not an error.")
+@inventory_option
+@output_options(FORMATS)
+@click.pass_obj
+def list_hosts(
+    obj: dict[str, Any],
+    /,
+    target: str | None,
+    allow_empty: bool,
+    inventory: str | None,
+    out: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    color: str,
+) -> int:
+    """The hosts, how they are reached, their groups and tags."""
+    from statectl.cli.fleet import Opened
+
+    shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    opened = Opened.of(obj, inventory, states=False)
+    names = opened.matching(target or "all", allow_empty=allow_empty or target is None)
+    rows = {name: _row(opened, name) for name in names}
+
+    def text() -> str:
+        if not rows:
+            return "The inventory has no hosts.\n"
+        wide = max(map(len, rows))
+        lines = []
+        for name, row in rows.items():
+            tags = " ".join(f"{key}={value}" for key, value in row["tags"].items())
+            lines.append(f"{name:{wide}}  {row['reached']:32}  {','.join(row['groups'])}  {tags}".rstrip())
+        return "\n".join(lines) + "\n"
+
+    shown.write(
+        {
+            "text": text,
+            "json": lambda: to_json({"format": "statectl.inventory/1.0", "hosts": rows}),
+            "name": lambda: "".join(f"{name}\n" for name in rows),
+        }
+    )
+    return 0
+
+
+@command.command("show")
+@click.argument("host")
+@inventory_option
+@output_options(("text", "json"))
+@click.pass_obj
+def show_host(
+    obj: dict[str, Any],
+    /,
+    host: str,
+    inventory: str | None,
+    out: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    color: str,
+) -> int:
+    """One host: connection, groups, tags, and every variable with the place it comes from."""
+    from statectl.cli.fleet import Opened
+
+    shown = outputs(out, ("text", "json"), as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    opened = Opened.of(obj, inventory, states=False)
+    found = opened.host(host)
+    variables = {
+        name: {"value": _plain(variable.value), "origin": variable.origin, "place": str(variable.span or "")}
+        for name, variable in sorted(found.variables.items())
+    }
+    row = _row(opened, host)
+
+    def text() -> str:
+        lines = [host, f"  reached  {row['reached']}", f"  groups   {', '.join(row['groups']) or '-'}"]
+        lines.append(f"  tags     {' '.join(f'{key}={value}' for key, value in row['tags'].items()) or '-'}")
+        lines += [
+            f"  {name} = {one_line(str(entry['value']))}   ({entry['origin']}{', ' if entry['place'] else ''}{entry['place']})"
+            for name, entry in variables.items()
+        ]
+        return "\n".join(lines) + "\n"
+
+    shown.write(
+        {
+            "text": text,
+            "json": lambda: to_json(
+                {"format": "statectl.inventory/1.0", "hosts": {host: {**row, "variables": variables}}}
+            ),
+        }
+    )
+    return 0
+
+
+@command.command("graph")
+@inventory_option
+@click.pass_obj
+def graph(obj: dict[str, Any], /, inventory: str | None) -> int:
+    """Groups, their children and their hosts as a tree."""
+    from statectl.cli.fleet import Opened
+    from statectl.targets.ranges import compress
+
+    groups = Opened.of(obj, inventory, states=False).inventory
+    children = {child for group in groups.groups.values() for child in group.children}
+
+    def walk(name: str, depth: int) -> None:
+        group = groups.groups[name]
+        click.echo(f"{'  ' * depth}@{name}")
+        for child in group.children:
+            walk(child, depth + 1)
+        if group.hosts:
+            click.echo(f"{'  ' * (depth + 1)}{compress(list(group.hosts))}")
+
+    for name in groups.groups:
+        if name not in children and name != "all":
+            walk(name, 0)
+    grouped = {
+        host for group in groups.groups.values() if group.name not in ("all", "ungrouped") for host in group.hosts
+    }
+    rest = [name for name in groups.hosts if name not in grouped]
+    if rest and "ungrouped" not in groups.groups:
+        click.echo(f"(no group)\n  {compress(rest)}")
+    return 0
+
+
+@command.command("trust")
+@click.argument("targets", nargs=-1, required=True, metavar="HOST...")
+@click.option(
+    "--fingerprint", default=None, metavar="SHA256:...", help="Trust only this key (one host); nothing is asked."
+)
+@click.option("--replace", is_flag=True, help="Replace a key that is on file.")
+@click.option("-y", "--yes", is_flag=True, help="Trust what the hosts show without being asked.")
+@click.option("--no-input", is_flag=True, help="Never ask; fail instead.")
+@inventory_option
+@click.pass_obj
+def trust(
+    obj: dict[str, Any],
+    /,
+    targets: tuple[str, ...],
+    fingerprint: str | None,
+    replace: bool,
+    yes: bool,
+    no_input: bool,
+    inventory: str | None,
+) -> int:
+    """Fetch the host keys of HOST... and write them to the inventory's known_hosts, after you have compared the fingerprints."""
+    from statectl.cli.fleet import Opened
+    from statectl.cli.options import confirm
+    from statectl.transport.known_hosts import enrol, own_file
+    from statectl.transport.ssh import shown_host_key
+
+    opened = Opened.of(obj, inventory, states=False)
+    names = opened.matching(",".join(targets), allow_empty=False)
+    if fingerprint and len(names) != 1:
+        raise UsageError("--fingerprint is for one host")
+    failed = 0
+    for name in names:
+        endpoint = opened.endpoint(name)
+        if endpoint.connection != "ssh":
+            continue
+        try:
+            keys = asyncio.run(shown_host_key(endpoint))
+        except StatectlError as error:
+            click.echo(f"{name}: {error.message}", err=True)
+            failed = 3
+            continue
+        for key in keys:
+            shown = key.get_fingerprint()
+            if fingerprint is not None and shown != fingerprint:
+                raise StatectlError(f"{name} shows {shown}, not {fingerprint}", code="E312")
+            click.echo(f"{name}  {endpoint.address}  {key.get_algorithm()}  {shown}", err=True)
+            if fingerprint is None and not confirm(f"Is this the key of {name}?", yes=yes, no_input=no_input):
+                continue
+            enrol(own_file(opened.inventory_path), endpoint.address, endpoint.port or 22, key, replace=replace)
+            click.echo(f"{name}  trusted")
+    return failed
+
+
+def _row(opened: Any, name: str) -> dict[str, Any]:
+    host = opened.inventory.hosts[name]
+    endpoint = opened.endpoint(name)
+    if endpoint.connection == "local":
+        reached = "local"
+    else:
+        user = f"{endpoint.user}@" if endpoint.user else ""
+        reached = f"{user}{endpoint.address}" + (f":{endpoint.port}" if endpoint.port not in (0, 22) else "")
+    if endpoint.become is not None:
+        reached += f" become {endpoint.become.user}"
+    return {
+        "reached": reached,
+        "connection": endpoint.connection,
+        "address": endpoint.address,
+        "groups": list(host.groups),
+        "tags": dict(host.tags),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A variable's value as JSON; expressions as written, secrets never."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    source = getattr(value, "source", None)
+    return str(source) if isinstance(source, str) else str(value)
