@@ -1,0 +1,98 @@
+"""facts.mounts: [{path, device, type, read_only, size_mb, available_mb}], file systems that hold files, at most 64.
+
+size_mb and available_mb are null where the file system did not answer in time: a dead server must not hold up a run. They are
+asked in a child that is killed at the deadline, those of this machine first; automount points are left alone.
+"""
+# ruff: noqa: ARG001  the signature of gather is the contract of all topics
+
+import os
+import select
+import signal
+import time
+
+from statectl.onhost.facts import text_of
+
+DEADLINE_S = 2.0
+MAX_MOUNTS = 64
+# Without files of their own, or not to be touched.
+# fmt: off
+SKIPPED = frozenset((
+    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+    "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "ramfs",
+    "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tracefs",
+))
+# fmt: on
+REMOTE = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "gluster", "afs", "lustre", "gpfs", "ncp")
+
+
+def gather(host, known):
+    found = {}
+    for line in text_of(host, "/proc/self/mounts", 1024 * 1024).splitlines():
+        fields = line.split(" ")
+        if len(fields) < 4 or fields[2] in SKIPPED:
+            continue
+        device, path, kind, options = (unescape(field) for field in fields[:4])
+        if kind == "tmpfs" and path.startswith(("/run/user", "/run/credentials", "/dev", "/sys")):
+            continue
+        found[path] = {  # a later mount on the same place hides the earlier one
+            "path": path,
+            "device": device,
+            "type": kind,
+            "read_only": "ro" in options.split(","),
+            "size_mb": None,
+            "available_mb": None,
+        }
+    mounts = sorted(found.values(), key=lambda mount: (mount["path"].count("/"), mount["path"]))[:MAX_MOUNTS]
+    order = sorted(range(len(mounts)), key=lambda place: mounts[place]["type"].startswith(REMOTE))
+    for place, size, available in sizes([(place, host.path(mounts[place]["path"])) for place in order]):
+        mounts[place]["size_mb"], mounts[place]["available_mb"] = size, available
+    return sorted(mounts, key=lambda mount: mount["path"])
+
+
+def unescape(text):
+    """The kernel writes space, tab, newline and backslash as a backslash and three octal digits."""
+    head, *rest = text.split("\\")
+    return head + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)
+
+
+def sizes(places, deadline_s=DEADLINE_S):
+    """[(key, path)] -> [(key, size_mb, available_mb)] of those that answered before the deadline."""
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            # one that hangs for good must not hold the channel or a pipe of ours open
+            os.closerange(0, write_end)
+            os.closerange(write_end + 1, 1024)
+            for key, path in places:
+                try:
+                    room = os.statvfs(path)
+                except OSError:
+                    continue  # not for this user, or gone: it stays null
+                unit = room.f_frsize
+                text = "%d %d %d\n" % (key, room.f_blocks * unit >> 20, room.f_bavail * unit >> 20)
+                os.write(write_end, text.encode("ascii"))
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    limit = time.monotonic() + deadline_s
+    data = b""
+    poller = select.poll()
+    poller.register(read_end, select.POLLIN)
+    try:
+        while True:
+            left = limit - time.monotonic()
+            if left <= 0 or not poller.poll(int(left * 1000)):
+                break
+            chunk = os.read(read_end, 65536)
+            if not chunk:
+                break
+            data += chunk
+    finally:
+        os.close(read_end)
+        os.kill(pid, signal.SIGKILL)
+        # A child stuck in the kernel does not die of that; it is not waited for.
+        end = time.monotonic() + 0.2
+        while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < end:
+            time.sleep(0.001)
+    return [tuple(int(word) for word in line.split()) for line in data.decode("ascii").splitlines()]
