@@ -26,7 +26,7 @@ class Shadow(NamedTuple):
 
 def users(host):
     """-> {name: User}"""
-    found = {}  # type: Dict[str, User]
+    found: Dict[str, User] = {}
     for fields in _rows(host, "/etc/passwd", 7):
         if fields[2].isdigit() and fields[3].isdigit():
             found.setdefault(fields[0], User(int(fields[2]), int(fields[3]), fields[4], fields[5], fields[6]))
@@ -35,7 +35,7 @@ def users(host):
 
 def groups(host):
     """-> {name: Group}"""
-    found = {}  # type: Dict[str, Group]
+    found: Dict[str, Group] = {}
     for fields in _rows(host, "/etc/group", 4):
         if fields[2].isdigit():
             found.setdefault(fields[0], Group(int(fields[2]), tuple(name for name in fields[3].split(",") if name)))
@@ -44,7 +44,7 @@ def groups(host):
 
 def shadow(host):
     """-> {name: Shadow}. Raises Failed when it may not be read: only root may."""
-    found = {}  # type: Dict[str, Shadow]
+    found: Dict[str, Shadow] = {}
     for fields in _rows(host, "/etc/shadow", 9):
         found.setdefault(fields[0], Shadow(fields[1], fields[7]))
     return found

@@ -72,7 +72,7 @@ def parse(name, file, lines):
             env[variable.group(1)] = _unquoted(variable.group(2))
         else:
             jobs.append(line.strip())
-    fields = {"env": env, "command": "\n".join(jobs)}  # type: Dict[str, Any]
+    fields: Dict[str, Any] = {"env": env, "command": "\n".join(jobs)}
     if len(jobs) == 1:
         special = jobs[0].startswith("@")
         parts = jobs[0].split(None, 2 if special else 6)
