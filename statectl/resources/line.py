@@ -63,8 +63,10 @@ def short(key: Any, value: Any) -> dict[str, Any] | None:  # noqa: ARG001
 
 
 def edges(model: Model) -> list[Edge]:
-    """After the file it stands in, and what that needs."""
-    return [Edge(f"file:{model.path}"), *path_edges(model.path)] if isinstance(model.path, str) else []
+    """After the file it stands in, what that needs, and the packages that may bring or replace it."""
+    if not isinstance(model.path, str):
+        return []
+    return [Edge(f"file:{model.path}"), *path_edges(model.path), Edge("package:*")]
 
 
 def paths(model: Model) -> list[str]:

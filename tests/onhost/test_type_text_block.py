@@ -100,8 +100,8 @@ class TextBlocks(TypeCase):
         record = {
             "name": "app",
             "created": True,
-            "before": {"state": "absent", "create": True},
-            "want": {"path": HOSTS, "state": "present"},
+            "before": {},
+            "want": {"path": HOSTS, "state": "present", "create": True},
         }
         self.becomes(b"x\n" + BEGIN + b"a\n" + END, b"x\n", text_block.removal(record))
         self.put(HOSTS, BEGIN + b"a\n" + END)

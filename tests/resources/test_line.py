@@ -43,6 +43,6 @@ def test_values_that_wait_for_a_host_are_accepted():
 
 
 def test_edges():
-    """A line comes after its file and what that needs."""
+    """A line comes after its file, what that needs, and the packages of its association, which may bring the file."""
     edges = line.edges(line.Model(name="port", path="/etc/x", line="a"))
-    assert [edge.to for edge in edges] == ["file:/etc/x", "directory:/etc", "tree:/etc", "link:/etc"]
+    assert [edge.to for edge in edges] == ["file:/etc/x", "directory:/etc", "tree:/etc", "link:/etc", "package:*"]

@@ -40,6 +40,6 @@ def test_values_that_wait_for_a_host_are_accepted():
 
 
 def test_edges():
-    """A block comes after its file and what that needs."""
+    """A block comes after its file, what that needs, and the packages of its association, which may bring the file."""
     edges = text_block.edges(text_block.Model(name="app", path="/etc/x", content="a"))
-    assert [edge.to for edge in edges] == ["file:/etc/x", "directory:/etc", "tree:/etc", "link:/etc"]
+    assert [edge.to for edge in edges] == ["file:/etc/x", "directory:/etc", "tree:/etc", "link:/etc", "package:*"]

@@ -29,7 +29,7 @@ OPTIONS = ("path", "match", "insert_after", "insert_before", "create", "validate
 class Desired(NamedTuple):
     """Found: line is the wanted one, or what stands there instead: text, or a list where several lines match.
 
-    create is True in a found one when there is no file yet; wanted with `absent`, it means: remove the file when it ends up empty.
+    create, wanted with `absent`, means: remove the file when it ends up empty.
     """
 
     name: str
@@ -50,13 +50,12 @@ def read(host, wanted):
 def _read_one(host, want):
     lines = read_lines(host, want.path)
     equal, others = _occurrences(lines, want)
-    create = True if not lines.exists else None
     if not equal and not others:
-        return Desired(want.name, state="absent", create=create)
+        return Desired(want.name, state="absent")
     bare = lines.bare()
     texts = [bare[index] for index in others] + ([want.line] if equal else [])
     found = want.line if not others else texts[0] if len(texts) == 1 else texts
-    return Desired(want.name, line=found, state="present", create=create)
+    return Desired(want.name, line=found, state="present")
 
 
 def _occurrences(lines, want):
@@ -90,13 +89,13 @@ def apply(host, want, found, differing):  # noqa: ARG001  read anew: another lin
 
 
 def removal(record):
-    """A line we added goes, and the file with it when we made it and nothing else came in; a line we replaced is put back."""
+    """A line we added goes, and a file that `create` may have made when nothing else is in it; a line we replaced is put back."""
     before, want = record["before"], record["want"]
     if want.get("state") == "absent" or not isinstance(want.get("line"), str):
         return None
     there = Desired(record["name"], path=want["path"], validate=want.get("validate"))
-    if record["created"] or before.get("state") == "absent":
-        return there._replace(line=want["line"], state="absent", create=before.get("create"))
+    if record["created"]:
+        return there._replace(line=want["line"], state="absent", create=want.get("create"))
     old = before.get("line")
     if not isinstance(old, str) or old == want["line"]:
         return None  # it stood there already, or several lines became one: nothing tells where they stood

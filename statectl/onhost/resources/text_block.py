@@ -25,8 +25,9 @@ BROKEN = "a begin marker without an end"
 
 
 class Desired(NamedTuple):
-    """content is a Content. Found: state is 'present', 'absent', 'present 2 times', or BROKEN; create is True when there is
-    no file yet. Wanted with `absent`, create means: remove the file when it ends up empty.
+    """content is a Content. Found: state is 'present', 'absent', 'present 2 times', or BROKEN.
+
+    create, wanted with `absent`, means: remove the file when it ends up empty.
     """
 
     name: str
@@ -46,10 +47,9 @@ def read(host, wanted):
 
 def _read_one(host, want):
     lines = read_lines(host, want.path)
-    create = True if not lines.exists else None
     blocks = _blocks(lines, want)
     if not blocks:
-        return Desired(want.name, state="absent", create=create)
+        return Desired(want.name, state="absent")
     if blocks[-1][1] is None:
         return Desired(want.name, state=BROKEN)
     first, last = blocks[0]
@@ -137,13 +137,13 @@ def _block(want):
 
 
 def removal(record):
-    """A block we added goes, and the file with it when we made it and nothing else came in; an adopted one gets its old content back."""
+    """A block we added goes, and a file that `create` may have made when nothing else is in it; an adopted one gets its old content back."""
     before, want = record["before"], record["want"]
     if want.get("state") == "absent":
         return None
     there = Desired(record["name"], path=want["path"], marker=want.get("marker"), validate=want.get("validate"))
-    if record["created"] or before.get("state") == "absent":
-        return there._replace(state="absent", create=before.get("create"))
+    if record["created"]:
+        return there._replace(state="absent", create=want.get("create"))
     if before.get("content") is None:
         return None
     return there._replace(content=before["content"], state="present")

@@ -113,14 +113,14 @@ def validate(host, want, found):
 
 
 def blobs(want, found):
-    """-> [(sha256, size)] of the contents that applying needs: those that are not there yet."""
+    """-> list of the Contents that applying needs: those that are not there yet."""
     entries = _complete(want.manifest)
-    needed = {}
+    needed = []
     for there in _differences(found, entries):
         content = entries[there["path"]].get("content")
         if content is not None and ("content" in there or _other_kind(there, "file") or there["kind"] == "absent"):
-            needed[content.sha256] = content.size
-    return sorted(needed.items())
+            needed.append(content)
+    return needed
 
 
 def diff(field, want, found):
