@@ -1,0 +1,93 @@
+"""One command on request (kind `run`): its output is streamed as it comes, and it gets no more than the caller takes.
+
+A script travels over the channel and is read by sh from a file of its owner alone: it never stands in an argv, and what it
+runs cannot eat it from stdin. When the channel is lost the command goes on to its end or its deadline, for it may be the one that restarts the
+network; how it ended and the tail of its output are then kept for the next contact.
+"""
+
+import base64
+import os
+import shutil
+
+from statectl.onhost import process
+from statectl.onhost.failure import Failed
+
+PIECE = 32768  # bytes of output in one message
+KEPT = 65536  # bytes of output that are kept when nobody listens
+DEFAULT_TIMEOUT_S = 3600.0
+
+
+class AdHoc(object):
+    """host      host.Host
+    wire      the channel
+    scratch   called for a directory of ours alone
+    cancelled cancelled() -> '' or why the command must end
+    """
+
+    def __init__(self, host, wire, scratch, cancelled):
+        self._host = host
+        self._wire = wire
+        self._scratch = scratch
+        self._cancelled = cancelled
+        self.tail = b""  # of the output that was not delivered
+
+    def run(self, command, stdin, timeout_s):
+        """command: of the order; stdin: None or a Content. -> (exit code or None, reason or ''). Raises Failed."""
+        if bool(command.get("argv")) == (command.get("script") is not None):
+            raise Failed("a run needs either argv or a script", "not a command")
+        identity = self._host.identity(command["user"]) if command.get("user") else None
+        script = None
+        try:
+            if command.get("script") is not None:
+                script, path = self._write_script(command["script"], identity)
+                argv = ["/bin/sh", path]
+            else:
+                argv = command["argv"]
+            limit = command.get("timeout_s") or timeout_s or DEFAULT_TIMEOUT_S
+            source = b"" if stdin is None else stdin.open()
+            try:
+                ran = process.run(
+                    argv,
+                    timeout=limit,
+                    stdin=source if stdin is not None and stdin.size else b"",
+                    env=command.get("env"),
+                    cwd=command.get("cwd") or (identity.home if identity else None),
+                    identity=identity,
+                    on_output=self._output,
+                    stop=lambda: bool(self._cancelled()),
+                )
+            finally:
+                if stdin is not None:
+                    source.close()
+        finally:
+            if script is not None:
+                shutil.rmtree(script, ignore_errors=True)
+        if ran.timed_out:
+            return ran.code, self._cancelled() or "did not end within %g s" % limit
+        return ran.code, ""
+
+    def _write_script(self, text, identity):
+        """-> (directory to remove, path of the script). Below /tmp for another user: our own directories are closed to them."""
+        import tempfile
+
+        directory = tempfile.mkdtemp(prefix="statectl-", dir=None if identity else self._scratch())
+        path = os.path.join(directory, "script")
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
+            with os.fdopen(fd, "wb") as stream:
+                stream.write(text.encode("utf-8", "surrogateescape"))
+                if identity:
+                    os.fchown(stream.fileno(), identity.uid, identity.gid)
+            if identity:
+                os.chown(directory, identity.uid, identity.gid)
+        except OSError as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise Failed("the script cannot be stored: %s" % error.strerror.lower(), error.strerror.lower())
+        return directory, path
+
+    def _output(self, stream, data):
+        for start in range(0, len(data), PIECE):
+            piece = data[start : start + PIECE]
+            message = {"type": "output", "stream": stream, "data": base64.b64encode(piece).decode("ascii")}
+            if not self._wire.send(message):
+                self.tail = (self.tail + piece)[-KEPT:]

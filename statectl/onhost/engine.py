@@ -1,0 +1,308 @@
+"""Read, compare, and say what would change: the plan of one host. What is then done about it is in walk.py.
+
+The engine alone decides whether anything is written; a type only reads and makes things so. `Engine.plan` writes nothing.
+"""
+
+import time
+
+from statectl.onhost import compare, diff, removal
+from statectl.onhost.content import Content
+from statectl.onhost.failure import Failed, Unknown
+from statectl.onhost.wanted import contents
+
+PACKAGES = ("package", "package_repository")
+PATHS = ("file", "directory", "link", "tree")
+
+
+class Engine(object):
+    """All items of one host and what is known about them.
+
+    host        host.Host
+    memory      memory.Memory, loaded
+    catalogue   the message, checked
+    reader      wanted.Reader
+    fetch       fetch(list of Content): asks the controller for those that are not delivered; raises Failed when it cannot
+
+    items       every resource that this run is about, in order of execution
+    removals    items that remove orphans, in order of execution (only with `prune`)
+    """
+
+    def __init__(self, host, memory, catalogue, reader, fetch, limits):
+        self.host = host
+        self.memory = memory
+        self.catalogue = catalogue
+        self.reader = reader
+        self.fetch = fetch
+        self.limits = limits
+        self.generation = 0  # counts writes: a reading of an older generation may be out of date
+        self.associations = {entry["name"]: entry for entry in catalogue["associations"]}
+        self.selected = {name for name, entry in self.associations.items() if entry.get("selected", True)}
+        only = catalogue.get("only")
+        self.only = None if only is None else frozenset(only)
+        self.declared = {resource["address"] for resource in catalogue["resources"]}
+        self.items = [
+            reader.item(resource, position)
+            for position, resource in enumerate(catalogue["resources"])
+            if self._in_scope(resource)
+        ]
+        self.by_address = {item.address: item for item in self.items}
+        self.orphans = removal.Orphans(self)
+        self.removals = []
+
+    def _in_scope(self, resource):
+        """A resource that two associations declare is acted on when either is selected."""
+        if self.only is not None and resource["address"] not in self.only:
+            return False
+        return any(owner in self.selected for owner in resource.get("owners") or [resource["association"]])
+
+    def enforced(self, item):
+        """May this item be written? Not in an association that only audits."""
+        return self.associations.get(item.association, {}).get("mode", "enforce") == "enforce"
+
+    # -- reading
+
+    def read(self, items):
+        """Read these items, one call per type, and compare. A type that cannot read one thing costs the others nothing."""
+        by_module = {}
+        for item in items:
+            by_module.setdefault(item.module, []).append(item)
+        for module, group in by_module.items():
+            found = self._read_type(module, [item.want for item in group])
+            now = time.monotonic()
+            for item in group:
+                self._take(item, found.get(item.want.name), now)
+
+    def _read_type(self, module, wanted):
+        """-> {name: found record, None, Unknown or Failed}"""
+        try:
+            return module.read(self.host, wanted)
+        except Unknown as unknown:
+            told = unknown
+        except Failed as error:
+            told = error
+        except Exception as error:  # noqa: BLE001  one bad thing must not cost the others their reading
+            told = as_failed(error, "reading")
+        if len(wanted) == 1:
+            return {wanted[0].name: told}
+        found = {}
+        for want in wanted:
+            found.update(self._read_type(module, [want]))
+        return found
+
+    def _take(self, item, found, now):
+        item.read_at, item.generation = now, self.generation
+        item.unknown = item.error = None
+        item.found, item.fields, item.found_hash = None, (), ""
+        if isinstance(found, Failed):
+            item.unknown, item.error = Unknown(found.message), found.record()
+        elif isinstance(found, Unknown):
+            item.unknown, item.error = found, trouble(found.reason, "cannot be read")
+        else:
+            try:
+                item.fields = compare.differing(item.module, item.want, found)
+            except Exception as error:  # noqa: BLE001  as for reading
+                told = as_failed(error, "comparing")
+                item.unknown, item.error = Unknown(told.message), told.record()
+                return
+            item.found = found
+            item.found_hash = compare.found_hash(item.module, item.want, found, self.memory.keyed, self.hidden(item))
+
+    def hidden(self, item):
+        """Must no value of this item be shown?"""
+        return item.sensitive or any(diff.holds_secret(value) for value in item.want)
+
+    # -- the plan
+
+    def plan(self):
+        """Read everything and judge it. -> list of removal refusals (texts); [] when the plan may be applied."""
+        self.read(self.items)
+        self.orphans.read()
+        self._fetch_for_diffs(self.items + self.orphans.removals)
+        for item in self.items:
+            self.judge(item)
+        refusals = self.orphans.judge()
+        self.removals = self.orphans.removals
+        return refusals
+
+    def _fetch_for_diffs(self, items):
+        wanted = []
+        for item in items:
+            for field in item.fields:
+                content = getattr(item.want, field)
+                there = getattr(item.found, field, None)
+                if not isinstance(content, Content) or content.delivered or self.hidden(item):
+                    continue
+                if diff.wants_bytes(content, there if isinstance(there, Content) else None):
+                    wanted.append(content)
+        if wanted:
+            self.fetch(wanted)
+
+    def judge(self, item):
+        """The verdict on one item; those before it in the order are judged already.
+
+        reading                          others                           verdict
+        cannot be told                   something it waits for changes   unknown, until that
+        cannot be told                   nothing                          refused: an error
+        as wanted                        any                              ok
+        command by when_changed          a trigger changes, or it is owed change, predicted after it
+        command by when_changed          a trigger is unknown             unknown, until that
+        command by when_changed          nothing                          ok
+        differs, its type objects        something before it changes      unknown, until that
+        differs, its type objects        nothing                          refused
+        differs                          see _predicted                   change, predicted after those
+        """
+        changing = [address for address in item.after if self._may_change(address)]
+        item.kind, item.reason, item.changes = "", "", []
+        item.predicted_after, item.unknown_until = [], []
+        if item.unknown is not None:
+            until = [address for address in item.unknown.until or changing if self._may_change(address)]
+            if until:
+                item.verdict, item.action, item.reason = "unknown", "none", item.unknown.reason
+                item.unknown_until, item.error = until, None
+            else:
+                self.refuse(item, item.unknown.reason)
+            return
+        if item.triggers:
+            self._judge_triggered(item)
+            return
+        if not item.fields:
+            item.verdict, item.action = "ok", "none"
+            return
+        refusal = self.refusal(item)
+        if refusal and changing:
+            item.verdict, item.action, item.reason, item.unknown_until = "unknown", "none", refusal, changing
+            return
+        item.verdict = "change"
+        self.describe(item)
+        item.predicted_after = self._predicted(item, changing)
+        if refusal:
+            self.refuse(item, refusal)
+        elif not self.enforced(item):
+            item.reason = "association %s only audits" % item.association
+
+    def _judge_triggered(self, item):
+        fired = [address for address in item.triggers if self._verdict(address) == "change"]
+        waiting = [address for address in item.triggers if self._verdict(address) == "unknown"]
+        owed = self.memory.debts.get(item.address)
+        if compare.compared(item.module, item.want) and not item.fields:
+            fired, waiting, owed = [], [], None  # a guard as well, and it holds
+        item.verdict, item.action = "ok", "none"
+        if fired or owed:
+            item.verdict = "change"
+            self.describe(item)
+            item.predicted_after = fired
+            if owed:
+                item.reason = "owed since run %s, which changed %s" % (owed["run"], ", ".join(owed["because"]))
+            refusal = self.refusal(item)
+            if refusal:
+                self.refuse(item, refusal)
+        elif waiting:
+            item.verdict, item.unknown_until = "unknown", waiting
+
+    def refuse(self, item, reason):
+        """It cannot be applied as declared, and no other change of this plan will mend that."""
+        item.verdict, item.action, item.reason, item.kind = "refused", "none", reason, ""
+        item.predicted_after, item.unknown_until = [], []
+        item.error = item.error or trouble(reason, "refused")
+
+    def _verdict(self, address):
+        item = self.by_address.get(address)
+        return "ok" if item is None else item.verdict
+
+    def _may_change(self, address):
+        """Is this address going to change, or can nobody tell yet?"""
+        item = self.by_address.get(address)
+        return item is not None and (item.verdict == "change" or bool(item.unknown_until))
+
+    def _predicted(self, item, changing):
+        """Which of the changing prerequisites could alter what was read.
+
+        Nothing there yet, or a command's guard: any of them. Something there: only what installs packages may replace it.
+        """
+        if item.runs or compare.is_absent(item.found):
+            return changing
+        return [address for address in changing if address.partition(":")[0] in PACKAGES]
+
+    def describe(self, item):
+        """Action, changes and kind of an item that differs."""
+        item.action = compare.action(item.module, item.want, item.found)
+        item.changes = diff.changes(item.module, item.want, item.found, item.fields, item.sensitive)
+        entry = self.memory.ledger.get(item.address)
+        reached = entry is not None and entry["want_hash"] == item.want_hash
+        item.kind = "corrective" if reached and not item.runs else "intended"
+
+    def refusal(self, item):
+        """Why this change must not be made, '' when it may: the limits of the run, then the type's own objections."""
+        if self.limits.get("become") is False and getattr(item.want, "user", None) and item.runs:
+            try:
+                if self.host.identity(item.want.user) is not None:
+                    return "limits.become is false, and %s would run as %s" % (item.address, item.want.user)
+            except Failed as error:
+                return error.message
+        allowed = self.limits.get("paths")
+        path = item.want.name if item.type in PATHS else getattr(item.want, "path", None)
+        if allowed and not path:
+            return "limits.paths is set, and %s is not a path below it" % item.address
+        if path:
+            try:
+                self.host.check_path(path)
+            except Failed as error:
+                return error.message
+        check = getattr(item.module, "validate", None)
+        if check is None or item.found is None:
+            return ""
+        try:
+            return check(self.host, item.want, item.found) or ""
+        except Failed as error:
+            return error.message
+        except Exception as error:  # noqa: BLE001  as for reading
+            return as_failed(error, "checking").message
+
+    def is_command(self, address):
+        return address.partition(":")[0] == "command"
+
+    def verb(self, target):
+        """What a notification does to its target: the service's on_notify, as declared or as it was owed."""
+        item = self.by_address.get(target)
+        verb = getattr(item.want, "on_notify", None) if item is not None else None
+        if verb is None and target in self.memory.debts:
+            verb = self.memory.debts[target]["verb"]
+        return verb or "restart"
+
+    def undelivered(self, items):
+        """Contents that an apply of these items needs and that have not come yet.
+
+        A type that needs only some of a field's contents says which: blobs(want, found) -> [(sha256, size)].
+        """
+        needed = []
+        for item in items:
+            choose = getattr(item.module, "blobs", None)
+            if choose is None or item.found is None:
+                for field in item.fields:
+                    needed.extend(contents(getattr(item.want, field)))
+            else:
+                for sha256, _ in choose(item.want, item.found):
+                    needed.extend(self.reader.blobs.get(sha256, ())[:1])
+        return [content for content in needed if not content.delivered]
+
+    def notices(self, item):
+        """What a change of this item brings about afterwards -> ['reload service:nginx']."""
+        return ["%s %s" % (self.verb(target), target) for target in item.notify]
+
+
+def trouble(message, cause):
+    """The `error` of a message, where no command failed."""
+    return {"cause": cause, "message": message, "argv": [], "code": None, "output": ""}
+
+
+def as_failed(error, doing):
+    """A bug in a type, or an error of the system nobody mapped -> Failed with what helps to find it."""
+    if isinstance(error, OSError) and error.strerror:
+        where = " %s" % error.filename if isinstance(error.filename, str) else ""
+        return Failed("%s%s: %s" % (doing, where, error.strerror.lower()), error.strerror.lower())
+    import traceback
+
+    # no text of the exception: it may hold a value
+    text = "".join(traceback.format_tb(error.__traceback__))
+    kind = type(error).__name__
+    return Failed("internal error while %s: %s" % (doing, kind), "internal error: %s" % kind, output=text[-4096:])

@@ -1,0 +1,165 @@
+"""One apply at a time on a host: a flock held by the living executor.
+
+The flock alone decides; the text in the file only tells others who holds it, and is never believed when nobody does. Children do not
+inherit the descriptor: a daemon that a command starts would hold the lock for ever. But an executor that was killed may
+leave a package manager behind in the middle of its work, so whoever gets the lock next also looks for the command that the
+dead holder was running (its marker in the environment, see process.py) and waits for it as for a holder.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import time
+
+from statectl.onhost.process import MARKER
+
+LOOK_S = 0.2
+GLANCE_S = 2.0
+TELL_S = 10.0  # between two messages about waiting
+
+
+class Busy(Exception):
+    """`holder`: {"controller", "run", "pid", "since", ...}; the text tells it to people."""
+
+    def __init__(self, holder):
+        super(Busy, self).__init__(describe(holder))
+        self.holder = holder
+
+
+class Lock(object):
+    def __init__(self, path):
+        self._path = path
+        self._fd = None
+
+    @property
+    def held(self):
+        return self._fd is not None
+
+    def holder(self):
+        """Who holds it now, or None. Never waits, never takes it."""
+        if self.held:
+            return None
+        try:
+            self.take({})
+        except Busy as busy:
+            return busy.holder
+        self.release()
+        return None
+
+    def take(self, who):
+        """Take it without waiting. who: {"controller", "run"}; empty: only to look. Raises Busy."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise
+                raise Busy(_told(fd))
+            left = _left_behind(_told(fd))
+            if left:
+                raise Busy(left)
+            if who:
+                record = dict(who, pid=os.getpid(), since=int(time.time()), boot=_boot())
+                _tell(fd, record)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+
+    def wait(self, who, timeout_s, tell, gone):
+        """Take it, waiting up to `timeout_s`. Raises Busy when it is still held then, or when gone() says stop waiting.
+
+        tell(holder): called at once and every 10 s while waiting.
+        """
+        started = time.monotonic()
+        limit = started + timeout_s
+        told = None
+        while True:
+            try:
+                return self.take(who)
+            except Busy as busy:
+                now = time.monotonic()
+                # no name in it: somebody only looks who holds it, and lets go at once
+                if gone() or now >= (limit if busy.holder.get("pid") else max(limit, started + GLANCE_S)):
+                    raise
+                if told is None or now - told >= TELL_S:
+                    tell(busy.holder)
+                    told = now
+                time.sleep(LOOK_S)
+
+    def release(self):
+        """Let go. What a clean end leaves behind is nobody's business: the text goes too."""
+        if self._fd is not None:
+            if _told(self._fd).get("pid") == os.getpid():
+                os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = None
+
+
+def describe(holder):
+    """-> 'ana@laptop, run F5, process 4711, since 2026-11-23 10:02:11 UTC'"""
+    parts = [holder.get("controller") or "an unknown controller"]
+    if holder.get("run"):
+        parts.append("run %s" % holder["run"])
+    if holder.get("pid"):
+        parts.append("process %s" % holder["pid"])
+    if holder.get("since"):
+        parts.append("since %s UTC" % time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(holder["since"])))
+    if holder.get("command"):
+        parts.append("which died; its command %s is still running" % holder["command"])
+    return ", ".join(parts)
+
+
+def _told(fd):
+    """The text in the file; {} when there is none or it is not whole."""
+    try:
+        found = json.loads(os.pread(fd, 65536, 0).decode("utf-8"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _tell(fd, record):
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, json.dumps(record).encode("ascii"), 0)
+
+
+def _boot():
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
+def _left_behind(dead):
+    """The dead holder's record with `pid` and `command` of the command it was running, while that lives; else None.
+
+    That command is the leader of its own session and carries the marker. Daemons that earlier commands started rightly may
+    carry it as well; of all, the one in hand was started last.
+    """
+    if not dead.get("pid") or dead.get("boot") != _boot():
+        return None
+    prefix = ("%s=%d-" % (MARKER, dead["pid"])).encode("ascii")
+    last = None
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open("/proc/%s/stat" % name, "rb") as stream:
+                fields = stream.read().rpartition(b")")[2].split()
+            if fields[3] != name.encode("ascii") or fields[0] in (b"Z", b"X"):
+                continue
+            with open("/proc/%s/environ" % name, "rb") as stream:
+                if not any(part.startswith(prefix) for part in stream.read(65536).split(b"\0")):
+                    continue
+            with open("/proc/%s/cmdline" % name, "rb") as stream:
+                command = stream.read(4096).split(b"\0")[0].decode("utf-8", "replace")
+        except (OSError, IndexError):
+            continue  # gone meanwhile
+        started = int(fields[19])
+        if last is None or started > last[0]:
+            last = (started, int(name), command)
+    return None if last is None else dict(dead, pid=last[1], command=last[2])

@@ -1,0 +1,276 @@
+"""What the host remembers about itself, in one directory (0700, ours): the controller's store is only a copy of it.
+
+    identity.json    host id, and the key of the keyed hashes (never leaves the host)
+    ledger.json      every address we manage: who declared it, created or adopted, what was there before
+    debt.json        restarts and runs that are owed
+    runs.json        run counter (the fencing number), last run, plan ids that were used
+    journal.jsonl    what the running apply is doing; there only while one runs, or after one died
+    undelivered/     results that no controller has acknowledged yet
+    preimages/       contents that were on the machine before us
+    lock             see lock.py
+    tmp/             blobs of the running session
+
+JSON files are replaced whole and carry a checksum. One that cannot be trusted is never guessed at: `Corrupt` names
+the file and what to do, and the run is refused. A lost ledger removes nothing, because only what it lists can be an orphan.
+
+Every secret is stored as a keyed hash, wherever it would stand.
+"""
+
+import hashlib
+import hmac
+import os
+import stat
+import time
+
+from statectl.onhost.memory.files import Corrupt, create_json, read_json, write_json
+from statectl.onhost.memory.journal import Journal, replay
+from statectl.onhost.memory.preimages import Preimages
+from statectl.onhost.memory.undelivered import Undelivered
+
+__all__ = ["Corrupt", "Memory", "default_state_dir"]
+
+MAX_USED_PLANS = 10000  # plans expire after a day: nobody brings one from before the last ten thousand
+
+
+def default_state_dir():
+    """/var/lib/statectl for root, else below $XDG_STATE_HOME or ~/.local/state."""
+    if os.geteuid() == 0:
+        return "/var/lib/statectl"
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):
+        import pwd
+
+        base = os.path.join(pwd.getpwuid(os.geteuid()).pw_dir, ".local", "state")
+    return os.path.join(base, "statectl")
+
+
+class Memory(object):
+    """The directory's contents. Call `load` first; `recover`, `begin` and `finish` only while holding the lock.
+
+    ledger   {address: entry}; entry: association, owners, run, created, before, want, want_hash, on_removal, protect,
+             notify, since, position. want_hash '': not known to have been reached
+    debts    {address: {"verb", "because": [addresses], "since", "run", "paying": None | {"instance": text}}}
+    """
+
+    def __init__(self, state_dir):
+        self.directory = state_dir
+        self.ledger = {}
+        self.debts = {}
+        self.runs = {"counter": 0, "last": None, "used_plans": {}}
+        self.host_id = ""
+        self.interrupted = None  # the run that a crash cut off, as `journal.replay` tells it
+        self.journal = None
+        self.preimages = Preimages(os.path.join(state_dir, "preimages"))
+        self.undelivered = Undelivered(os.path.join(state_dir, "undelivered"))
+        self._key = b""
+        self._stored = {}
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    # -- reading
+
+    def load(self):
+        """Read all, make what is missing. Raises Corrupt. What an interrupted run left is taken into account, not stored."""
+        make_private(self.directory)
+        for name in ("undelivered", "preimages", "tmp"):
+            make_private(self.path(name))
+        consequence = "a new identity is made; saved plans of this host become stale"
+        identity = read_json(self.path("identity.json"), consequence)
+        if identity is None:
+            create_json(self.path("identity.json"), {"host_id": os.urandom(16).hex(), "key": os.urandom(32).hex()})
+            identity = read_json(self.path("identity.json"), consequence)
+        self.host_id = identity["host_id"]
+        self._key = bytes.fromhex(identity["key"])
+        self.reload()
+
+    def reload(self):
+        """Read again what another executor may have written. Raises Corrupt."""
+        self.ledger = self._read("ledger.json", {}, "nothing is removed; what is declared is adopted by the next apply")
+        self.debts = self._read("debt.json", {}, "restarts that were owed are forgotten; restart by hand what needs it")
+        self.runs = self._read(
+            "runs.json",
+            {"counter": 0, "last": None, "used_plans": {}},
+            "the run counter starts again, and plans that were applied could be applied again",
+        )
+        self.interrupted = replay(self.path("journal.jsonl"))
+        if self.interrupted is not None:
+            self._take_in(self.interrupted)
+
+    def _read(self, name, empty, consequence):
+        found = read_json(self.path(name), consequence)
+        self._stored[name] = None if found is None else _fingerprint(found)
+        return empty if found is None else found
+
+    def _take_in(self, told):
+        """The effect of a journal that no `finish` followed."""
+        begin = told["begin"]
+        if begin is None:
+            return
+        self.runs["counter"] = max(self.runs["counter"], begin["counter"])
+        if begin["plan_id"]:
+            self.runs["used_plans"][begin["plan_id"]] = {"run": begin["run"], "at": begin["at"]}
+        for address, entry in told["entries"].items():
+            if entry is None:
+                self.ledger.pop(address, None)
+            else:
+                self.ledger[address] = entry
+        for address, debt in told["debts"].items():
+            if debt is None:
+                self.debts.pop(address, None)
+            else:
+                self.debts[address] = debt
+
+    # -- hashes
+
+    def keyed(self, data):
+        """bytes -> hex; tells whether two secrets are equal on this host, and nothing to anybody else."""
+        return hmac.new(self._key, data, hashlib.sha256).hexdigest()
+
+    # -- one run
+
+    def recover(self, sweep):
+        """Make what an interrupted run left durable, and its result ready to be handed over. Holder of the lock only.
+
+        sweep(directory) removes temporary files from where the run was writing.
+        """
+        told = self.interrupted
+        if told is not None:
+            for directory in sorted(told["directories"]):
+                sweep(directory)
+            self._store()
+            if told["result"] is not None:
+                self.undelivered.put(told["begin"]["run"], told["result"])
+            os.unlink(self.path("journal.jsonl"))
+            self.interrupted = None
+        self.sweep_temporary()
+
+    def sweep_temporary(self):
+        """Directories of sessions whose process is gone: their names begin with its id."""
+        for name in os.listdir(self.path("tmp")):
+            pid = name.partition("-")[0]
+            if not pid.isdigit() or not os.path.exists("/proc/" + pid):
+                remove_flat(os.path.join(self.path("tmp"), name))
+
+    def temporary(self):
+        """A new directory for the blobs of this session. The caller removes it with `remove_flat`."""
+        path = os.path.join(self.path("tmp"), "%d-%s" % (os.getpid(), os.urandom(8).hex()))
+        os.mkdir(path, 0o700)
+        return path
+
+    def used(self, plan_id):
+        """-> {"run", "at"} when this plan was applied here before, else None."""
+        return self.runs["used_plans"].get(plan_id)
+
+    def begin(self, run, plan_id, controller, commit, catalogue_hash):
+        """Durable before the first write: the fencing number goes up, the plan id is used. -> the number"""
+        self.runs["counter"] += 1
+        now = int(time.time())
+        if plan_id:
+            self.runs["used_plans"][plan_id] = {"run": run, "at": now}
+        self.journal = Journal(self.path("journal.jsonl"))
+        self.journal.add(
+            {
+                "what": "begin",
+                "run": run,
+                "plan_id": plan_id,
+                "counter": self.runs["counter"],
+                "controller": controller,
+                "commit": commit,
+                "catalogue": catalogue_hash,
+                "at": now,
+            }
+        )
+        return self.runs["counter"]
+
+    def finish(self, result):
+        """The run is over: its result can be handed over, its effects are stored, the journal goes. Durable on return."""
+        self.runs["last"] = {
+            key: result.get(key) for key in ("run", "outcome", "controller", "counter", "commit", "catalogue", "ended")
+        }
+        plans = self.runs["used_plans"]
+        for plan_id in sorted(plans, key=lambda name: plans[name]["at"])[: max(0, len(plans) - MAX_USED_PLANS)]:
+            del plans[plan_id]
+        self.undelivered.put(result["run"], result)
+        self._store()
+        self.journal.close()
+        os.unlink(self.path("journal.jsonl"))
+        self.journal = None
+
+    def _store(self):
+        for name, data in (("ledger.json", self.ledger), ("debt.json", self.debts), ("runs.json", self.runs)):
+            fingerprint = _fingerprint(data)
+            if fingerprint != self._stored.get(name) and (data or self._stored.get(name) is not None):
+                write_json(self.path(name), data)
+                self._stored[name] = fingerprint
+        self.preimages.keep(_references(self.ledger))
+
+    def summary(self, lock_holder):
+        """As `memory` of the ready message."""
+        keys = ("association", "run", "created", "want_hash", "since")
+        return {
+            "run_counter": self.runs["counter"],
+            "host_id": self.host_id,
+            "ledger": {
+                address: {key: entry.get(key) for key in keys} for address, entry in sorted(self.ledger.items())
+            },
+            "debts": [
+                {"address": address, "verb": debt["verb"], "because": debt["because"], "since": debt["since"]}
+                for address, debt in sorted(self.debts.items())
+            ],
+            "undelivered": self.undelivered.all(),
+            "last_run": self.runs["last"],
+            "lock": lock_holder,
+        }
+
+
+def remove_flat(path):
+    """A file, or a directory of files."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        for name in os.listdir(path):
+            os.unlink(os.path.join(path, name))
+        os.rmdir(path)
+    else:
+        os.unlink(path)
+
+
+def make_private(path):
+    """A directory of ours alone, 0700; made with its parents. Refuses one that somebody else owns or may write to."""
+    try:
+        os.makedirs(path, 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise Corrupt("cannot make the state directory %s: %s" % (path, error.strerror.lower()))
+    info = os.lstat(path)
+    if not stat.S_ISDIR(info.st_mode):
+        raise Corrupt("%s is not a directory; move it away" % path)
+    if info.st_uid != os.geteuid():
+        raise Corrupt("%s belongs to user %d, not to us (%d); move it away" % (path, info.st_uid, os.geteuid()))
+    if stat.S_IMODE(info.st_mode) != 0o700:
+        os.chmod(path, 0o700)
+
+
+def _fingerprint(data):
+    import json
+
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode("utf-8", "surrogatepass")).digest()
+
+
+def _references(ledger):
+    """Ids of the pre-images that the ledger still needs."""
+    found = set()
+
+    def look(value):
+        if isinstance(value, dict):
+            if isinstance(value.get("$preimage"), str):
+                found.add(value["$preimage"])
+            for item in value.values():
+                look(item)
+        elif isinstance(value, list):
+            for item in value:
+                look(item)
+
+    for entry in ledger.values():
+        look(entry.get("before"))
+    return found

@@ -1,0 +1,81 @@
+"""JSON files that are whole or not there: replaced by rename, durable on return, checked when read."""
+
+import contextlib
+import hashlib
+import json
+import os
+
+FORMAT = 1
+
+
+class Corrupt(Exception):
+    """A record on this host cannot be trusted. The text is one line: what, and what to do."""
+
+
+def _canonical(data):
+    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def read_json(path, consequence):
+    """-> the data, or None when there is no such file. Raises Corrupt; `consequence`: of moving the file away."""
+    try:
+        with open(path, "rb") as stream:
+            raw = stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Corrupt("cannot read %s: %s" % (path, error.strerror.lower()))
+    remedy = "restore it from a backup, or move it away (then %s)" % consequence
+    try:
+        document = json.loads(raw.decode("ascii"))
+        written_as = document["format"]
+        check, data = document["check"], document["data"]
+    except (ValueError, KeyError, TypeError):
+        raise Corrupt("%s is damaged: not a record of ours; %s" % (path, remedy))
+    if written_as != FORMAT:
+        raise Corrupt("%s has format %s, this statectl reads %d; use the newer statectl" % (path, written_as, FORMAT))
+    if check != hashlib.sha256(_canonical(data)).hexdigest():
+        raise Corrupt("%s is damaged: its checksum does not fit; %s" % (path, remedy))
+    return data
+
+
+def write_json(path, data):
+    """Old or new after a crash at any moment; 0600. Raises OSError."""
+    os.rename(_write_beside(path, data), path)
+    sync_directory(os.path.dirname(path))
+
+
+def create_json(path, data):
+    """As write_json, but what is there already stays: two first contacts at once agree on one file."""
+    temporary = _write_beside(path, data)
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, path)
+    os.unlink(temporary)
+    sync_directory(os.path.dirname(path))
+
+
+def _write_beside(path, data):
+    """-> the path of a durable new file next to `path`."""
+    check = hashlib.sha256(_canonical(data)).hexdigest()
+    document = json.dumps({"format": FORMAT, "check": check, "data": data}, sort_keys=True, indent=0)
+    data = document.encode("ascii")
+    temporary = "%s.%d.new" % (path, os.getpid())
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)  # of a writer that died and had our process id
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return temporary
+
+
+def sync_directory(path):
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

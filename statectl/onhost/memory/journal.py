@@ -1,0 +1,121 @@
+"""The write-ahead journal of one apply: what is about to be done, then that it is done. One JSON object per line.
+
+what        keys                                        durable   meaning after a crash
+begin       run plan_id counter controller commit at    yes       this run was cut off
+writing     directory                                   no        temporary files may be left there
+intent      address entry owes                          yes       it may have been changed: the entry holds, want_hash unknown
+done        address entry owes result                   yes       it was changed (or not: result says so)
+paying      address instance                            yes       a restart may have happened: see debt.py
+paid        address                                     yes       it did
+released    address                                     no        forgotten on request
+"""
+
+import json
+import os
+
+from statectl.onhost.memory.files import Corrupt, sync_directory
+
+MAX_RESULTS_BYTES = 4 * 1024 * 1024  # of one interrupted run that are handed over
+
+
+class Journal(object):
+    """Append-only, one writer: the holder of the lock."""
+
+    def __init__(self, path):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o600)
+        sync_directory(os.path.dirname(path))
+
+    def add(self, line, durable=True):
+        data = (json.dumps(line, separators=(",", ":")) + "\n").encode("ascii")
+        while data:
+            data = data[os.write(self._fd, data) :]
+        if durable:
+            os.fsync(self._fd)
+
+    def close(self):
+        os.close(self._fd)
+
+
+def replay(path):
+    """What a run that was cut off had done, or None when none was.
+
+    -> {"begin": line, "entries": {address: entry or None}, "debts": {address: debt or None},
+        "directories": set, "result": an undelivered result}; begin and result are None when nothing had begun
+    A last line that was cut off in the middle of writing did not happen: whatever it announces comes after it is durable.
+    """
+    try:
+        with open(path, "rb") as stream:
+            raw = stream.read()
+    except FileNotFoundError:
+        return None
+    whole, _, _ = raw.rpartition(b"\n")
+    lines = []
+    for number, text in enumerate(whole.split(b"\n") if whole else [], 1):
+        try:
+            line = json.loads(text.decode("ascii"))
+            line["what"]
+        except (ValueError, KeyError, TypeError):
+            raise Corrupt(
+                "%s is damaged in line %d; move it away (then what the interrupted run created counts as adopted, "
+                "and restarts that it owed are forgotten)" % (path, number)
+            )
+        lines.append(line)
+    if not lines or lines[0]["what"] != "begin":
+        # cut off before its first line was durable: nothing had been written to the machine
+        return {"begin": None, "entries": {}, "debts": {}, "directories": set(), "result": None}
+    return _tell(lines)
+
+
+def _tell(lines):
+    begin = lines[0]
+    entries, debts, results, notified, directories = {}, {}, {}, [], set()
+    for line in lines[1:]:
+        what, address = line["what"], line.get("address")
+        if what == "writing":
+            directories.add(line["directory"])
+        elif what in ("intent", "done"):
+            entries[address] = line["entry"]
+            debts.update(line["owes"])
+            results[address] = line.get("result") or {
+                "address": address,
+                "outcome": "unknown",
+                "reason": "the executor ended while it was changing this",
+            }
+        elif what == "paying":
+            debts[address] = line["debt"]
+        elif what == "paid":
+            debts[address] = None
+            notified.append(line["notified"])
+        elif what == "released":
+            entries[address] = None
+    return {
+        "begin": begin,
+        "entries": entries,
+        "debts": debts,
+        "directories": directories,
+        "result": _result(begin, results, notified),
+    }
+
+
+def _result(begin, results, notified):
+    shown, size = [], 0
+    for result in results.values():
+        size += len(json.dumps(result))
+        shown.append(result if size <= MAX_RESULTS_BYTES else dict(result, changes=[]))
+    return {
+        "run": begin["run"],
+        "kind": "apply",
+        "plan_id": begin.get("plan_id"),
+        "counter": begin.get("counter", 0),
+        "controller": begin.get("controller", ""),
+        "commit": begin.get("commit"),
+        "catalogue": begin.get("catalogue"),
+        "started": begin.get("at", 0),
+        "ended": None,
+        "outcome": "unknown",
+        "reason": "the executor ended before the run did",
+        "results": shown,
+        "notified": notified,
+        "counts": {},
+    }

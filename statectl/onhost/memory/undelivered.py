@@ -1,0 +1,50 @@
+"""Results of runs that no controller has acknowledged: handed over at the next contact, deleted at `ack`."""
+
+import os
+
+from statectl.onhost.memory.files import read_json, write_json
+
+MAX_HANDED_OVER = 8 * 1024 * 1024  # bytes in one ready message; the rest waits for the next contact
+
+
+class Undelivered(object):
+    """One file per run. Run ids are checked against a closed pattern before they come here."""
+
+    def __init__(self, directory):
+        self._directory = directory
+
+    def _path(self, run):
+        return os.path.join(self._directory, run + ".json")
+
+    def put(self, run, result):
+        """Durable on return."""
+        write_json(self._path(run), result)
+
+    def names(self):
+        """Run ids, oldest first."""
+        found = []
+        for name in os.listdir(self._directory):
+            if name.endswith(".json"):
+                path = os.path.join(self._directory, name)
+                found.append((os.stat(path).st_mtime, name[: -len(".json")]))
+        return [run for _, run in sorted(found)]
+
+    def all(self):
+        """-> results, oldest first, as many as fit into one message. Raises Corrupt."""
+        results, size = [], 0
+        for run in self.names():
+            size += os.stat(self._path(run)).st_size
+            if results and size > MAX_HANDED_OVER:
+                break
+            result = read_json(self._path(run), "the result of run %s is lost" % run)
+            if result is not None:
+                results.append(result)
+        return results
+
+    def acknowledge(self, runs):
+        """The controller has them. Unknown ids are fine: an ack may come twice."""
+        for run in runs:
+            try:
+                os.unlink(self._path(run))
+            except FileNotFoundError:
+                continue

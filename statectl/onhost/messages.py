@@ -1,0 +1,201 @@
+"""What the controller may say, checked before anybody acts on it: every message's keys, their types and their bounds.
+
+Both halves are of one content hash, so an unknown key is a mistake and is refused, never passed over.
+"""
+
+import re
+
+from statectl.onhost.protocol import ProtocolError
+
+KINDS = ("plan", "drift", "apply", "facts", "run", "ping")  # drift: a plan of what was applied last
+PROBE_TYPES = ("text", "integer", "boolean", "json")
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
+ADDRESS = re.compile(r"[a-z][a-z0-9_]{0,63}:.{1,4200}\Z", re.DOTALL)
+SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+MAX_TEXT = 8192
+MAX_SECRETS = 10000
+
+
+def _run_id(value):
+    return isinstance(value, str) and RUN_ID.match(value) is not None
+
+
+def _text(value):
+    return isinstance(value, str) and len(value) <= MAX_TEXT and "\0" not in value
+
+
+def _long_text(value):
+    return isinstance(value, str)
+
+
+def _flag(value):
+    return isinstance(value, bool)
+
+
+def _seconds(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 7 * 86400
+
+
+def _count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _map(value):
+    return isinstance(value, dict)
+
+
+def _argv(value):
+    return isinstance(value, list) and bool(value) and all(isinstance(part, str) and "\0" not in part for part in value)
+
+
+def _address(value):
+    return isinstance(value, str) and ADDRESS.match(value) is not None
+
+
+def _sha256(value):
+    return isinstance(value, str) and SHA256.match(value) is not None
+
+
+def _list_of(check):
+    return lambda value: isinstance(value, list) and all(check(item) for item in value)
+
+
+def _map_of(check):
+    return lambda value: isinstance(value, dict) and all(check(item) for item in value.values())
+
+
+def _one_of(words):
+    return lambda value: isinstance(value, str) and value in words
+
+
+def _or_none(check):
+    return lambda value: value is None or check(value)
+
+
+def _shape(required, optional=None):
+    """A check for a dict with these keys and no others."""
+    optional = optional or {}
+
+    def check(value):
+        if not isinstance(value, dict) or not set(required) <= set(value):
+            return False
+        return all(
+            (key in required or key in optional) and (required.get(key) or optional[key])(item)
+            for key, item in value.items()
+        )
+
+    return check
+
+
+_PROBE = _shape(
+    {"name": lambda value: isinstance(value, str) and NAME.match(value) is not None, "argv": _argv},
+    {"type": _one_of(PROBE_TYPES), "timeout_s": _seconds},
+)
+_COMMAND = _shape(
+    {},
+    {
+        "argv": _or_none(_argv),
+        "script": _or_none(_long_text),
+        "stdin": _or_none(_shape({"$blob": _sha256, "size": _count})),
+        "user": _or_none(_text),
+        "cwd": _or_none(_text),
+        "env": _or_none(_map_of(_long_text)),
+        "timeout_s": _or_none(_seconds),
+    },
+)
+_LIMITS = _shape(
+    {},
+    {
+        "paths": _or_none(_list_of(_text)),
+        "deny": _or_none(_list_of(_text)),
+        "max_removals": _or_none(_count),
+        "become": lambda value: value is None or isinstance(value, (str, bool, list)),
+    },
+)
+_SOURCE = _or_none(_map)
+_ASSOCIATION = _shape(
+    {"name": _text},
+    {
+        "requires": _list_of(_text),
+        "mode": _one_of(("enforce", "audit")),
+        "selected": _flag,
+        "severity": _or_none(_text),
+        "source": _SOURCE,
+    },
+)
+_RESOURCE = _shape(
+    {"address": _address, "type": _text, "association": _text, "phase": _count, "want": _map},
+    {
+        "owners": _list_of(_text),
+        "after": _list_of(_address),
+        "notify": _list_of(_address),
+        "sensitive": _flag,
+        "on_removal": _or_none(_one_of(("delete", "restore", "leave"))),
+        "protect": _flag,
+        "source": _SOURCE,
+        "overrides": _list_of(_map),
+    },
+)
+
+# message: (required keys, optional keys). `type` itself is always there.
+SHAPES = {
+    "order": (
+        {"run": _run_id, "host": _text, "kind": _one_of(KINDS)},
+        {
+            "nonce": _text,
+            "state_dir": _or_none(_text),
+            "limits": _or_none(_LIMITS),
+            "probes": _list_of(_PROBE),
+            "deadline_s": _or_none(_seconds),
+            "lock_timeout_s": _or_none(_seconds),
+            "controller": _text,
+            "commit": _or_none(_text),
+            "known": _list_of(_run_id),
+            "command": _or_none(_COMMAND),
+        },
+    ),
+    "catalogue": (
+        {
+            "format": lambda value: value == 1 and not isinstance(value, bool),
+            "host": _text,
+            "associations": _list_of(_ASSOCIATION),
+            "resources": _list_of(_RESOURCE),
+        },
+        {
+            "hash": _text,
+            "limits": _or_none(_LIMITS),
+            "prune": _flag,
+            "release": _flag,
+            "only": _or_none(_list_of(_address)),
+        },
+    ),
+    "secrets": ({"values": lambda value: _map_of(_long_text)(value) and len(value) <= MAX_SECRETS}, {}),
+    "blob": ({"sha256": _sha256, "size": _count}, {}),
+    "go": (
+        {},
+        {"plan_id": _or_none(_run_id), "observed": _or_none(_map_of(_text)), "yes": _flag},
+    ),
+    "stop": ({}, {}),
+    "cancel": ({}, {}),
+    "ack": ({"runs": _list_of(_run_id)}, {}),
+}
+
+
+def check(message):
+    """Raises ProtocolError naming the message and the key, never the value: it may be a secret."""
+    shape = SHAPES.get(message["type"])
+    if shape is None:
+        raise ProtocolError("unknown message %s" % ascii(message["type"][:40]))
+    required, optional = shape
+    for key in required:
+        if key not in message:
+            raise ProtocolError("message %s lacks %s" % (message["type"], key))
+    for key, value in message.items():
+        if key == "type":
+            continue
+        test = required.get(key) or optional.get(key)
+        if test is None:
+            raise ProtocolError("message %s has an unknown key %s" % (message["type"], ascii(key[:40])))
+        if not test(value):
+            raise ProtocolError("%s of message %s is not valid" % (key, message["type"]))

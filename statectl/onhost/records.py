@@ -1,0 +1,95 @@
+"""Ledger entries: what is remembered about one managed resource, and what was on the machine before it was managed."""
+
+import time
+
+from statectl.onhost import compare, diff
+from statectl.onhost.content import Content, SecretText
+
+
+class Records(object):
+    """Makes ledger entries. Contents go to memory.preimages; secrets are kept as keyed hashes only."""
+
+    def __init__(self, engine, memory, run):
+        self._engine = engine
+        self._memory = memory
+        self._run = run
+
+    def entry(self, item, found):
+        """The entry of an item that is about to be changed, or was found as wanted. `found`: before the change.
+
+        in the ledger                    created                before
+        no, or as something absent       nothing is there       what is there, None when nothing is
+        yes                              as remembered          as remembered, plus fields that are managed only now
+        """
+        old = self._memory.ledger.get(item.address)
+        if old is not None and old["want"].get("state") in compare.GONE and not compare.want_gone(item.want):
+            old = None
+        if item.runs:
+            created, before = False, None
+        elif old is None:
+            created = compare.is_absent(found)
+            before = None if created else self._kept(item, found, found._fields)
+        else:
+            created, before = old["created"], old["before"]
+            if not created and not compare.is_absent(found):
+                known = before or {}
+                new = [field for field in compare.compared(item.module, item.want) if known.get(field) is None]
+                if new:
+                    before = dict(known, **self._kept(item, found, new))
+        return {
+            "association": item.association,
+            "owners": list(item.owners),
+            "run": self._run,
+            "created": created,
+            "before": before,
+            "want": item.declared,
+            "want_hash": item.want_hash,
+            "on_removal": item.on_removal,
+            "protect": item.protect,
+            "sensitive": item.sensitive,
+            "notify": list(item.notify),
+            "command": item.runs,
+            "since": int(time.time()),
+            "position": item.position,
+        }
+
+    def confirmed(self, item):
+        """The entry of an item that was found as wanted: the old one where nothing about it has moved."""
+        old = self._memory.ledger.get(item.address)
+        new = self.entry(item, item.found)
+        if old is not None and all(old.get(key) == value for key, value in new.items() if key not in ("run", "since")):
+            return old
+        if old is not None and old["want_hash"] == new["want_hash"]:
+            new["since"] = old["since"]
+        return new
+
+    def keep_replaced(self, item, found):
+        """Keep a content that is about to be replaced, for looking back. Never a secret one."""
+        if compare.is_absent(found) or self._engine.hidden(item):
+            return
+        for field in item.fields:
+            content = getattr(found, field, None)
+            if isinstance(content, Content) and not content.secret:
+                self._memory.preimages.put(content, content.sha256, durable=False)
+
+    def _kept(self, item, found, fields):
+        kept = {}
+        for field in fields:
+            value = getattr(found, field)
+            if field != "name" and value is not None:
+                # what is found where a secret is wanted may be the secret of before
+                kept[field] = self._store(item, value, diff.holds_secret(getattr(item.want, field)))
+        return kept
+
+    def _store(self, item, value, hide):
+        if isinstance(value, Content):
+            hide = hide or value.secret or item.sensitive
+            identity = self._memory.keyed(value.sha256.encode("ascii")) if hide else value.sha256
+            if not self._memory.preimages.put(value, identity):
+                return {"$lost": "%d bytes were too large or left too little room" % value.size}
+            return {"$preimage": identity, "size": value.size, "secret": hide}
+        if isinstance(value, (list, tuple)):
+            return [self._store(item, one, hide) for one in value]
+        if isinstance(value, dict):
+            return {key: self._store(item, one, hide) for key, one in value.items()}
+        return compare.plain(SecretText(value) if hide and isinstance(value, str) else value, self._memory.keyed)

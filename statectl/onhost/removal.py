@@ -1,0 +1,159 @@
+"""What is in the ledger but no longer declared: orphans, and how they are removed, released or kept.
+
+The catalogue always holds the whole host, so an address that is missing from it is declared by nobody. A new owner, a renamed
+association or a moved file leaves the address where it is, and an empty ledger lists nothing: none of them removes anything.
+
+situation                                                       what happens
+no prune, no release                                            kept, shown as orphan
+owned by an association that is declared but not selected       not touched, not shown
+what was declared was its absence, or a command                 forgotten: nothing on the machine is ours
+--release                                                       forgotten, the machine stays as it is
+--prune, on_removal: leave                                      forgotten, the machine stays as it is
+--prune, on_removal: delete                                     removed, also what was adopted
+--prune, protect: true                                          the whole run is refused
+--prune, more than limits.max_removals                          the whole run is refused
+--prune, the catalogue declares nothing at all                  the whole run is refused: an empty render
+--prune, otherwise                                              removed (created) or put back (adopted), last declared first
+"""
+
+from statectl.onhost import compare
+from statectl.onhost.failure import Failed
+from statectl.onhost.protocol import ProtocolError
+from statectl.onhost.wanted import Item, load_type
+
+
+class Orphans(object):
+    """addresses: of the orphans this run is about, last declared first; then what `read` made of them:
+
+    removals   items to converge, in order
+    kept       [(address, reason)] shown as orphans
+    forgotten  addresses to take out of the ledger, the machine as it is
+    """
+
+    def __init__(self, engine):
+        self._engine = engine
+        ledger = engine.memory.ledger
+        found = [address for address in ledger if address not in engine.declared and self._concerned(address)]
+        self.addresses = sorted(found, key=lambda address: (-ledger[address]["position"], address))
+        self.prune = engine.catalogue.get("prune", False)
+        self.release = engine.catalogue.get("release", False)
+        self.removals = []
+        self.kept = []
+        self.forgotten = []
+
+    def _concerned(self, address):
+        engine = self._engine
+        if engine.only is not None and address not in engine.only:
+            return False
+        owners = self._engine.memory.ledger[address].get("owners") or [engine.memory.ledger[address]["association"]]
+        # an association that is declared nowhere any more cannot be selected
+        return any(owner in engine.selected for owner in owners) or not any(
+            owner in engine.associations for owner in owners
+        )
+
+    def read(self):
+        """Sort the orphans, and read those that would be removed."""
+        for address in self.addresses:
+            entry = self._engine.memory.ledger[address]
+            if entry["want"].get("state") in compare.GONE or entry.get("command"):
+                self.forgotten.append(address)
+            elif self.release or (self.prune and entry.get("on_removal") == "leave"):
+                self.forgotten.append(address)
+                self.kept.append((address, "released: the machine stays as it is"))
+            elif not self.prune:
+                self.kept.append((address, "no longer declared; kept"))
+            else:
+                self._sort(address, entry)
+        self._engine.read(self.removals)
+
+    def _sort(self, address, entry):
+        try:
+            item = self._item(address, entry)
+        except (Failed, ProtocolError) as error:
+            self.kept.append((address, "no longer declared; kept: %s" % error))
+            return
+        if item is None:
+            self.forgotten.append(address)
+            self.kept.append((address, "released: nothing can be put back"))
+        else:
+            self.removals.append(item)
+
+    def _item(self, address, entry):
+        """-> Item whose want is what the machine should be without the resource, or None: nothing to do."""
+        module = load_type(address.partition(":")[0])
+        name = address.partition(":")[2]
+        created = entry["created"] or entry.get("on_removal") == "delete"
+        before = {} if created else self._before(entry["before"] or {})
+        back = getattr(module, "removal", None)
+        want = back and back({"name": name, "created": created, "before": before, "want": entry["want"]})
+        if want is None:
+            return None
+        if not isinstance(want, module.Desired):
+            want = module.Desired(**dict(want, name=name))
+        item = Item(address, entry["association"], -1, module, want, entry["position"])
+        item.owners = entry.get("owners") or [entry["association"]]
+        item.notify = [target for target in entry.get("notify", ()) if target in self._engine.declared]
+        item.sensitive = bool(entry.get("sensitive"))
+        item.protect = bool(entry.get("protect"))
+        item.removes = entry
+        return item
+
+    def _before(self, value):
+        """What was found at first, contents from where they were kept. Raises Failed when one is gone."""
+        if isinstance(value, dict):
+            if "$preimage" in value:
+                content = self._engine.memory.preimages.get(value["$preimage"], bool(value.get("secret")))
+                if content is None:
+                    raise Failed("what was there before is no longer stored on this host; --release forgets it")
+                return content
+            if "$lost" in value:
+                raise Failed("what was there before was not stored (%s); --release forgets it" % value["$lost"])
+            if "$keyed" in value:
+                return None
+            return {key: self._before(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._before(item) for item in value]
+        return value
+
+    def judge(self):
+        """Verdicts on the removals -> reasons to refuse the whole run."""
+        engine = self._engine
+        already = [item for item in self.removals if item.unknown is None and not item.fields]
+        self.forgotten.extend(item.address for item in already)
+        self.removals = [item for item in self.removals if item not in already]
+        for item in self.removals:
+            if item.unknown is not None:
+                engine.refuse(item, item.unknown.reason)
+                continue
+            item.verdict = "change"
+            engine.describe(item)
+            item.kind, item.reason = "intended", "no longer declared"
+            refusal = engine.refusal(item)
+            if refusal:
+                engine.refuse(item, refusal)
+        return self._refusals() if self.prune else []
+
+    def _refusals(self):
+        engine, reasons = self._engine, []
+        limit = engine.limits.get("max_removals")
+        if not engine.declared and engine.memory.ledger:
+            reasons.append(
+                "the catalogue declares nothing at all, and %d resources of this host are managed: an empty render removes "
+                "nothing; use --release to let go of them" % len(engine.memory.ledger)
+            )
+        protected = [item.address for item in self.removals if item.protect]
+        if protected:
+            reasons.append("protected from removal: %s; use --release, or declare them again" % ", ".join(protected))
+        if limit is not None and len(self.removals) > limit:
+            reasons.append(
+                "%d removals are more than limits.max_removals allows (%d): %s"
+                % (len(self.removals), limit, shown([item.address for item in self.removals]))
+            )
+        return reasons
+
+
+def shown(addresses, most=10):
+    """-> 'a, b, c and 7 more'"""
+    if len(addresses) <= most:
+        return ", ".join(addresses)
+    return "%s and %d more" % (", ".join(addresses[:most]), len(addresses) - most)

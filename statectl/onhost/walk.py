@@ -1,0 +1,502 @@
+"""The apply: one pass over the items in their order, each read, changed and read again; then the removals; restarts in between.
+
+outcome   of an item                                                             of a restart
+ok        it was as wanted                                                       not needed any more, and why
+changed   it differed, was changed, and a second reading finds it as wanted      done
+failed    the change failed, or the second reading still differs                 failed; it stays owed
+skipped   not tried, and why: see Walk._skip_reason; or it only audits           still owed, and why
+"""
+
+import os
+import time
+
+from statectl.onhost import compare, diff
+from statectl.onhost.debts import Debts, happened
+from statectl.onhost.engine import as_failed, trouble
+from statectl.onhost.failure import Failed
+from statectl.onhost.records import Records
+
+FRESH_S = 5.0  # a reading older than this is made anew before it is relied on
+
+
+class Walk(object):
+    """engine    planned
+    run       run id
+    emit      emit(message): sends it and keeps it for the stored result
+    stop      stop() -> '' or why to stop at this border
+    """
+
+    def __init__(self, engine, memory, run, emit, stop):
+        self._engine = engine
+        self._memory = memory
+        self._journal = memory.journal
+        self._records = Records(engine, memory, run)
+        self.debts = Debts(memory.debts, run)
+        self._emit = emit
+        self._stop = stop
+        self._outcomes = {}  # address: outcome
+        self._changed = set()  # addresses
+        self._failed_phase = {}  # association: (phase, address) of its first failure
+        self._not_done = {}  # association: why others must not build on it
+        self._directories = set()  # where writing was announced
+        self._told = set()  # targets of notifications whose payment was decided
+        self._stopped = ""
+        self.counts = {"ok": 0, "changed": 0, "failed": 0, "skipped": 0, "unknown": 0}
+        self._triggered = {}  # address: commands that run when it changed
+        for resource in engine.catalogue["resources"]:
+            for trigger in resource["want"].get("when_changed") or ():
+                self._triggered.setdefault(trigger, []).append(resource["address"])
+
+    def run(self):
+        """-> why it stopped early, '' when it went through."""
+        self._engine.host.on_write = self._announce
+        items = self._engine.items
+        due = self._due(items)
+        groups = _groups(items)
+        position = 0
+        for group in groups:
+            self._converge(group)
+            for _ in group:
+                for target in due.get(position, ()):
+                    self._pay(target)
+                position += 1
+        for item in self._engine.removals:
+            self._converge([item])
+        for address in self._engine.orphans.forgotten:
+            self._memory.ledger.pop(address, None)
+            self._journal.add({"what": "released", "address": address}, durable=False)
+        for target in sorted(self.debts.owed):
+            if not self._engine.is_command(target):
+                self._pay(target)
+        self._forget_commands()
+        return self._stopped
+
+    def _announce(self, action, path):
+        """Temporary files of a crash are swept from where the journal says that something was written."""
+        directory = os.path.dirname(path) or "/"
+        if action in ("replace", "make_link") and directory not in self._directories:
+            self._directories.add(directory)
+            self._journal.add({"what": "writing", "directory": directory}, durable=False)
+
+    # -- one group: items of one type, association and phase that follow each other
+
+    def _converge(self, group):
+        engine, now = self._engine, time.monotonic()
+        engine.read([item for item in group if item.generation != engine.generation or now - item.read_at > FRESH_S])
+        if getattr(group[0].module, "BATCH", False):
+            self._batch(group)
+            return
+        for item in group:
+            reason = self._skip_reason(item)
+            if reason:
+                self._skip(item, reason)
+                continue
+            # what was as wanted a moment ago stays so; what is about to be changed, or asks a guard, is looked at again
+            if item.generation != engine.generation and (item.fields or item.runs or item.unknown):
+                engine.read([item])
+            if self._differs(item):
+                self._change([item])
+
+    def _batch(self, group):
+        ready = []
+        for item in group:
+            reason = self._skip_reason(item)
+            if reason:
+                self._skip(item, reason)
+            elif self._differs(item):
+                ready.append(item)
+        if ready:
+            self._change(ready)
+
+    def _skip_reason(self, item):
+        """Why this item is not tried, '' when it is.
+
+        1  the run was cancelled, or its time is over
+        2  an earlier phase of its association failed
+        3  something that it comes after failed or was skipped
+        4  an association that its own requires failed or was skipped
+        """
+        self._stopped = self._stopped or self._stop()
+        if self._stopped:
+            return self._stopped
+        if item.association in self._failed_phase:
+            phase, address = self._failed_phase[item.association]
+            if item.removes is not None or item.phase > phase:
+                return "an earlier phase of association %s failed: %s" % (item.association, address)
+        for address in item.after:
+            if self._outcomes.get(address) in ("failed", "skipped"):
+                if self._audited(address):
+                    continue
+                return "it comes after %s, which %s" % (
+                    address,
+                    "failed" if self._outcomes[address] == "failed" else "was skipped",
+                )
+        for name in self._engine.associations.get(item.association, {}).get("requires", ()):
+            if name in self._not_done:
+                return "association %s requires %s, %s" % (item.association, name, self._not_done[name])
+        return ""
+
+    def _audited(self, address):
+        item = self._engine.by_address.get(address)
+        return item is not None and not self._engine.enforced(item)
+
+    def _skip(self, item, reason):
+        self._not_done.setdefault(item.association, "of which %s was skipped" % item.address)
+        self._result(item, "skipped", [], reason)
+
+    def _differs(self, item):
+        """Does it have to be changed now? If not, its result is told here."""
+        engine = self._engine
+        if item.unknown is not None:
+            self._fail(item, [], item.error)
+            return False
+        if item.triggers and not self._is_triggered(item):
+            item.fields = ()
+        elif item.triggers and not compare.compared(item.module, item.want):
+            item.fields = ("run",)
+        if not item.fields:
+            if engine.enforced(item):
+                self._confirm(item)
+            self._result(item, "ok", [], "")
+            return False
+        engine.describe(item)
+        if not engine.enforced(item):
+            self._result(item, "skipped", item.changes, "association %s only audits" % item.association)
+            return False
+        refusal = engine.refusal(item)
+        if refusal:
+            self._fail(item, item.changes, trouble(refusal, "refused"))
+            return False
+        return True
+
+    def _is_triggered(self, item):
+        return item.address in self.debts.owed or any(address in self._changed for address in item.triggers)
+
+    def _confirm(self, item):
+        """It is as wanted and ours from now on; a plain run writes nothing durable for that before its end."""
+        if item.removes is not None:
+            self._memory.ledger.pop(item.address, None)
+            return
+        try:
+            self._memory.ledger[item.address] = self._records.confirmed(item)
+        except (Failed, OSError) as error:
+            self._emit({"type": "log", "level": "warning", "text": "%s: not remembered: %s" % (item.address, error)})
+
+    # -- making changes
+
+    def _change(self, items):
+        """Change these items, several in one transaction for a BATCH type, and read them again."""
+        engine, started = self._engine, time.monotonic()
+        told = []
+        ready = []
+        for item in items:
+            try:
+                engine.fetch(engine.undelivered([item]))
+                engine.describe(item)  # with the contents at hand: a diff
+                told.append(self._intend(item))
+                ready.append(item)
+            except Failed as error:
+                self._fail(item, item.changes, error.record())
+            except OSError as error:
+                self._fail(item, item.changes, as_failed(error, "keeping what is there now").record())
+        if not ready:
+            return
+        batch = [(item.want, item.found, item.fields) for item in ready]
+        before = [(item.found, item.found_hash) for item in ready]
+        error = None
+        try:
+            if getattr(ready[0].module, "BATCH", False):
+                ready[0].module.apply(engine.host, batch)
+            else:
+                ready[0].module.apply(engine.host, *batch[0])
+        except Failed as failed:
+            error = failed
+        except Exception as bug:  # noqa: BLE001  a bug in one type must not leave the others of this host undone
+            error = as_failed(bug, "applying %s" % ready[0].address)
+        engine.generation += 1
+        engine.read(ready)
+        duration_ms = int(1000 * (time.monotonic() - started))
+        for item, (found, found_hash), (entry, owes_before) in zip(ready, before, told):
+            self._conclude(item, found, found_hash, entry, owes_before, error, len(ready) > 1, duration_ms)
+
+    def _intend(self, item):
+        """Make durable what is about to happen -> (ledger entry, debts of its targets as they were)."""
+        found = item.found
+        entry = None
+        if item.removes is None:
+            entry = self._records.entry(item, found)
+            self._records.keep_replaced(item, found)
+        owes_before, owes = {}, {}
+        targets = [(target, self._engine.verb(target)) for target in item.notify]
+        targets += [(command, "run") for command in self._triggered.get(item.address, ())]
+        for target, verb in targets:
+            owes_before[target] = self.debts.owed.get(target)
+            owes[target] = self.debts.incur(target, verb, item.address)
+        # until it is done nobody knows whether the wanted state is reached
+        unsure = dict(item.removes, want_hash="") if entry is None else dict(entry, want_hash="")
+        self._journal.add({"what": "intent", "address": item.address, "entry": unsure, "owes": owes})
+        return entry, owes_before
+
+    def _conclude(self, item, found, found_hash, entry, owes_before, error, batch, duration_ms):
+        """The second reading decides.
+
+        error   second reading   type    outcome
+        none    as wanted                changed
+        none    differs                  failed: still differs
+        yes     as wanted        batch   changed: the error belongs to others of the transaction
+        yes     any              single  failed, with the error
+        yes     differs          batch   failed, with the error
+        """
+        changes, fields = item.changes, item.fields
+        wrong = None
+        if item.unknown is not None:
+            wrong = item.error
+        elif fields:
+            text = "still differs after apply: %s" % diff.still_differs(item.want, item.found, fields, item.sensitive)
+            wrong = trouble(text, "still differs after apply")
+        if error is not None and (wrong is not None or not batch):
+            wrong = error.record()
+        if wrong is None:
+            self._done(item, found, entry, changes, duration_ms)
+            return
+        untouched = item.unknown is None and item.found_hash == found_hash and not item.runs
+        if untouched:
+            owes, kept = self.debts.restore(owes_before), self._memory.ledger.get(item.address)
+        else:
+            owes, kept = {}, dict(item.removes if entry is None else entry, want_hash="")
+        self._remember(item.address, kept)
+        result = self._failed_result(item, changes, wrong, duration_ms)
+        self._journal.add(
+            {"what": "done", "address": item.address, "entry": kept, "owes": owes, "result": _stored(result)}
+        )
+        self._tell(item, result)
+
+    def _done(self, item, found, entry, changes, duration_ms):
+        owes = {}
+        if item.address in self.debts.owed and (item.runs or _started(item, found)):
+            owes = self.debts.clear(item.address)
+        self._remember(item.address, entry)
+        self._changed.add(item.address)
+        result = self._message(item, "changed", changes, "", None, duration_ms)
+        self._journal.add(
+            {"what": "done", "address": item.address, "entry": entry, "owes": owes, "result": _stored(result)}
+        )
+        self._tell(item, result)
+
+    def _remember(self, address, entry):
+        if entry is None:
+            self._memory.ledger.pop(address, None)
+        else:
+            self._memory.ledger[address] = entry
+
+    # -- results
+
+    def _message(self, item, outcome, changes, reason, error, duration_ms=0):
+        changed = outcome != "ok"
+        return {
+            "type": "result",
+            "address": item.address,
+            "outcome": outcome,
+            "action": item.action if changed else "none",
+            "changes": changes,
+            "kind": item.kind if changed else "",
+            "reason": reason,
+            "error": error,
+            "duration_ms": duration_ms,
+        }
+
+    def _result(self, item, outcome, changes, reason):
+        self._tell(item, self._message(item, outcome, changes, reason, None))
+
+    def _fail(self, item, changes, error):
+        self._tell(item, self._failed_result(item, changes, error, 0))
+
+    def _failed_result(self, item, changes, error, duration_ms):
+        if self._engine.hidden(item) and error.get("output"):
+            error = dict(error, output="(not shown: the resource is sensitive)")
+        return self._message(item, "failed", changes, error["message"], error, duration_ms)
+
+    def _tell(self, item, result):
+        outcome = result["outcome"]
+        self._outcomes[item.address] = outcome
+        self.counts[outcome] += 1
+        if outcome == "failed":
+            self._not_done.setdefault(item.association, "of which %s failed" % item.address)
+            phase, address = self._failed_phase.get(item.association, (item.phase, item.address))
+            self._failed_phase[item.association] = min((phase, address), (item.phase, item.address))
+        self._emit(result)
+
+    # -- restarts
+
+    def _due(self, items):
+        """-> {index of an item: [targets]}: after which item each restart is paid.
+
+        That is the last item of every association that may notify the target, and of the target's own.
+        """
+        last = {}
+        for index, item in enumerate(items):
+            last[item.association] = index
+        moments = {}
+        for item in items:
+            for target in item.notify:
+                moments[target] = max(moments.get(target, -1), last[item.association])
+        for index, item in enumerate(items):
+            if item.address in moments or (item.address in self.debts.owed and not item.runs):
+                moments[item.address] = max(moments.get(item.address, -1), last[item.association], index)
+        due = {}
+        for target, index in sorted(moments.items()):
+            due.setdefault(index, []).append(target)
+        return due
+
+    def _pay(self, target):
+        """Pay what is owed to one service, or say why it stays owed. Nothing owed: nothing said."""
+        debt = self.debts.owed.get(target)
+        if debt is None or target in self._told:
+            return
+        engine = self._engine
+        item = engine.by_address.get(target)
+        self._told.add(target)
+        if item is None:
+            if target not in engine.declared:
+                self._drop(target, debt, "it is declared no more")
+            else:
+                self._owe(target, debt, "it is not part of this run")
+            return
+        reason = self._why_not_now(item, debt)
+        if reason:
+            self._owe(target, debt, reason)
+        elif getattr(item.want, "state", None) in ("stopped", *compare.GONE):
+            self._drop(target, debt, "it is wanted %s" % item.want.state)
+        elif getattr(item.module, "notify", None) is None:
+            self._drop(target, debt, "type %s cannot be notified" % item.type)
+        else:
+            self._notify(item, debt)
+
+    def _why_not_now(self, item, debt):
+        if self._stopped or self._stop():
+            return self._stopped or self._stop()
+        if not self._engine.enforced(item):
+            return "association %s only audits" % item.association
+        if self._outcomes.get(item.address) in ("failed", "skipped"):
+            return "%s %s" % (
+                item.address,
+                "failed" if self._outcomes[item.address] == "failed" else "was skipped",
+            )
+        for address in debt["because"]:
+            cause = self._engine.by_address.get(address)
+            if cause is not None and cause.association in self._failed_phase:
+                return "association %s failed: %s" % (cause.association, self._failed_phase[cause.association][1])
+        return ""
+
+    def _notify(self, item, debt):
+        host, module = self._engine.host, item.module
+        instance = getattr(module, "instance", None)
+        now = ""
+        verb = self._engine.verb(item.address)
+        try:
+            now = instance(host, item.want) if instance is not None else ""
+            if happened(debt, now):
+                self._paid(item.address, verb, debt, "ok", "the interrupted run did it")
+                return
+            # durable first: a crash from here on is told apart by the instance
+            self._journal.add({"what": "paying", "address": item.address, "debt": dict(debt, paying={"instance": now})})
+            module.notify(host, item.want, verb)
+        except Failed as error:
+            self._failed_notification(item, debt, verb, error.record())
+            return
+        except Exception as bug:  # noqa: BLE001  as for apply
+            self._failed_notification(item, debt, verb, as_failed(bug, "notifying").record())
+            return
+        finally:
+            self._engine.generation += 1
+        self._paid(item.address, verb, debt, "changed", "")
+
+    def _failed_notification(self, item, debt, verb, error):
+        self.debts.owed[item.address] = dict(debt, paying=None)
+        self._journal.add({"what": "paying", "address": item.address, "debt": self.debts.owed[item.address]})
+        self.counts["failed"] += 1
+        self._not_done.setdefault(item.association, "of which %s could not be notified" % item.address)
+        self._emit(_notified(item.address, verb, "failed", debt, error, ""))
+
+    def _paid(self, target, verb, debt, outcome, reason):
+        self.debts.clear(target)
+        message = _notified(target, verb, outcome, debt, None, reason)
+        self._journal.add({"what": "paid", "address": target, "notified": message})
+        self._emit(message)
+
+    def _drop(self, target, debt, reason):
+        self._paid(target, debt["verb"], debt, "ok", "not needed: " + reason)
+
+    def _owe(self, target, debt, reason):
+        self._emit(_notified(target, debt["verb"], "skipped", debt, None, "still owed: " + reason))
+
+    def _forget_commands(self):
+        """Runs that are owed to commands nobody declares any more."""
+        for target in sorted(self.debts.owed):
+            if self._engine.is_command(target) and target not in self._engine.declared:
+                self._drop(target, self.debts.owed[target], "it is declared no more")
+
+
+def _notified(target, verb, outcome, debt, error, reason):
+    return {
+        "type": "notified",
+        "address": target,
+        "verb": verb,
+        "outcome": outcome,
+        "because": debt["because"],
+        "reason": reason,
+        "error": error,
+    }
+
+
+def _started(item, found):
+    """Did this change start a service that was not running? Then it has read everything."""
+    return (
+        getattr(item.module, "notify", None) is not None
+        and getattr(item.want, "state", None) == "running"
+        and getattr(found, "state", None) != "running"
+    )
+
+
+def _stored(result):
+    """A result as the journal keeps it: long diffs are cut, for it is written before anything else goes on."""
+    if sum(len(line) for change in result["changes"] for line in change.get("diff", ())) <= 65536:
+        return result
+    cut = [
+        dict(change, diff=[*change["diff"][:200], "\\ cut"]) if "diff" in change else change
+        for change in result["changes"]
+    ]
+    return dict(result, changes=cut)
+
+
+def _groups(items):
+    """Runs of items of one type, association and phase."""
+    groups = []
+    for item in items:
+        first = groups[-1][0] if groups else None
+        same = first is not None and (first.type, first.association, first.phase) == (
+            item.type,
+            item.association,
+            item.phase,
+        )
+        if same:
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return groups
+
+
+def moved(engine, observed):
+    """Addresses that are not as they were when the plan was made; [] when it still holds.
+
+    observed: {address: found_hash} of a plan, of all that was not as wanted then; {}: the plan of this session.
+    """
+    items = [item for item in engine.items + engine.removals if item.verdict != "ok"]
+    before = {item.address: item.found_hash for item in items}
+    if observed:
+        known = {address: value for address, value in before.items() if value}
+        stale = sorted(address for address in set(known) | set(observed) if known.get(address) != observed.get(address))
+        if stale:
+            return stale
+    engine.read(items)
+    return [item.address for item in items if item.found_hash != before[item.address]]

@@ -1,0 +1,233 @@
+"""The catalogue as items: each resource with its type's module and its `Desired`, in the order of execution.
+
+Special values inside `want`: {"$blob": sha256, "size": n} becomes a Content that the controller delivers on demand;
+{"$parts": [text, {"$secret": id}]} becomes a Content (field `content`) or a SecretText.
+"""
+
+import importlib
+import re
+
+from statectl.onhost.compare import record_hash
+from statectl.onhost.content import Content, SecretText
+from statectl.onhost.messages import SHA256
+from statectl.onhost.protocol import ProtocolError
+
+TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+PACKAGE = "statectl.onhost.resources"
+
+
+class Item(object):
+    """One resource of this run, or one removal of what is no longer declared.
+
+    From the catalogue: address, type, association, owners, phase, after, notify, sensitive, on_removal, protect,
+    want (Desired), declared (the want as sent), want_hash, position.
+    `removes`: the ledger's entry when this item removes an orphan, else None.
+    From the readings: found, fields (differing), unknown (failure.Unknown), read_at (monotonic), generation.
+    From the plan: verdict, action, changes, found_hash, predicted_after, unknown_until, kind, reason, error.
+    """
+
+    __slots__ = (
+        "action",
+        "address",
+        "after",
+        "association",
+        "changes",
+        "declared",
+        "error",
+        "fields",
+        "found",
+        "found_hash",
+        "generation",
+        "kind",
+        "module",
+        "notify",
+        "on_removal",
+        "owners",
+        "phase",
+        "position",
+        "predicted_after",
+        "protect",
+        "read_at",
+        "reason",
+        "removes",
+        "sensitive",
+        "type",
+        "unknown",
+        "unknown_until",
+        "verdict",
+        "want",
+        "want_hash",
+    )
+
+    def __init__(self, address, association, phase, module, want, position):
+        self.address = address
+        self.type = address.partition(":")[0]
+        self.association = association
+        self.owners = [association]
+        self.phase = phase
+        self.module = module
+        self.want = want
+        self.position = position
+        self.declared = {}
+        self.want_hash = ""
+        self.after = []
+        self.notify = []
+        self.sensitive = False
+        self.on_removal = None
+        self.protect = False
+        self.removes = None
+        self.found = None
+        self.fields = ()
+        self.unknown = None
+        self.read_at = None
+        self.generation = -1
+        self.verdict = "ok"
+        self.action = "none"
+        self.changes = []
+        self.found_hash = ""
+        self.predicted_after = []
+        self.unknown_until = []
+        self.kind = ""
+        self.reason = ""
+        self.error = None
+
+    @property
+    def runs(self):
+        """Is it a command: something that is run and not a state that is there?"""
+        return getattr(self.module, "KIND_RUN", False)
+
+    @property
+    def triggers(self):
+        """Addresses whose change makes this command run."""
+        return getattr(self.want, "when_changed", None) or ()
+
+
+def load_type(name):
+    """-> the host's half of a type. Raises ProtocolError for what is not a type of this bundle."""
+    if TYPE.match(name) is None:
+        raise ProtocolError("not a type of resource: %s" % ascii(name[:64]))
+    path = PACKAGE + "." + name
+    try:
+        module = importlib.import_module(path)
+    except ImportError as error:
+        if error.name != path:
+            raise
+        raise ProtocolError("this executor has no type %s" % name)
+    if not all(hasattr(module, part) for part in ("Desired", "read", "apply")):
+        raise ProtocolError("this executor has no type %s" % name)
+    return module
+
+
+def secret_ids(value):
+    """Ids of the secrets that a catalogue, or a part of one, refers to."""
+    found = set()
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            if "$secret" in value:
+                found.add(value["$secret"])
+            stack.extend(value.values())
+        elif isinstance(value, list):
+            stack.extend(value)
+    return found
+
+
+class Reader(object):
+    """Turns wants into Desired. secrets: {id: value}; keyed: the host's keyed hash.
+
+    blobs: {sha256: [Content, ...]} of all contents that are not delivered yet; whoever has the bytes delivers them to each.
+    """
+
+    def __init__(self, secrets, keyed):
+        self._secrets = secrets
+        self._keyed = keyed
+        self.blobs = {}
+
+    def item(self, resource, position):
+        """One entry of catalogue.resources -> Item. Raises ProtocolError."""
+        address, name = resource["address"], resource["address"].partition(":")[2]
+        if resource["type"] != address.partition(":")[0]:
+            raise ProtocolError("resource %s is sent as another type" % ascii(address[:200]))
+        module = load_type(resource["type"])
+        declared = resource["want"]
+        if declared.get("name") != name:
+            raise ProtocolError("resource %s is sent with another name" % ascii(address[:200]))
+        item = Item(address, resource["association"], resource["phase"], module, None, position)
+        item.want = self.desired(module, declared, address)
+        item.declared = self.masked(declared)
+        item.want_hash = record_hash({"want": item.declared}, self._keyed)
+        item.owners = resource.get("owners") or [resource["association"]]
+        item.after = resource.get("after") or []
+        item.notify = resource.get("notify") or []
+        item.sensitive = resource.get("sensitive", False)
+        item.on_removal = resource.get("on_removal")
+        item.protect = resource.get("protect", False)
+        return item
+
+    def desired(self, module, declared, address):
+        unknown = sorted(set(declared) - set(module.Desired._fields))
+        if unknown:
+            raise ProtocolError("resource %s has fields that its type does not know: %s" % (address, ascii(unknown)))
+        return module.Desired(**{field: self._value(field, value) for field, value in declared.items()})
+
+    def _value(self, field, value):
+        if isinstance(value, list):
+            return [self._value("", item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if set(value) == {"$blob", "size"}:
+            return self._blob(value)
+        if set(value) == {"$parts"}:
+            text = "".join(self._part(part) for part in value["$parts"])
+            if field == "content":
+                return Content.of_bytes(text.encode("utf-8", "surrogatepass"), secret=True)
+            return SecretText(text)
+        if set(value) == {"$manifest"}:
+            return [self._value_in_manifest(entry) for entry in value["$manifest"]]
+        return {key: self._value("", item) for key, item in value.items()}
+
+    def _value_in_manifest(self, entry):
+        if not isinstance(entry, dict):
+            return self._value("", entry)
+        return {key: self._value(key, item) for key, item in entry.items()}
+
+    def _blob(self, value):
+        sha256, size = value["$blob"], value["size"]
+        if not isinstance(sha256, str) or SHA256.match(sha256) is None:
+            raise ProtocolError("a blob without a sha256")
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise ProtocolError("a blob without a size")
+        content = Content.wanted(sha256, size)
+        self.blobs.setdefault(sha256, []).append(content)
+        return content
+
+    def _part(self, part):
+        if isinstance(part, str):
+            return part
+        identity = part.get("$secret") if isinstance(part, dict) else None
+        if identity not in self._secrets:
+            raise ProtocolError("the catalogue refers to a secret that was not sent")
+        return self._secrets[identity]
+
+    def masked(self, value):
+        """The want as it may be stored: texts with secrets as keyed hashes."""
+        if isinstance(value, dict):
+            if set(value) == {"$parts"}:
+                text = "".join(self._part(part) for part in value["$parts"])
+                return {"$keyed": self._keyed(text.encode("utf-8", "surrogatepass"))}
+            return {key: self.masked(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.masked(item) for item in value]
+        return value
+
+
+def contents(value):
+    """Every Content inside a field's value."""
+    if isinstance(value, Content):
+        return [value]
+    if isinstance(value, dict):
+        return [content for item in value.values() for content in contents(item)]
+    if isinstance(value, (list, tuple)):
+        return [content for item in value for content in contents(item)]
+    return []
