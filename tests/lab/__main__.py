@@ -20,8 +20,8 @@ def main() -> int:
     up.add_argument("--name", default="", help="hosts are NAME01, NAME02 ... (default: the suite)")
     up.add_argument("--disk", action="store_true", help="keep what hosts write on disk instead of in memory")
     down = verbs.add_parser("down", help="end labs that were left running")
-    down.add_argument("slot", type=int, nargs="*", help="only these (default: all that `up` left)")
-    down.add_argument("--all", action="store_true", help="also labs whose owner is still there, such as a test run")
+    down.add_argument("slot", type=int, nargs="*", help="which (default: the one that `up` left)")
+    down.add_argument("--all", action="store_true", help="all of this machine, also those of a running test")
     verbs.add_parser("list", help="the labs of this machine and their hosts")
     inventory = verbs.add_parser("inventory", help="print the inventory of a lab again")
     inventory.add_argument("slot", type=int, nargs="?")
@@ -58,11 +58,21 @@ def _up(order: argparse.Namespace) -> None:
     sys.stdout.write((lab.inventory / "hosts.yml").read_text())
 
 
-def _down(order: argparse.Namespace) -> None:
-    for slot, state in states().items():
-        if slot in order.slot or (not order.slot and (state["detached"] or order.all)):
-            take_down(slot)
-            sys.stderr.write(f"lab {slot}: {len(state['hosts'])} hosts ended\n")
+def _down(order: argparse.Namespace) -> int:
+    left = {slot: state for slot, state in states().items() if state["detached"]}
+    slots = order.slot or list(left if not order.all else states())
+    if not order.slot and not order.all and len(left) > 1:
+        numbers = " ".join(map(str, left))
+        sys.stderr.write(f"error: several labs are up, maybe not all yours: name one of {numbers}, or --all\n")
+        return 1
+    for slot in slots:
+        state = states().get(slot)
+        if state is None:
+            sys.stderr.write(f"error: no lab {slot}: python -m tests.lab list\n")
+            return 1
+        take_down(slot)
+        sys.stderr.write(f"lab {slot}: {len(state['hosts'])} hosts ended\n")
+    return 0
 
 
 def _list(_order: argparse.Namespace) -> None:
