@@ -43,6 +43,8 @@ def print_problems(
     target = stream or sys.stderr
     on = shown_on or screen(target)
     target.write(render(problems, root=root or nearest_project(Path.cwd()), on=on))
+    if problems:
+        target.write(_summary(problems, on) + "\n")
 
 
 def nearest_project(start: Path) -> Path:
@@ -51,7 +53,7 @@ def nearest_project(start: Path) -> Path:
 
 
 def render(problems: Sequence[Problem], *, root: Path, on: Screen, limit: int = MAX_PER_FILE) -> str:
-    """All problems as text, at most `limit` per file, with a last line that counts them all."""
+    """All problems as text, at most `limit` per file."""
     sources = Sources(root)
     lines: list[str] = []
     of_file: Counter[str] = Counter()
@@ -64,8 +66,6 @@ def render(problems: Sequence[Problem], *, root: Path, on: Screen, limit: int = 
         if count > limit:
             where = f" in {clean(file)}" if file else ""
             lines.append(f"{on.mark('more')} and {count - limit} more{where}")
-    if problems:
-        lines.append(_summary(problems, on))
     return "".join(f"{line}\n" for line in lines)
 
 
