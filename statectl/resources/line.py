@@ -10,7 +10,6 @@ from statectl.resources.paths import Pattern, State, need_one_anchor, need_place
 
 SECTION = "lines"
 PHASE = "lines"
-SHARES_PATH = True  # many lines stand in one file
 
 
 with own_field_names():

@@ -18,7 +18,6 @@ from statectl.resources.paths import (
 
 SECTION = "text_blocks"
 PHASE = "lines"
-SHARES_PATH = True  # many blocks stand in one file
 
 
 def _one_line(value: Any) -> Any:

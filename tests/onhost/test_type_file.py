@@ -6,7 +6,7 @@ import unittest
 from type_case import TypeCase, delivered
 
 from statectl.onhost.content import Content
-from statectl.onhost.failure import Unknown
+from statectl.onhost.failure import Failed
 from statectl.onhost.resources import file
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -160,12 +160,12 @@ class Files(TypeCase):
 
     @unittest.skipIf(os.geteuid() == 0, "root can read everything")
     def test_one_unreadable_file_costs_the_others_nothing(self):
-        """What cannot be read is unknown with its reason; the rest of the batch is read."""
+        """What cannot be read says why; the rest of the batch is read."""
         self.put("/etc/closed", b"", 0o000)
         self.put("/etc/open", b"x")
         wanted = [self.want("/etc/" + name, content=delivered("x")) for name in ("closed", "open")]
         found = file.read(self.host, wanted)
-        assert isinstance(found["/etc/closed"], Unknown)
+        assert isinstance(found["/etc/closed"], Failed)
         assert found["/etc/open"].state == "present"
 
     def test_removal(self):

@@ -4,7 +4,7 @@ import unittest
 from type_case import TypeCase
 
 from statectl.onhost.content import SecretText
-from statectl.onhost.failure import Unknown
+from statectl.onhost.failure import Failed
 from statectl.onhost.resources import line
 
 CONF = "/etc/sshd_config"
@@ -104,8 +104,8 @@ class Lines(TypeCase):
         self.put("/etc/real", b"")
         os.symlink("real", self.at(CONF))
         found = line.read(self.host, [self.want("port", path=CONF, line="x")])["port"]
-        assert isinstance(found, Unknown)
-        assert found.reason == "/etc/sshd_config is a symbolic link to real; name the file it points to"
+        assert isinstance(found, Failed)
+        assert found.message == "/etc/sshd_config is a symbolic link to real; name the file it points to"
 
     def test_a_secret_line(self):
         """Written as what it is, into a file nobody else can read when the file is new."""

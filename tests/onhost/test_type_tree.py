@@ -4,7 +4,7 @@ import unittest
 from type_case import TypeCase, delivered, differing
 
 from statectl.onhost.content import Content
-from statectl.onhost.failure import Unknown
+from statectl.onhost.failure import Failed
 from statectl.onhost.resources import tree
 
 WWW = "/srv/www"
@@ -30,15 +30,15 @@ class Trees(TypeCase):
         return tree.Desired(WWW, manifest=SITE if manifest is None else manifest, **fields)
 
     def converge(self, want):
-        """As for other types; a tree that is not there at all is found as None."""
+        """As for other types; a tree that is not there at all has no state to be wanted, but is found absent."""
         before = self.snapshot()
         found = self.found(want)
-        fields = ["manifest"] if found is None else differing(tree, want, found)
+        fields = ["manifest"] if isinstance(found, tree.Missing) else differing(tree, want, found)
         assert before == self.snapshot(), "reading wrote something"
         if fields:
             tree.apply(self.host, want, found, fields)
         left = self.found(want)
-        assert left is not None
+        assert not isinstance(left, tree.Missing)
         assert not differing(tree, want, left), "a second reading is not content"
         return fields
 
@@ -57,7 +57,7 @@ class Trees(TypeCase):
 
     def test_the_plan_says_what_happens_to_each_file(self):
         """One line each: added, changed in what, removed."""
-        assert tree.diff("manifest", self.tree(), None) == [
+        assert tree.diff("manifest", self.tree(), self.found(self.tree())) == [
             "+bin/", "+bin/run", "+css/", "+css/site.css", "+index.html",
         ]  # fmt: skip
         self.converge(self.tree())
@@ -74,12 +74,12 @@ class Trees(TypeCase):
             {"path": e["path"], "kind": "file", "content": Content.wanted(e["content"].sha256, e["content"].size)}
             for e in SITE
         ]
-        assert len(tree.blobs(self.tree(manifest), None)) == 3
+        assert len(tree.blobs(self.tree(manifest), self.found(self.tree(manifest)))) == 3
         self.converge(self.tree())
         self.put(WWW + "/index.html", b"by hand")
         os.chmod(self.at(WWW + "/css/site.css"), 0o600)
         want = self.tree(manifest, mode="0644")
-        assert tree.blobs(want, self.found(want)) == [delivered("hello")]
+        assert tree.blobs(want, self.found(want)) == [(delivered("hello").sha256, 5)]
 
     def test_what_is_found_is_only_what_differs(self):
         """A right tree costs no memory to have read, and a changed file is found with its content, to be kept."""
@@ -174,8 +174,8 @@ class Trees(TypeCase):
         self.directory(WWW)
         for path in ("../x", "/etc/x", "a/../../x", ""):
             found = self.found(self.tree([entry(path, "x")]))
-            assert isinstance(found, Unknown)
-            assert "which is not below it" in found.reason
+            assert isinstance(found, Failed)
+            assert "which is not below it" in found.message
 
     def test_secret_content_is_closed(self):
         """A rendered secret is readable by its owner only unless the tree has a mode."""

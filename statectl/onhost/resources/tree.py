@@ -13,7 +13,7 @@ a mode a new file gets 0644, or 0755 when executable, and of an existing one onl
 
 The found manifest holds only what is not as wanted, as it is: {"path", "kind", and what differs}; kind absent: missing. So
 reading costs memory for what differs, not for what is right, and contents are hashed in passing. A tree whose directory
-is missing is found as None. An entry of another kind than wanted is refused, unless the tree is exclusive: then it is one of the
+is missing is found as Missing. An entry of another kind than wanted is refused, unless the tree is exclusive: then it is one of the
 things that nothing declares.
 """
 
@@ -52,6 +52,13 @@ class Desired(NamedTuple):
     mode: Optional[str] = None
 
 
+class Missing(Desired):
+    """A found tree whose directory is not there: everything in it is missing."""
+
+    __slots__ = ()
+    state = "absent"
+
+
 class _Entry(NamedTuple):
     """An entry of the wanted manifest with its metadata settled; `name` is its absolute path."""
 
@@ -70,10 +77,18 @@ def read(host, wanted):
     return each(wanted, lambda want: _read_one(host, want))
 
 
+def _missing(want):
+    """Nothing is there but the tree's directory itself is not listed: it is made first."""
+    entries = _complete(want.manifest)
+    return Missing(want.name, [{"path": path, "kind": "absent"} for path in sorted(entries) if path != "."])
+
+
 def _read_one(host, want):
+    if want.manifest is None:
+        raise Failed("%s: what the tree holds did not come along" % want.name, "no manifest")
     status = host.lstat(want.name)
     if status is None:
-        return Desired(want.name, manifest=[]) if _is_removal(want.manifest) else None
+        return Desired(want.name, manifest=[]) if _is_removal(want.manifest) else _missing(want)
     if kind(status) != "directory":
         return Desired(want.name, manifest=[{"path": ".", "kind": kind(status)}])
     entries = _complete(want.manifest)
@@ -94,7 +109,7 @@ def same(field, wanted, found):
 
 def validate(host, want, found):
     """What will be refused, told before anything is written. '' : nothing."""
-    if found is None:
+    if isinstance(found, Missing):
         return ""
     if found.manifest[:1] and found.manifest[0]["path"] == "." and found.manifest[0]["kind"] != "directory":
         return in_the_way(host, want.name, found.manifest[0]["kind"], "a tree needs a directory there")
@@ -113,24 +128,24 @@ def validate(host, want, found):
 
 
 def blobs(want, found):
-    """-> list of the Contents that applying needs: those that are not there yet."""
+    """-> [(sha256, size)] of the contents that applying needs: those that are not there yet."""
     entries = _complete(want.manifest)
-    needed = []
-    for there in _differences(found, entries):
+    needed = {}
+    for there in found.manifest:
         content = entries[there["path"]].get("content")
         if content is not None and ("content" in there or _other_kind(there, "file") or there["kind"] == "absent"):
-            needed.append(content)
-    return needed
+            needed[content.sha256] = content.size
+    return sorted(needed.items())
 
 
 def diff(field, want, found):
     """-> the lines that stand for this field's change in a plan, or None: as any other field."""
     if field == "exclusive":
-        return ["-" + path for path in found.exclusive]
+        return ["-" + path for path in found.exclusive or ()]
     if field != "manifest":
         return None
     entries = _complete(want.manifest)
-    lines = [_diff_line(there, entries[there["path"]]) for there in _differences(found, entries)]
+    lines = [_diff_line(there, entries[there["path"]]) for there in found.manifest]
     if len(lines) > DIFF_LINES:
         lines = [*lines[:DIFF_LINES], "... %d more" % (len(lines) - DIFF_LINES)]
     return lines
@@ -157,9 +172,9 @@ def apply(host, want, found, differing):  # noqa: ARG001  what differs stands in
     if trouble:
         raise Failed(trouble, "refused for this tree")
     entries = _complete(want.manifest)
-    if found is None:
+    if isinstance(found, Missing):
         host.make_directory(want.name, want.owner, want.group, _with_x(want.mode))
-    for there in _differences(found, entries):
+    for there in found.manifest:
         entry = _settled(want, entries[there["path"]], None)
         if entry.kind == "absent":
             _remove(host, entry)
@@ -168,7 +183,7 @@ def apply(host, want, found, differing):  # noqa: ARG001  what differs stands in
             _remove(host, entry)
             there = {"path": entry.path, "kind": "absent"}  # noqa: PLW2901  now it is
         _apply_entry(host, want, entries[entry.path], there)
-    for path in (found.exclusive or ()) if found is not None else ():
+    for path in found.exclusive or ():
         _remove_at(host, join(want.name, path.rstrip("/")), path.endswith("/"))
 
 
@@ -320,13 +335,6 @@ def _undeclared(host, want, entries):
         )
         if relative not in entries and relative not in declared and relative not in above
     ]
-
-
-def _differences(found, entries):
-    """The found manifest; everything is missing where the tree's directory is."""
-    if found is not None:
-        return found.manifest
-    return [{"path": path, "kind": "absent"} for path in sorted(entries) if path != "."]
 
 
 def _other_kind(there, wanted):
