@@ -1,5 +1,6 @@
 """From a path to an Inventory: which files belong to it, what kind each one is, and what they say together."""
 
+import gc
 import os
 import re
 from collections.abc import Mapping
@@ -32,6 +33,16 @@ def load_inventory(
     `root`: the project directory, for the paths in messages. `yaml`: the module that reads YAML. The inventory holds
     whatever could be understood; with errors among the problems it must not be used.
     """
+    collecting = gc.isenabled()
+    gc.disable()  # a large inventory is made of millions of small objects that all stay: looking for garbage doubles the time
+    try:
+        return _load(path, root, yaml, allow_executables=allow_executables)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load(path: Path, root: Path, yaml: Yaml, *, allow_executables: bool) -> tuple[Inventory, list[Problem]]:
     draft = Draft()
     loader = _Loader(draft, root, yaml, allow_executables=allow_executables)
     if not path.exists():
