@@ -58,7 +58,8 @@ class Links(TypeCase):
         self.put("/etc/f", b"mine")
         assert self.converge(self.want("/etc/x", state="absent")) == ["state"]
         assert not os.path.lexists(self.at("/etc/x"))
-        assert self.failure(self.want("/etc/f", state="absent"))
+        text = "/etc/f is a file; `absent` under links removes only links"
+        assert self.failure(self.want("/etc/f", state="absent")) == text
         assert self.bytes_of("/etc/f") == b"mine"
 
     def test_removal(self):

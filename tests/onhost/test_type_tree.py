@@ -135,6 +135,8 @@ class Trees(TypeCase):
         assert os.path.exists(self.at("/srv/precious"))
         assert os.path.exists(self.at(WWW + "/uploads/cat.png"))
         assert self.below(WWW + "/etc") == ["app.conf"]
+        self.put(WWW + "/css/stray")
+        assert self.converge(self.tree(exclusive=True, declared=["uploads", "etc/app.conf", "css"])) == []
 
     def test_exclusive_without_the_declared_paths_removes_nothing(self):
         """Not knowing what is declared is not the same as nothing being declared."""

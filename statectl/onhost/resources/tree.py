@@ -250,8 +250,6 @@ def _settled(want, entry, status):
         mode = want.mode or (mode_text(status) if status is not None else "0644")
         if entry.get("executable"):
             mode = _with_x(mode)
-        elif want.mode is None and status is not None:
-            mode = None
     return _Entry(
         _at(want.name, entry["path"]),
         entry["path"],
