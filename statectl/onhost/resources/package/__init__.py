@@ -270,7 +270,8 @@ def _apply(host, manager, group):
     if any(want.state not in GONE and found.chosen is None for want, found in moving):
         moving = _chosen_now(host, manager, moving)
     freed = sorted(want.name for want, _, differing in group if "hold" in differing and want.hold is False)
-    held = sorted(want.name for want, _, differing in group if "hold" in differing and want.hold)
+    moved = {want.name for want, _ in moving}  # dpkg forgets a hold when the package is replaced
+    held = sorted(want.name for want, _, differing in group if want.hold and ("hold" in differing or want.name in moved))
     if freed:
         manager.hold(host, freed, False)  # first: what is held cannot be moved
     for transaction in transactions(moving):

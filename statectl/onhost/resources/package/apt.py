@@ -19,7 +19,6 @@ _STATES = {
     "config-files": "absent",
     "not-installed": "purged",
 }
-_BROKEN = ("unpacked", "half-configured", "half-installed")
 _DPKG = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0")
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "UCF_FORCE_CONFFOLD": "1"}
 COMMIT_TIMEOUT_S = 3600
@@ -70,14 +69,6 @@ def _stanzas(host, names):
 def interrupted(host):
     """Was dpkg ended in the middle of its work? Then it has written numbered files that the status lacks."""
     return any(name.isdigit() for name in host.listdir("/var/lib/dpkg/updates"))
-
-
-def needs_repair(host):
-    """Does `dpkg --configure -a` come before anything else?"""
-    if interrupted(host):
-        return True
-    status = host.read_file("/var/lib/dpkg/status") or b""
-    return any((" ok %s\n" % state).encode("ascii") in status for state in _BROKEN)
 
 
 class Index(object):
@@ -206,7 +197,7 @@ def _section(text, title):
 
 
 def commit(host, transaction):
-    if needs_repair(host):
+    if interrupted(host):
         _repair(host)
     flags = _flags(transaction)
     if transaction.leaving() or transaction.replaced:
@@ -221,7 +212,11 @@ def commit(host, transaction):
 
 
 def _repair(host):
-    """What dpkg was ended in comes to its end. dpkg itself does not wait for its lock; whoever holds it may be just at that work."""
+    """What dpkg was ended in comes to its end, for apt refuses to work before.
+
+    dpkg does not wait for its lock, and whoever holds it may be just at that work. A package that cannot be configured is no
+    reason to stop: it may be the one that is to be removed, and apt says the same about it if not.
+    """
     argv = ["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]
     deadline = time.monotonic() + apt_index.LOCK_TIMEOUT_S
     while True:
@@ -230,7 +225,7 @@ def _repair(host):
         if ran.code == 0 or not holder or time.monotonic() > deadline:
             break
         time.sleep(2)
-    if ran.code != 0:
+    if ran.code != 0 and interrupted(host):
         message = holder or "dpkg --configure -a: %s" % _why(ran)
         cause = "package manager is locked" if holder else "repair of dpkg failed"
         raise Failed(message, cause, argv, ran.code, (ran.out + ran.err)[-4096:])
