@@ -71,8 +71,8 @@ def _write(path: Path, text: str) -> None:
             file.write(text.encode("utf-8"))
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, target.stat().st_mode & 0o7777)  # noqa: PTH101
-        os.replace(name, target)  # noqa: PTH105
+        os.chmod(name, target.stat().st_mode & 0o7777)
+        os.replace(name, target)
     except BaseException:
-        os.unlink(name)  # noqa: PTH108
+        os.unlink(name)
         raise

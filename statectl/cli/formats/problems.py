@@ -104,8 +104,8 @@ def _one(problem: Problem, sources: "Sources", on: Screen) -> list[str]:
             lines.append(f"{span.line:>{gutter}}{on.paint(bar, 'dim')} {shown.text}".rstrip())
             caret = f"{pad}{on.paint(bar, 'dim')} {shown.caret_pad}{on.paint(shown.caret, style)}"
             used = gutter + 2 + len(shown.caret_pad) + len(shown.caret)
-            together = f"{label}          {fix}" if label and fix else label or fix
-            for tail in (together, label):
+            tails = [f"{label}{gap}{fix}" for gap in (" " * 10, "  ")] if label and fix else [label or fix]
+            for tail in (*tails, label):
                 if tail and used + 1 + len(tail) <= on.width:
                     caret += f" {tail}"
                     label, fix = "", "" if fix in tail else fix
@@ -152,10 +152,12 @@ class _Shown:
         more = on.mark("more")
         if _width(source) > room:  # show the marked part, and what fits before it
             first = max(0, min(start - room // 3, len(source) - room + len(more)))
-            last = first + room - len(more) * (2 if first else 1)
             before = more if first else ""
-            cut = source[first:last] + (more if last < len(source) else "")
-            source, start, end = before + cut, start - first + len(before), min(end, last) - first + len(before)
+            last = first + room - len(before)
+            after = more if last < len(source) else ""
+            last -= len(after)
+            source = before + source[first:last] + after
+            start, end = start - first + len(before), min(end, last) - first + len(before)
         harmless = "".join(_visible(character, on) for character in source)
         self.text = harmless
         self.caret_pad = " " * _width(harmless[:start])
