@@ -247,6 +247,8 @@ def _become(program, argv, variables, cwd, identity, streams, status):
         moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in streams]
         for number, fd in enumerate(moved):
             os.dup2(fd, number)
+        os.closerange(3, status)  # ours close at exec; those that whoever started us let through do not
+        os.closerange(status + 1, 1024)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)  # Python ignores SIGPIPE; a command must not inherit that
         signal.pthread_sigmask(signal.SIG_SETMASK, [])

@@ -52,7 +52,7 @@ class Sudo:
                 ("a password is required",),
                 "E330",
                 "sudo needs a password here",
-                "give one with --ask-become-pass, or allow this user NOPASSWD",
+                "give one with --ask-become-password, or allow this user NOPASSWD",
             ),
             (
                 ("you must have a tty", "no tty present", "a terminal is required"),
