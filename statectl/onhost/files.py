@@ -413,7 +413,7 @@ def sweep(directory, root=""):
     For the engine, which knows from its journal where it was writing. A missing directory has nothing left in it.
     """
     try:
-        place = open_place(directory.rstrip("/") + "/.", root) if directory != "/" else open_place("/x", root)
+        place = open_place(directory.rstrip("/") + "/any", root)
     except Failed as error:
         if error.cause in ("directory missing", "not a directory"):
             return []
