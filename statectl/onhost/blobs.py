@@ -48,10 +48,10 @@ class Blobs(object):
         except Closed as closed:
             raise Failed("content did not arrive: %s" % closed.reason, "content not delivered")
         except TimedOut:
-            self._wire.broken = "no content came for %d s" % PROGRESS_S
+            self._wire.refuse("no content came for %d s" % PROGRESS_S)
             raise Failed("content did not arrive within %d s" % PROGRESS_S, "content not delivered")
         except ProtocolError as error:
-            self._wire.broken = "not in the protocol: %s" % error
+            self._wire.refuse(error)
             raise Failed("content did not arrive: %s" % error, "content not delivered")
 
     def _deliver(self, sha256, size):
@@ -90,7 +90,7 @@ class Blobs(object):
                     digest.update(chunk)
                     stream.write(chunk)
         except OSError as error:
-            self._wire.broken = "a blob could not be stored"
+            self._wire.refuse("the rest of a blob that could not be stored")
             raise Failed(
                 "content of %d bytes cannot be stored: %s" % (size, error.strerror.lower()), error.strerror.lower()
             )

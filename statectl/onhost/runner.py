@@ -1,7 +1,8 @@
 """The conversation with one controller, from its order to our `end`.
 
 state      what may come                         what follows
-order      order                                 lock (apply), memory, facts, probes, `ready`; kinds facts, ping, run: done
+order      order
+preparing  stop, cancel                          lock (apply), memory, facts, probes, `ready`; kinds facts, ping, run: done
 ready      catalogue, secrets, ack, stop         catalogue, and the secrets it refers to: a verdict each, `planned`
 planned    go, stop, ack, secrets                kinds plan and drift end without waiting for any of them
 applying   cancel, ack, blobs that were asked    results; the channel may be lost without harm
@@ -82,6 +83,7 @@ class Session(object):
         self._cancelled = ""
         self._deadline = time.monotonic() + ORDER_S
         self._redactor = Redactor()
+        self._secrets = {}
         self._scratch = None
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
@@ -119,6 +121,7 @@ class Session(object):
     def _converse(self):
         self.order = self._receive(("order",))
         kind = self.order["kind"]
+        self._state = "preparing"
         self._deadline = time.monotonic() + (self.order.get("deadline_s") or DEADLINE_S)
         if kind == "ping":
             self._ready({}, {}, {})
@@ -163,10 +166,16 @@ class Session(object):
         who = {"controller": self.order.get("controller", ""), "run": self.order["run"]}
         timeout = self.order.get("lock_timeout_s") or 0
         try:
-            self.lock.wait(who, timeout, self._tell_waiting, lambda: bool(self._look() or self.wire.ended))
+            self.lock.wait(who, timeout, self._tell_waiting, self._left_alone)
         except Busy as busy:
             waited = " after waiting %g s" % timeout if timeout else ""
             raise End("refused", "another apply holds this host%s: %s" % (waited, busy), "E501")
+
+    def _left_alone(self):
+        """While waiting for the lock: is nobody there any more who wants it? Raises End when asked to stop."""
+        for message in self.wire.waiting(("stop", "cancel")):
+            self._control(message)
+        return bool(self.wire.ended)
 
     def _tell_waiting(self, holder):
         self.wire.send({"type": "waiting", "holder": holder, "reason": "waiting for " + describe(holder)})
@@ -190,8 +199,6 @@ class Session(object):
             kind = message.get("type") if isinstance(message, dict) else "bytes"
             if kind in expected:
                 return message
-            if kind in ("stop", "cancel") and self._state != "order":
-                raise End("stopped", "nothing was written")
             self._control(message)
 
     def _control(self, message):
@@ -203,6 +210,10 @@ class Session(object):
             self._cancelled = self._cancelled or "cancelled by the controller"
         elif kind in ("stop", "cancel") and self._state not in ("order", "applying"):
             raise End("stopped", "nothing was written")
+        elif kind == "secrets" and not self._secrets and self._state in ("ready", "planned"):
+            # nothing in the catalogue refers to them, and still none of them may be shown
+            self._secrets = message["values"]
+            self._redactor = Redactor(self._secrets.values())
         else:
             raise ProtocolError("%s came while %s" % (kind, self._state))
 
@@ -212,7 +223,7 @@ class Session(object):
             try:
                 self._control(message)
             except ProtocolError as error:
-                self.wire.broken = "not in the protocol: %s" % error
+                self.wire.refuse(error)
         return self._cancelled
 
     def _stop(self):
@@ -278,19 +289,17 @@ class Session(object):
     # -- plan and apply
 
     def _plan(self, host):
-        catalogue, secrets = self._take_catalogue()
-        self._redactor = Redactor(secrets.values())
+        catalogue, self._secrets = self._take_catalogue()
+        self._redactor = Redactor(self._secrets.values())
         limits = dict(self.order.get("limits") or {})
         limits.update({key: value for key, value in (catalogue.get("limits") or {}).items() if value is not None})
         host.limits = limits
-        reader = Reader(secrets, self.memory.keyed)
+        reader = Reader(self._secrets, self.memory.keyed)
         blobs = Blobs(self.wire, self._directory, reader.blobs, self._control)
         engine = Engine(host, self.memory, catalogue, reader, blobs.fetch, limits)
         try:
             refusals = engine.plan()
         except Failed as error:
-            if self.wire.ended:
-                raise Closed(self.wire.ended)
             raise End("failed", error.message, "E401")
         counts = self._tell_plan(engine)
         if refusals:
@@ -437,9 +446,9 @@ class Session(object):
                 stdin = Content.wanted(command["stdin"]["$blob"], command["stdin"]["size"])
                 Blobs(self.wire, self._directory, {stdin.sha256: [stdin]}, self._control).fetch([stdin])
             if limits.get("paths"):
-                raise Failed("limits.paths is set: no command runs on this host", "outside limits.paths")
+                raise End("refused", "limits.paths is set: no command runs on this host")
             if limits.get("become") is False and command.get("user") and host.identity(command["user"]):
-                raise Failed("limits.become is false: no command runs as %s" % command["user"], "limits.become")
+                raise End("refused", "limits.become is false: no command runs as %s" % command["user"])
             code, reason = job.run(command, stdin, self._deadline - time.monotonic())
             outcome = "done" if not reason else "failed"
         except Failed as error:

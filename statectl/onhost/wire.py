@@ -33,7 +33,7 @@ class Wire(object):
     """receive_fd, send_fd   private descriptors of the channel
     buffered              bytes that whoever started us had read already
 
-    broken   nothing more can be sent or received, and why ('': it works). Setting it is for good.
+    broken   nothing more can be sent, and why ('': it works). What was sent to us before may still be read.
     """
 
     def __init__(self, receive_fd, send_fd, buffered=b"", stall_s=STALL_S):
@@ -90,14 +90,22 @@ class Wire(object):
         """Why nothing more will come: the controller closed its side, or broke the protocol. It may still be reading."""
         return self._ended or self.broken
 
-    def waiting(self):
-        """Everything that has come so far, without waiting -> list of messages. Notices the end of the channel."""
-        while not self._ended and not self.broken and self._read(0):
+    def waiting(self, kinds=None):
+        """What has come so far, without waiting -> list of messages. Notices the end of the channel.
+
+        kinds: only messages of these types; the others stay for `receive`.
+        """
+        while not self._ended and self._read(0):
             if len(self._queue) > MAX_QUEUED:
-                self._ended = "not in the protocol: more than %d messages that nobody asked for" % MAX_QUEUED
-        found = list(self._queue)
-        self._queue.clear()
+                self.refuse("more than %d messages that nobody asked for" % MAX_QUEUED)
+        found = [one for one in self._queue if kinds is None or (isinstance(one, dict) and one["type"] in kinds)]
+        self._queue = collections.deque(one for one in self._queue if kinds is not None and one not in found)
         return found
+
+    def refuse(self, reason):
+        """Read no more: what came is not in the protocol. The other side can still be told."""
+        self._ended = self._ended or "not in the protocol: %s" % reason
+        self._queue.clear()
 
     def _read(self, timeout_s):
         """-> did anything come?"""
@@ -128,4 +136,4 @@ class Wire(object):
                     messages.check(message)
                     self._queue.append(message)
         except protocol.ProtocolError as error:
-            self._ended = "not in the protocol: %s" % error
+            self._ended = "not in the protocol: %s" % error  # the frames before it still count
