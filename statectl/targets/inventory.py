@@ -26,12 +26,13 @@ MAX_DEPTH = 10
 
 
 def load_inventory(
-    path: Path, *, root: Path, yaml: Yaml, allow_executables: bool = False
+    path: Path, *, root: Path, yaml: Yaml, allow_executables: bool | None = False
 ) -> tuple[Inventory, list[Problem]]:
     """Read an inventory file, or a directory of them with `group_vars/` and `host_vars/`.
 
-    `root`: the project directory, for the paths in messages. `yaml`: the module that reads YAML. The inventory holds
-    whatever could be understood; with errors among the problems it must not be used.
+    `root`: the project directory, for the paths in messages. `yaml`: the YAML reader. `allow_executables`: an inventory
+    that is a program is run (True), is an error (False), or is passed over with the warning W157 (None: only the files
+    are checked). The inventory holds whatever could be understood; with errors among the problems it must not be used.
     """
     collecting = gc.isenabled()
     gc.disable()  # a large inventory is made of millions of small objects that all stay: looking for garbage doubles the time
@@ -42,7 +43,7 @@ def load_inventory(
             gc.enable()
 
 
-def _load(path: Path, root: Path, yaml: Yaml, *, allow_executables: bool) -> tuple[Inventory, list[Problem]]:
+def _load(path: Path, root: Path, yaml: Yaml, *, allow_executables: bool | None) -> tuple[Inventory, list[Problem]]:
     draft = Draft()
     loader = _Loader(draft, root, yaml, allow_executables=allow_executables)
     if not path.exists():
@@ -56,7 +57,7 @@ def _load(path: Path, root: Path, yaml: Yaml, *, allow_executables: bool) -> tup
 
 
 class _Loader:
-    def __init__(self, draft: Draft, root: Path, yaml: Yaml, *, allow_executables: bool) -> None:
+    def __init__(self, draft: Draft, root: Path, yaml: Yaml, *, allow_executables: bool | None) -> None:
         self.draft = draft
         self.root = root
         self.yaml = yaml
@@ -89,6 +90,9 @@ class _Loader:
             )
             return
         self.ansible = True
+        if self.allow_executables is None:
+            self.draft.problem("W157", "executable inventory: not run, its hosts are unknown here", top)
+            return
         if not self.allow_executables:
             self.draft.problem(
                 "E165", "executable inventory: not run, it would run code of this project", top,

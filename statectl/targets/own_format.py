@@ -74,8 +74,8 @@ class OwnFormat:
         span = self.places.key(path)
         name = self._name(name, span)
         fields = self._map(content, path, f"group {name}")
-        group = self.draft.group(name, span) if name else None
-        if group is None:
+        group = self.draft.group(name, span) if name is not None else None
+        if name is None or group is None:
             return
         self._unknown_keys(fields, _GROUP_KEYS, path, f'group "{name}"')
         origin = f"group {name}"
@@ -101,7 +101,7 @@ class OwnFormat:
         pattern = self._name(pattern, span)
         fields = self._map(content, path, f"host {pattern}")
         self._unknown_keys(fields, tuple(sorted(HOST_WORDS)), path, f"host {pattern}")
-        names = self._expanded(pattern, span) if pattern else []
+        names = self._expanded(pattern, span) if pattern is not None else []
         connection = self._connection(fields, path)
         address = self._checked(fields, "address", path, "E156", address_problem)
         if address is not None and len(names) > 1:
@@ -225,10 +225,10 @@ class OwnFormat:
         for key, item in self._map(value, path, "vars").items():
             below = (*path, key)
             name = self._name(key, self.places.key(below))
-            wrong = variable_name_problem(name) if name else ""
+            wrong = variable_name_problem(name) if name is not None else ""
             if wrong:
                 self.draft.problem("E158", wrong, self.places.key(below))
-            elif name:
+            elif name is not None:
                 layer[name] = Variable(self.settled.value(item, below), self.places.value(below), origin)
         return layer
 
@@ -237,20 +237,20 @@ class OwnFormat:
         for key, item in self._map(value, path, "tags").items():
             below = (*path, key)
             name = self._name(key, self.places.key(below))
-            wrong = tag_name_problem(name) if name else ""
+            wrong = tag_name_problem(name) if name is not None else ""
             if wrong:
                 self.draft.problem("E154", wrong, self.places.key(below))
             elif not isinstance(item, str):
                 self._not_text(f"tags.{name}", item, below)
-            elif name:
+            elif name is not None:
                 tags[name] = str.__str__(item)
         return tags
 
-    def _name(self, name: Any, span: Span | None) -> str:
+    def _name(self, name: Any, span: Span | None) -> str | None:
         if isinstance(name, str):
             return str.__str__(name)
         self.draft.problem("E108", "a name here is plain text without expressions", span)
-        return ""
+        return None
 
     def _map(self, value: Any, path: Place, what: str) -> Mapping[Any, Any]:
         if isinstance(value, Mapping):
