@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -81,7 +82,26 @@ class DeclarationReader:
         if fields is None:
             self._no_short_form(kind, value, path)
             return None
+        if self._misspelt_word(kind, value, fields, path):
+            return None
         return self._checked(kind, key, fields, Common(), path, short=True)
+
+    def _misspelt_word(self, kind: ResourceType, value: Any, fields: dict[str, Any], path: Path) -> bool:
+        """`nginx: presnt` would be a version of that name; a word like that is a state written wrong."""
+        if not isinstance(value, Plain) or "state" in fields or not value.isalpha():
+            return False
+        near = get_close_matches(value, self._short_words(kind), n=1, cutoff=0.75)
+        if near:
+            label, hint = f"did you mean `{near[0]}`?", "quote it if it is meant as it stands"
+            self.findings.add(
+                "E108",
+                path,
+                f"`{path[-1]}`: not a state of {kind.article}",
+                label=label,
+                hint=hint,
+                replacement=near[0],
+            )
+        return bool(near)
 
     def _no_short_form(self, kind: ResourceType, value: Any, path: Path) -> None:
         words = self._short_words(kind)

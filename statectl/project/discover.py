@@ -12,7 +12,9 @@ from statectl.project.settings import FILE, is_trusted, trusted_projects
 
 def find_project(start: Path) -> tuple[Path | None, Path]:
     """The nearest directory with statectl.yml, from `start` up to the top of its git work tree; and where the search ended."""
-    here = start.absolute()
+    here = Path(os.path.abspath(start))  # `..` must not be taken for a directory of its own
+    if not here.is_dir():
+        return None, here
     for directory in (here, *here.parents):
         if os.path.lexists(directory / FILE):
             return directory, directory
@@ -40,6 +42,9 @@ def refusal(root: Path, env: Mapping[str, str]) -> Problem | None:
 
 
 def not_found(start: Path, end: Path) -> Problem:
-    where = "here" if start.absolute() == end else f"here or above, up to {end}"
+    here = Path(os.path.abspath(start))
+    if not here.is_dir():
+        return Problem("E107", f"no such directory: {start}")
+    where = "here" if here == end else f"here or above, up to {end}"
     hint = "cd into the project, give -C DIR, or make one: statectl init DIR"
     return Problem("E107", f"no {FILE} {where}", hint=hint)

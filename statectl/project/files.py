@@ -1,5 +1,6 @@
 """Files that declarations name (`template`, `source`): they exist, stay inside the project, and templates parse."""
 
+import stat
 from pathlib import Path
 
 from statectl.problems import Problem, Span, nearest
@@ -30,15 +31,19 @@ class ProjectFiles:
     def _look(self, path: Path, kind: str) -> tuple[str, str, str]:
         try:
             real = path.resolve()
-        except (OSError, RuntimeError, ValueError):  # a ring of links, a name no system takes
-            return "E122", "file not found", ""
-        if not real.is_relative_to(self._real_root):
-            return "E122", "leaves the project", "name a file inside the project, relative to this YAML file"
-        if not real.exists():
+            if not real.is_relative_to(self._real_root):
+                return "E122", "leaves the project", "name a file inside the project, relative to this YAML file"
+            mode = real.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
             return "E122", "file not found", self._near(path)
+        except (OSError, RuntimeError, ValueError) as error:  # a ring of links, a name no system takes
+            reason = getattr(error, "strerror", None) or "no valid name"
+            return "E122", f"file not found: {reason.lower()}", ""
         if kind == "directory":
-            return ("", "", "") if real.is_dir() else ("E122", "not a directory", "a tree is copied from a directory")
-        if not real.is_file():
+            return (
+                ("", "", "") if stat.S_ISDIR(mode) else ("E122", "not a directory", "a tree is copied from a directory")
+            )
+        if not stat.S_ISREG(mode):
             return "E122", "not a regular file", ""
         if kind == "template":
             return self._parse(path, real)

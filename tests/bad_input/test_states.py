@@ -1,10 +1,17 @@
 """Rows 7.2 and 7.3 as far as files alone decide: keys, fields, names, references and templates."""
 
+import json
+import re
 import time
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from statectl.cli.formats.problems import line_of
 from tests.bad_input.loading import association, lines, load_files
+from tests.unit.test_load_project import EXAMPLE
 
 # row and variant, text of states/a.yml, then line:column, code and words of the one answer
 CASES = [
@@ -74,6 +81,9 @@ MORE = [
     ("targets", "associations: {web: {targets: web and}}\n", "1:35", "E151", "expected a target"),
     ("targets of a variant", association("where: [{targets: 'web and', mode: audit}]"), "4:28", "E151", "expected a target"),
     ("yes as a boolean", association("services: {nginx: {enabled: yes}}"), "4:33", "E108", "did you mean `true`?"),
+    ("state misspelt", association("packages: {nginx: presnt}"), "4:23", "E108", "did you mean `present`?"),
+    ("target that is no state", association("links: {/x: absnt}"), "4:17", "E108", "did you mean `absent`?"),
+    ("template whose name is too long", association(f"files: {{/x: {{template: {'a' * 300}}}}}"), "4:28", "E122", "file name too long"),
     ("nothing behind a resource", association("packages:\n  nginx:"), "5:7", "E108", "nothing stands behind"),
     ("nothing behind a field", association("files:\n  /x:\n    content:"), "6:17", "E108", "nothing stands behind"),
     ("requires as text", association("requires: base"), "4:15", "E108", "did you mean `[base]`?"),
@@ -175,6 +185,64 @@ def test_50_000_resources(tmp_path, _row):
     assert lines(project) == []
     assert len(project.associations["big"].body.declarations) == 50_000
     assert time.monotonic() - begin < 60
+
+
+LEAVES = st.sampled_from(
+    [None, "", "x", "0644", "{{ x }}", "{{ a b }}", "web and", "absent", 5, True, "rate(1 hours)", "/x", "service:x"]
+)
+JUNK = st.recursive(
+    LEAVES,
+    lambda below: (
+        st.lists(below, max_size=2)
+        | st.dictionaries(st.sampled_from(["a", "when", "state", "name"]), below, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def paths_of(tree, path=()):
+    yield path
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, below in items:
+        yield from paths_of(below, (*path, key))
+
+
+def planted(tree, path, junk, *, rename):
+    """A copy of the tree with junk at the path, or with the last key of the path renamed."""
+    if not path:
+        return junk
+    copy = dict(tree) if isinstance(tree, dict) else list(tree)
+    if len(path) == 1 and rename and isinstance(copy, dict):
+        copy[str(junk)] = copy.pop(path[0])
+    else:
+        copy[path[0]] = planted(copy[path[0]], path[1:], junk, rename=rename)
+    return copy
+
+
+def written(tree):
+    """Flow YAML; text that looks plain is left plain."""
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{written(key)}: {written(value)}" for key, value in tree.items()) + "}"
+    if isinstance(tree, list):
+        return "[" + ", ".join(map(written, tree)) + "]"
+    if tree is None:
+        return "~"
+    return str(tree) if re.fullmatch(r"[A-Za-z0-9/_.-]+", str(tree)) else json.dumps(tree)
+
+
+TREE = yaml.safe_load(EXAMPLE)
+PATHS = list(paths_of(TREE))
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(PATHS), junk=JUNK, rename=st.booleans())
+def test_anything_anywhere(tmp_path, path, junk, rename):
+    """Whatever stands wherever in a project, the answer is problems with places, never an exception."""
+    project = load_files(tmp_path, {"states/a.yml": written(planted(TREE, path, junk, rename=rename)) + "\n"})
+    for problem in project.problems:
+        assert problem.span is not None
+        assert problem.summary == problem.summary.strip()
+        assert "Expression" not in line_of(problem)
 
 
 def test_values_are_never_repeated(tmp_path):
