@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from statectl.catalogue.render import SecretParts
+from statectl.catalogue.rendered import SecretParts
 from statectl.catalogue.templates import Jail, TemplateRefused
 
 CHUNK = 1 << 20
@@ -22,7 +22,14 @@ class FileOfProject:
     size: int
 
 
-Piece = bytes | FileOfProject | SecretParts
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where the text of a template goes: it may differ on every host while all else is the same."""
+
+    path: tuple[str, ...]  # ("template",) or ("fragments", NAME, "template")
+
+
+Piece = bytes | FileOfProject | SecretParts | Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,20 @@ class Wanted:
         if self.whole is not None:
             return [self.whole]
         return [self.fragments[name] for name in sorted(self.fragments)]
+
+    def has_slots(self) -> bool:
+        return isinstance(self.whole, Slot) or any(isinstance(piece, Slot) for piece in self.fragments.values())
+
+    def filled(self, templates: Mapping[tuple[str, ...], Any]) -> "Wanted":
+        """With the texts of this host's templates."""
+
+        def fill(piece: Piece) -> Piece:
+            return text_piece(templates[piece.path]) if isinstance(piece, Slot) else piece
+
+        whole = None if self.whole is None else fill(self.whole)
+        return Wanted(
+            whole, {name: fill(piece) for name, piece in self.fragments.items()} if self.fragments else self.fragments
+        )
 
 
 class Files:
@@ -101,17 +122,20 @@ def deliverable(pieces: Sequence[Piece], secret_id: Any, blobs: dict[str, bytes 
             if isinstance(piece, SecretParts):
                 parts += [part if isinstance(part, str) else {"$secret": secret_id(part)} for part in piece.parts]
             else:
-                parts.append((piece if isinstance(piece, bytes) else piece.path.read_bytes()).decode("utf-8"))
+                parts.append(_bytes(piece).decode("utf-8"))
         return {"$parts": [part for part in parts if part != ""]}
     if len(pieces) == 1 and isinstance(pieces[0], FileOfProject):
         file = pieces[0]
         blobs[file.sha256] = file.path
         return {"$blob": file.sha256, "size": file.size}
-    data = b"".join(
-        piece.path.read_bytes() if isinstance(piece, FileOfProject) else piece
-        for piece in pieces
-        if not isinstance(piece, SecretParts)
-    )
+    data = b"".join(_bytes(piece) for piece in pieces)
     sha256 = hashlib.sha256(data).hexdigest()
     blobs[sha256] = data
     return {"$blob": sha256, "size": len(data)}
+
+
+def _bytes(piece: Piece) -> bytes:
+    if isinstance(piece, FileOfProject):
+        return piece.path.read_bytes()
+    assert isinstance(piece, bytes), "templates are filled and secrets handled before"
+    return piece

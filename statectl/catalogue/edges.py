@@ -12,7 +12,7 @@ from typing import Any
 
 from statectl.addresses import Address, parse_address
 from statectl.catalogue import graph
-from statectl.catalogue.expand import AddressRef
+from statectl.catalogue.shapes import AddressRef
 from statectl.problems import Note, Problem, Span, nearest
 from statectl.project.model import Association, Body, Profile
 from statectl.project.scalars import Expression
@@ -174,8 +174,6 @@ def _ring_problem(
         first = path[index - 1]
         span = written[later].get(first) or implied[later].get(first) or nodes[later].span
         why = "" if first in written[later] else " (follows from their types)"
-        if later in nodes[first].before:
-            why = ""
         notes.append(Note(f"{later} comes after {first}{why}", span))
     drawing = " -> ".join([*path, path[0]])
     place = next((note.span for note in notes if note.span is not None), None)

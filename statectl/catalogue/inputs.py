@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from statectl.catalogue.render import SecretParts
+from statectl.catalogue.rendered import SecretParts
 from statectl.problems import Note, Problem, Span, did_you_mean
 from statectl.project.model import Input, Profile
 

@@ -57,23 +57,13 @@ def agree(claims: Sequence[Claim], preparer: Preparer, today: dt.date) -> tuple[
     if problems:
         return None, problems
     # the model sees the joined fields, because fields that are right alone may be wrong together
-    written = next(
-        (
-            name
-            for claim in claims
-            for name in CONTENT
-            if name in claim.prepared.given and given.get("state") != "absent"
-        ),
-        "",
-    )
-    holder = next((claim for claim in claims if written in claim.prepared.given), claims[0])
-    fields = {**given, **({"content": ""} if written and content is not None else {})}
-    joined, problems = preparer.check(
-        first.kind, str(getattr(first.model, "name")), fields, holder.prepared.declaration, {}
-    )  # noqa: B009
+    holder = next((claim for claim in claims if content is not None and claim.prepared.content is not None), claims[0])
+    fields = {**given, **({"content": ""} if content is not None else {})}
+    joined, problems = preparer.check(first.kind, str(first.values["name"]), fields, holder.prepared.declaration)
     if joined is None:
         return None, problems
-    return Agreed(replace(joined, content=content, declaration=first.declaration), tuple(shown.values())), []
+    joined = replace(joined, content=content, declaration=first.declaration, span=first.span)
+    return Agreed(joined, tuple(shown.values())), []
 
 
 def _items(claim: Claim, field: str) -> Sequence[Any]:

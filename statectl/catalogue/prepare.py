@@ -2,15 +2,15 @@
 
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from statectl.catalogue.contents import Files, Piece, Wanted, text_piece
-from statectl.catalogue.expand import Instance
-from statectl.catalogue.render import SecretParts
+from statectl.catalogue.contents import Files, Piece, Slot, Wanted, text_piece
+from statectl.catalogue.rendered import SecretParts
+from statectl.catalogue.shapes import Rendered
 from statectl.catalogue.templates import TemplateRefused
 from statectl.problems import Note, Problem, Span
 from statectl.project.findings import Findings
@@ -31,17 +31,13 @@ class Prepared:
 
     kind: ResourceType
     address: str
-    model: Resource
     given: Mapping[str, Any]
     content: Wanted | None
     values: Mapping[str, Any]  # what goes into `want` besides content; SecretParts where there are secrets
     edges: tuple[Edge, ...]
     paths: tuple[str, ...]  # that it may write to; empty for what is no path
     declaration: Declaration
-
-    @property
-    def span(self) -> Span | None:
-        return self.declaration.span
+    span: Span | None
 
     def place(self, field: str) -> Span | None:
         """Where a field was written, or the resource when it was not."""
@@ -76,48 +72,36 @@ class _RenderedFindings(Findings):
 class Preparer:
     """Checks rendered declarations. What is equal on many hosts is checked once."""
 
-    def __init__(
-        self, types: Mapping[str, ResourceType], files: Files, limits: Limits, label_of: Callable[[int], str]
-    ) -> None:
+    def __init__(self, types: Mapping[str, ResourceType], files: Files, limits: Limits) -> None:
         self._types = types
         self._files = files
         self._limits = limits
-        self._label = label_of
-        self._known: dict[Any, tuple[Prepared | None, list[Problem]]] = {}
+        self._known: dict[int, tuple[Prepared | None, list[Problem]]] = {}
         self._mark = "statectl" + secrets.token_hex(8)
 
-    def prepare(self, instance: Instance) -> tuple[Prepared | None, list[Problem]]:
-        """The resource, or None and what is wrong with it."""
-        if instance.identity is None:
-            return self._prepare(instance)
-        known = self._known.get(instance.identity)
+    def prepare(self, rendered: Rendered) -> tuple[Prepared | None, list[Problem]]:
+        """The resource, or None and what is wrong with it. Its content may have slots for templates."""
+        if not rendered.kept:
+            return self._prepare(rendered)
+        known = self._known.get(id(rendered))
         if known is None:
-            known = self._known[instance.identity] = self._prepare(instance)
+            known = self._known[id(rendered)] = self._prepare(rendered)
         return known
 
-    def _prepare(self, instance: Instance) -> tuple[Prepared | None, list[Problem]]:
-        declaration = instance.declaration
+    def _prepare(self, rendered: Rendered) -> tuple[Prepared | None, list[Problem]]:
+        declaration = rendered.declaration
         kind = self._types[declaration.type]
-        if not isinstance(instance.key, str):
-            what = (
-                "a secret cannot be a name"
-                if isinstance(instance.key, SecretParts)
-                else "the key must be rendered to text"
-            )
-            return None, [Problem("E211", f"{what}: {kind.name}", declaration.span)]
-        fields = dict(instance.fields)
-        for name, value in instance.defaults.items():
+        if not isinstance(rendered.key, str):
+            what = "a secret cannot be" if isinstance(rendered.key, SecretParts) else "text is needed as"
+            return None, [Problem("E211", f"{what} the name of {kind.article}", rendered.span)]
+        fields = dict(rendered.fields)
+        for name, value in rendered.defaults.items():
             if name in kind.model.model_fields and fields.get("state") != "absent":
                 fields.setdefault(name, value)
-        return self.check(kind, instance.key, fields, declaration, instance.templates)
+        return self.check(kind, rendered.key, fields, declaration)
 
     def check(
-        self,
-        kind: ResourceType,
-        key: str,
-        fields: Mapping[str, Any],
-        declaration: Declaration,
-        templates: Mapping[tuple[str, ...], Any],
+        self, kind: ResourceType, key: str, fields: Mapping[str, Any], declaration: Declaration
     ) -> tuple[Prepared | None, list[Problem]]:
         """Validate with the type's model; secrets stand as marks while it looks."""
         denied = [name for name, value in fields.items() if name in ARGUMENTS and self._has_secret(value)]
@@ -133,23 +117,23 @@ class Preparer:
         if lost:
             place = declaration.places.value((*declaration.path, lost))
             return None, [Problem("E214", f"a secret cannot stand in `{lost}` of {kind.article}", place)]
-        address = f"{kind.name}:{model.name}"  # type: ignore[attr-defined]  every model begins with its name
         try:
-            content = self._content(kind, fields, model, declaration, templates)
+            content = self._content(kind, fields, model, declaration)
         except TemplateRefused as refused:
-            return None, [
-                Problem(
-                    refused.code,
-                    refused.message,
-                    declaration.places.value((*declaration.path, "source")),
-                    hint=refused.hint,
-                )
-            ]
-        # a model without its marks: edges and paths never hold secrets, because names and paths cannot
-        edges = tuple(kind.edges(model))
+            place = declaration.places.value((*declaration.path, "source"))
+            return None, [Problem(refused.code, refused.message, place, hint=refused.hint)]
         paths_of = getattr(sys.modules[type(model).__module__], "paths", None)
-        paths = tuple(paths_of(model)) if paths_of is not None else ()
-        prepared = Prepared(kind, address, model, dict(fields), content, values, edges, paths, declaration)
+        prepared = Prepared(
+            kind=kind,
+            address=f"{kind.name}:{values['name']}",
+            given=dict(fields),
+            content=content,
+            values=values,
+            edges=tuple(kind.edges(model)),
+            paths=tuple(paths_of(model)) if paths_of is not None else (),
+            declaration=declaration,
+            span=declaration.span,
+        )
         outside = self._outside(prepared)
         return (None, outside) if outside else (prepared, [])
 
@@ -170,7 +154,7 @@ class Preparer:
                 try:
                     return kind.model.model_validate(again), []
                 except ValidationError:
-                    name = sorted(whole)[0]
+                    name = min(whole)
                     place = declaration.places.value((*declaration.path, name))
                     return None, [Problem("E214", f"a secret cannot stand in `{name}` of {kind.article}", place)]
             findings = _RenderedFindings(declaration.places, declaration)
@@ -193,40 +177,32 @@ class Preparer:
         return values, ""
 
     def _content(
-        self,
-        kind: ResourceType,
-        fields: Mapping[str, Any],
-        model: Resource,
-        declaration: Declaration,
-        templates: Mapping[tuple[str, ...], Any],
+        self, kind: ResourceType, fields: Mapping[str, Any], model: Resource, declaration: Declaration
     ) -> Wanted | None:
         if "content" not in kind.model.model_fields:
             return None
         file = declaration.places.file
-        given = next((name for name in CONTENT if fields.get(name) is not None), "")
-        if given == "content":
-            # what the model made of it: a field type may normalise; with secrets it is kept as it was rendered
-            whole = fields["content"] if self._has_secret(fields["content"]) else getattr(model, "content")  # noqa: B009
-            return Wanted(text_piece(whole))
-        if given == "template":
-            return Wanted(text_piece(templates[("template",)]))
-        if given == "source":
+        if fields.get("content") is not None:
+            # as the model made it; with a secret in it, as it was rendered
+            secret = self._has_secret(fields["content"])
+            return Wanted(text_piece(fields["content"] if secret else dict(model)["content"]))
+        if fields.get("template") is not None:
+            return Wanted(Slot(("template",)))
+        if fields.get("source") is not None:
             return Wanted(self._files.piece(file, str(fields["source"])))
-        if given == "fragments":
+        if fields.get("fragments") is not None:
             written = declaration.fields.get("fragments")
-            sources = (
-                [key.source if isinstance(key, Expression) else str(key) for key in written]
-                if isinstance(written, Mapping)
-                else []
-            )
+            keys = list(written) if isinstance(written, Mapping) else []
             parts: dict[str, Piece] = {}
             for index, (name, fragment) in enumerate(fields["fragments"].items()):
                 if fragment.get("template") is not None:
-                    parts[str(name)] = text_piece(templates[("fragments", sources[index], "template")])
+                    key = keys[index]
+                    word = key.source if isinstance(key, Expression) else str(key)
+                    parts[name] = Slot(("fragments", word, "template"))
                 elif fragment.get("source") is not None:
-                    parts[str(name)] = self._files.piece(file, str(fragment["source"]))
+                    parts[name] = self._files.piece(file, str(fragment["source"]))
                 else:
-                    parts[str(name)] = text_piece(fragment["content"])
+                    parts[name] = text_piece(fragment["content"])
             return Wanted(fragments=parts)
         return None
 

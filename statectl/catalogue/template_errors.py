@@ -4,9 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from statectl.catalogue.render import Failure, Renderer
+from statectl.catalogue.render import Renderer
+from statectl.catalogue.rendered import Failure
 from statectl.catalogue.templates import TemplateRefused
 from statectl.problems import Note, Problem, Span
+from statectl.project.scalars import Expression
 
 Origin = Callable[[str], Note | None]
 
@@ -24,7 +26,7 @@ class Explainer:
         report = failure.report
         number = int(report.get("eid", -1))
         words = [str(word) for word in report.get("find", []) if word]
-        template = str(report.get("template") or "") or self._renderer.template_path(number)
+        template = str(report.get("template") or "") or self._template(number)
         notes: list[Note] = []
         root = str(report.get("root") or "")
         if root:
@@ -33,12 +35,11 @@ class Explainer:
                 via = str(report.get("via") or "")
                 notes.append(Note(f"{via} is an item of {root}; {note.text}" if via else note.text, note.span))
         span = self._in_template(template, int(report.get("line") or 0), words) if template else None
-        expression = self._renderer.expression(number) if not template else None
+        expression = self._expression(number) if not template else None
         if expression is not None:
             span = self._in_expression(expression.span, int(report.get("line") or 0), words)
         for user in report.get("used_by", []):
-            used = self._renderer.expression(user)
-            path = self._renderer.template_path(user)
+            used, path = self._expression(user), self._template(user)
             notes.append(Note("used here", used.span if used is not None else Span(path, 1, 1) if path else None))
         return Problem(
             code=str(report["code"]),
@@ -48,6 +49,14 @@ class Explainer:
             hint=_short(report.get("hint")),
             notes=tuple(notes),
         )
+
+    def _template(self, number: int) -> str:
+        """The path of a source that is a template, else ''."""
+        source = self._renderer.register.sources[number] if number >= 0 else None
+        return source.text if source is not None and source.kind == "template" else ""
+
+    def _expression(self, number: int) -> Expression | None:
+        return self._renderer.register.sources[number].expression if number >= 0 else None
 
     def _in_template(self, path: str, line: int, words: list[str]) -> Span:
         line = max(line, 1)

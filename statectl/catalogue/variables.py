@@ -88,7 +88,7 @@ class Variables:
             try:
                 for layer in reversed(layers[:-1]):
                     value = _merge(how, value, layer.value)
-            except ValueError as error:
+            except NotMergeable as error:
                 place = self._association.places.value((*self._association.path, "merge_vars", name))
                 notes = tuple(Note(f"{name} in {layer.origin}", layer.span) for layer in layers)
                 self.problems.append(Problem("E212", f"`{name}` cannot be merged {how}: {error}", place, notes=notes))
@@ -109,10 +109,14 @@ class Variables:
         return None if found is None else found.origin()
 
 
+class NotMergeable(Exception):
+    """Values that have no parts to join, in words."""
+
+
 def _merge(how: str, far: Any, near: Any) -> Any:
-    """Two written values to one. Raises ValueError in words: what is an expression as a whole has no parts to join."""
+    """Two written values to one. Raises NotMergeable: what is an expression as a whole has no parts to join."""
     if isinstance(far, Expression) or isinstance(near, Expression):
-        raise ValueError("a value is one expression; write the list or map itself")
+        raise NotMergeable("a value is one expression; write the list or map itself")
     if how == "append":
         return [*_list(far), *_list(near)]
     if how == "deep":
@@ -121,7 +125,7 @@ def _merge(how: str, far: Any, near: Any) -> Any:
     result: dict[Any, Any] = {}
     for item in [*_list(far), *_list(near)]:
         if not isinstance(item, Mapping) or field not in item or isinstance(item[field], Expression | list | dict):
-            raise ValueError(f"an entry has no plain `{field}`")
+            raise NotMergeable(f"an entry has no plain `{field}`")
         name = str(item[field])
         result[name] = {**result.get(name, {}), **item}
     return list(result.values())
@@ -129,13 +133,13 @@ def _merge(how: str, far: Any, near: Any) -> Any:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError("a value is not a list")
+        raise NotMergeable("a value is not a list")
     return value
 
 
 def _map(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError("a value is not a map")
+        raise NotMergeable("a value is not a map")
     return value
 
 

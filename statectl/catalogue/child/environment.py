@@ -8,14 +8,15 @@ from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
-from jinja2.runtime import Context, StrictUndefined, Undefined, missing
+from jinja2.runtime import Context, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 from markupsafe import Markup
 
 from statectl.catalogue.child import filters, wire
 from statectl.catalogue.child.failures import Answer, Limit, Missing, NotBoolean, describe, locate
 from statectl.catalogue.child.scope import Ref, Scope
-from statectl.catalogue.child.values import Guarded, LazyDict, NotYetKnown, SecretText
+from statectl.catalogue.child.values import Broken, Guarded, LazyDict, NotYetKnown, SecretText
 
 MAX_TEXT = 16 * 1024 * 1024  # characters of one rendered text
 MAX_POWER_BITS = 4096
@@ -35,9 +36,8 @@ class StrictName(StrictUndefined):
     __slots__ = ()
 
     def __init__(self, hint: str | None = None, obj: Any = missing, name: str | None = None, exc: Any = None) -> None:
-        super().__init__(
-            hint, obj, name, exc if exc is not None and exc is not jinja2.UndefinedError else self._missing
-        )
+        failure: Any = self._missing if exc in (None, jinja2.UndefinedError) else exc
+        super().__init__(hint, obj, name, failure)
 
     def _missing(self, message: str) -> Missing:
         return Missing(self, message)
@@ -118,7 +118,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self._variables: dict[int, Any] = {}
         self._labels: dict[int, str] = {}
         self._hosts_found: dict[str, Any] = {}
-        self.asked: list[str] = []  # selectors given to hosts() since the parent last asked
+        self.asked: list[str] = []  # targets given to hosts() by the job at hand
 
     # What the parent defines
 
@@ -142,6 +142,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return self._secret_text([content])
         if name == "$parts":
             return self._secret_text(content)
+        if name == "$opaque":
+            why = "is encrypted with ansible-vault" if content == "vaulted" else "cannot be read"
+            return Broken(
+                Answer(
+                    "E215", f"the value of this variable {why}", "give the variable a value_from: env:NAME or file:PATH"
+                )
+            )
         raise wire.WireError("unknown tag")
 
     def _secret_text(self, parts: list[str | int]) -> SecretText:
@@ -194,7 +201,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise Limit("render used more than 16 MiB")
         return super().call_binop(context, operator, left, right)
 
-    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         if getattr(obj, "__name__", "") in SPANNED and any(
             isinstance(n, int) and n > MAX_TEXT for n in [*args, *kwargs.values()]
         ):
@@ -232,13 +239,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return self._evaluate(eid, names)
         except NotYetKnown:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 whatever a template raises is a mistake in it, and gets its place
             raise locate(error, self, eid) from None
         finally:
             self.scope = outer
 
     def _evaluate(self, eid: int, names: dict[str, Any]) -> Any:
-        kind, source = self._expressions[eid]
+        kind = self._expressions[eid][0]
         typed, template = self._template(eid)
         context = template.new_context(names)
         before, self._put = self._put, 0
@@ -320,7 +327,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def free_names(self, eid: int) -> dict[str, Any]:
         """{names, soft, open}: the names it needs from outside; those asked about by `is defined` or given a default;
-        `open`: it includes templates by computed names, so that nothing certain can be said. Raises Located for wrong syntax."""
+        `open`: it includes templates by computed names, so that nothing certain can be said. Raises Located for wrong syntax.
+        """
         names: set[str] = set()
         soft: set[str] = set()
         loose = False
@@ -342,7 +350,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 seen.add(name)
                 text, _, _ = self.loader.get_source(self, name)  # type: ignore[union-attr]
                 loose |= self._collect(self.parse(text, name, name), name, names, soft, todo)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 as above
             raise locate(error, self, eid) from None
         return {"names": sorted(names), "soft": sorted(soft), "open": loose}
 

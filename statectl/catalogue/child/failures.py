@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError, UndefinedError
-from jinja2.runtime import Undefined, missing
+from jinja2.runtime import Undefined
+from jinja2.utils import missing
 
 from statectl.catalogue.child.values import NotYetKnown, SecretUsed
 from statectl.problems import did_you_mean

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from jinja2.runtime import missing
+from jinja2.utils import missing
 
 from statectl.catalogue.child.failures import Located
 from statectl.catalogue.child.values import Broken, LazyDict, LazyList, NotYetKnown, Pending, SecretText

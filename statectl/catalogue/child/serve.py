@@ -47,11 +47,15 @@ class Child:
             if request is None:
                 return
             self._define(request)
-            single = bool(request.get("single"))
             self._more_cpu()
             for job in request["jobs"]:
-                self._waiting.append(self._job(job))
-                if single or len(self._waiting) >= MAX_WAITING or time.monotonic() - self._flushed > FLUSH_S:
+                self._env.asked = []
+                self._waiting.append([self._job(job), self._env.asked])
+                if (
+                    request["careful"]
+                    or len(self._waiting) >= MAX_WAITING
+                    or time.monotonic() - self._flushed > FLUSH_S
+                ):
                     self._flush()
             self._flush(done=True)
 
@@ -62,7 +66,7 @@ class Child:
             self._hosts.pop(number, None)
         for number, label in request.get("secrets", ()):
             self._env.define_secret(number, label)
-        for eid, kind, source in request.get("expressions", ()):
+        for eid, kind, source in request.get("sources", ()):
             self._env.define(eid, kind, source)
         for number, text in request.get("variables", ()):
             self._env.define_variable(number, wire.decode(text, self._env.tag))
@@ -94,7 +98,7 @@ class Child:
             return encode_result(value)
         except NotYetKnown:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 a value that cannot be sent is a mistake of its expression
             raise locate(error, self._env, eid) from None
 
     @contextlib.contextmanager
@@ -116,13 +120,9 @@ class Child:
         resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
     def _flush(self, done: bool = False) -> None:
-        message = {"results": self._waiting, "done": done}
-        if done:
-            message |= {"hosts_asked": self._env.asked, "memory": self.memory() - self.at_start}
-        wire.write_frame(self._out, message)
+        memory = self.memory() - self.at_start if done else 0
+        wire.write_frame(self._out, {"results": self._waiting, "done": done, "memory": memory})
         self._out.flush()
-        if done:
-            self._env.asked = []
         self._waiting = []
         self._flushed = time.monotonic()
         self._more_cpu()
@@ -167,6 +167,6 @@ def main() -> None:
     restrict(child.at_start + memory)
     try:
         child.serve()
-    except Exception:  # the parent shows it and stops: a bug here must not look like a fault of a template
+    except Exception:  # noqa: BLE001 the parent shows it and stops: a bug here must not look like a fault of a template
         wire.write_frame(sys.stdout.buffer, {"bug": traceback.format_exc()})
         sys.stdout.buffer.flush()

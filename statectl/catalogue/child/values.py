@@ -32,7 +32,7 @@ class Guarded:
             raise AttributeError(name)
         self._refuse()
 
-    def __str__(self) -> str:
+    def __str__(self) -> str:  # noqa: PLE0307 it never returns
         self._refuse()
 
     def __repr__(self) -> str:
@@ -41,10 +41,10 @@ class Guarded:
     def __format__(self, spec: str) -> str:
         self._refuse()
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> bool:  # noqa: PLE0304 it never returns
         self._refuse()
 
-    def __len__(self) -> int:
+    def __len__(self) -> int:  # noqa: PLE0303 it never returns
         self._refuse()
 
     def __iter__(self) -> Iterator[Any]:
@@ -56,13 +56,13 @@ class Guarded:
     def __ne__(self, other: object) -> bool:
         self._refuse()
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # noqa: PLE0309 it never returns
         self._refuse()
 
     def __contains__(self, item: object) -> bool:
         self._refuse()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *_: Any, **__: Any) -> Any:
         self._refuse()
 
     def _operate(self, *_: Any) -> Any:
@@ -129,7 +129,7 @@ class LazyDict(dict[Any, Any]):
         return value
 
     def get(self, key: Any, default: Any = None) -> Any:
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 dict.get would not render it
 
     def items(self) -> Any:
         return dict.items(self._all())
@@ -152,7 +152,7 @@ class LazyDict(dict[Any, Any]):
     def __repr__(self) -> str:
         return dict.__repr__(self._all())
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __or__(self, other: Any) -> Any:
         return dict(self.items()) | other
@@ -212,7 +212,7 @@ class LazyList(list[Any]):
     def __repr__(self) -> str:
         return list.__repr__(self._all())
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __add__(self, other: Any) -> Any:
         return list(self) + list(other) if isinstance(other, list) else NotImplemented

@@ -10,9 +10,10 @@ Facts and probe results travel as JSON text of their own that is never searched 
 """
 
 import json
+import math
 import struct
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from statectl.project.scalars import WrittenFloat, WrittenInt, untyped
 
@@ -25,7 +26,7 @@ class WireError(Exception):
     """A frame that cannot be right. From the child it means: do not trust this child any longer."""
 
 
-def write_frame(stream: BinaryIO, message: Any) -> None:
+def write_frame(stream: IO[bytes], message: Any) -> None:
     payload = json.dumps(message, separators=(",", ":"), allow_nan=False, check_circular=False).encode("ascii")
     stream.write(LENGTH.pack(len(payload)) + payload)
 
@@ -44,7 +45,7 @@ def take_frame(buffer: bytearray) -> bytes | None:
     return payload
 
 
-def read_exactly(stream: BinaryIO, size: int) -> bytes:
+def read_exactly(stream: IO[bytes], size: int) -> bytes:
     """Bytes of the stream; shorter only at its end."""
     data = stream.read(size)
     while len(data) < size:
@@ -55,7 +56,7 @@ def read_exactly(stream: BinaryIO, size: int) -> bytes:
     return data
 
 
-def read_frame(stream: BinaryIO, tag: Callable[[str, Any], Any]) -> Any:
+def read_frame(stream: IO[bytes], tag: Callable[[str, Any], Any]) -> Any:
     """The next message, None at the end of the stream."""
     header = read_exactly(stream, LENGTH.size)
     if not header:
@@ -81,7 +82,7 @@ def decode(payload: bytes | str, tag: Callable[[str, Any], Any]) -> Any:
                 if name == "$n":
                     return written(content)
                 if name == "$d":
-                    return {key: value for key, value in content}
+                    return dict(content)
                 return tag(name, content)
         return found
 
@@ -113,7 +114,7 @@ def encode(value: Any, other: Callable[[Any], Any], depth: int = 0) -> Any:
     if kind is WrittenInt or kind is WrittenFloat:
         return {"$n": value.text}
     if kind is float:
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise ValueError("not a finite number")
         return value
     return other(value)
