@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from statectl.problems import Problem, Span
@@ -36,6 +36,7 @@ def _environment() -> "jinja2.Environment":
     return jinja2.Environment(autoescape=False, extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])  # noqa: S701
 
 
+@lru_cache(maxsize=8192)  # a fleet repeats itself
 def template_fault(source: str) -> SyntaxFault | None:
     """The first syntax error of a template, or None."""
     if _SIMPLE.fullmatch(source):
@@ -51,6 +52,7 @@ def template_fault(source: str) -> SyntaxFault | None:
     return None
 
 
+@lru_cache(maxsize=8192)
 def condition_fault(source: str) -> SyntaxFault | None:
     """The first syntax error of a bare expression (`when`), or None."""
     import jinja2

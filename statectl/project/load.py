@@ -1,6 +1,8 @@
 """One project from its files: every mistake in one go, nothing rendered, nothing contacted."""
 
+import gc
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,23 @@ def load_project(
     directory: Path, *, env: Mapping[str, str], sections: Sections, check_selector: CheckSelector
 ) -> Project:
     """The project that `directory` is in. Mistakes are in `problems`, also when there is no project at all."""
+    with _collector_paused():
+        return _load(directory, env, sections, check_selector)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Loading makes many small objects that all stay: looking for garbage among them costs a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_selector: CheckSelector) -> Project:
     root, end = find_project(directory)
     if root is None:
         return Project(directory, _NOTHING, {}, {}, (not_found(directory, end),))
