@@ -159,6 +159,8 @@ def _json_expressions(tree: Any, yaml: Yaml, file: str) -> Any:
 
 def _is_program(path: Path) -> bool:
     """Programs start with #! or are binaries; a data file stays one even when its x bit is set."""
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             head = file.read(4)

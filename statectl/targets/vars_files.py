@@ -125,6 +125,9 @@ def shown(path: Path, root: Path) -> str:
 
 def read_text(path: Path, file: str, draft: Draft) -> str | None:
     """The text of a file; None after a problem."""
+    if path.exists() and not path.is_file():  # a pipe would never end
+        draft.problem("E123", "file cannot be read: it is not a regular file", Span(file, 1, 1))
+        return None
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:

@@ -1,5 +1,7 @@
 """Rows 7.4, B039 and B073: what an inventory or a target may not say, with its place and the fix; nothing is contacted."""
 
+import os
+
 import pytest
 
 from statectl.cli.formats.problems import line_of
@@ -202,6 +204,13 @@ def test_kinds_that_are_not_read(tmp_path, name):
     (tmp_path / name).write_text("#!/bin/sh\n" if name == "x" else "[web]\n")
     _, problems = load_inventory(tmp_path, root=tmp_path, yaml=YAML)
     assert problems[0].code == "E166"
+
+
+@pytest.mark.parametrize("_row", [pytest.param(0, id="B069 pipe")])
+def test_a_pipe_in_the_place_of_a_file_does_not_hang(tmp_path, _row):
+    os.mkfifo(tmp_path / "hosts.yml")
+    _, problems = load_inventory(tmp_path, root=tmp_path, yaml=YAML)
+    assert [problem.code for problem in problems] == ["E123"]
 
 
 @pytest.mark.parametrize("_row", [pytest.param(0, id="B069 100,000 hosts")])
