@@ -68,7 +68,8 @@ def _password_hash(value: Any) -> Any:
         raise wrong(
             "expected the hash of a password as crypt(5) writes it ($6$...), or ! for no password; never a password"
         )
-    return str.__str__(value)
+    # a text of parts is never shown, diffed or stored as it is: not even a hash that stands openly in the files
+    return {"$parts": [str.__str__(value)]}
 
 
 class Model(Resource):

@@ -94,7 +94,8 @@ class Sysctls(TypeCase):
         """The live value stays until the next boot, unless a removal knows what it was."""
         self.converge(self.want("net.ipv4.ip_forward", "1"))
         want = {"name": "net.ipv4.ip_forward", "value": "1", "file": FILE, "reload": True}
-        record = {"name": "net.ipv4.ip_forward", "created": True, "before": {"state": "absent", "value": "live: 0"}}
+        before = {"state": "not in the file", "value": "live: 0"}
+        record = {"name": "net.ipv4.ip_forward", "created": False, "before": before}
         record["want"] = want
         self.converge(sysctl.removal(record))
         assert self.bytes_of("/proc/sys/net/ipv4/ip_forward") == b"0\n"

@@ -243,6 +243,7 @@ def refresh(host, want, path):
         release = (host.read_file("/etc/dnf/vars/releasever") or b"").decode("utf-8", "replace").strip()
         argv = ["dnf", *(["--releasever=" + release] if release else [])]
         argv += ["-y", "makecache", "--refresh", "--disablerepo=*", "--enablerepo=" + want.name]
+        argv += ["--setopt=%s.skip_if_unavailable=False" % want.name]  # or dnf would ignore one that does not answer
     else:
         for key in want.gpgkey or ():
             host.run(

@@ -14,12 +14,40 @@ from typing import Any, NamedTuple, Optional
 from statectl.onhost.failure import Failed, Unknown
 
 OPTIONS = ("on_notify",)
-PROPERTIES = ["Id", "LoadState", "LoadError", "ActiveState", "SubState", "UnitFileState", "Type", "RemainAfterExit", "NeedDaemonReload", "CanReload", "NRestarts", "InvocationID", "Result"]
+PROPERTIES = [
+    "Id",
+    "LoadState",
+    "LoadError",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "Type",
+    "RemainAfterExit",
+    "NeedDaemonReload",
+    "CanReload",
+    "NRestarts",
+    "InvocationID",
+    "Result",
+]
+UP = ("active", "reloading", "refreshing")
 FIXED = ("static", "indirect", "alias", "generated", "transient")
 STABLE_S = 1.0  # how long a unit must stay up after it was started
 LOOK_S = 0.25
+SETTLED_S = 5.0  # a unit that systemd itself restarted, and that is up for less, is in a loop until it proves otherwise
 JOB_TIMEOUT_S = 300
-_SUFFIXES = (".service", ".socket", ".timer", ".path", ".target", ".mount", ".automount", ".swap", ".slice", ".scope", ".device")
+_SUFFIXES = (
+    ".service",
+    ".socket",
+    ".timer",
+    ".path",
+    ".target",
+    ".mount",
+    ".automount",
+    ".swap",
+    ".slice",
+    ".scope",
+    ".device",
+)
 
 
 class Desired(NamedTuple):
@@ -70,7 +98,9 @@ def _found(host, want, block):
     if block["LoadState"] == "not-found" and not masked:
         if want.state == "running" or want.enabled or want.masked:
             return Desired(want.name, state="absent")
-        return Desired(want.name, state="stopped", enabled=False, masked=False)
+        # a unit whose file was removed runs on until it is stopped
+        state = _state(block) if block["ActiveState"] != "failed" else "stopped"
+        return Desired(want.name, state=state, enabled=False, masked=False)
     enabled = {"enabled": True, "enabled-runtime": "until reboot"}.get(file_state, False)
     if file_state == "generated":
         enabled = _generated(host, block["Id"])
@@ -81,9 +111,13 @@ def _found(host, want, block):
 
 def _state(block):
     state = block["ActiveState"]
-    return {"active": "running", "reloading": "running", "refreshing": "running", "inactive": "stopped"}.get(
-        state, state
-    )
+    if state == "active" and block.get("NRestarts", "0") not in ("", "0"):
+        import time
+
+        entered = block.get("ActiveEnterTimestampMonotonic", "0")
+        if entered.isdigit() and 0 <= time.monotonic() - int(entered) / 1e6 < SETTLED_S:
+            return "restarting"
+    return "running" if state in UP else {"inactive": "stopped"}.get(state, state)
 
 
 def _generated(host, name):
@@ -107,6 +141,8 @@ def validate(host, want, found):
         return "%s is masked; say `masked: false` to let it run" % unit(want.name)
     if want.state == "running" and found.state == "stopped":
         block = show(host, [want.name])[want.name]
+        if block["LoadState"] in ("bad-setting", "error"):
+            return _unusable(want.name, block).message
         if block.get("Type") == "oneshot" and block.get("RemainAfterExit") == "no":
             return (
                 "%s is a oneshot that ends by itself, so it never stays running; enable it or its timer instead"
@@ -131,7 +167,9 @@ def apply(host, want, found, differing):  # noqa: ARG001  what the unit is now i
         _systemctl(host, "enable", block["Id"])  # by its own name: systemctl refuses to enable an alias
     if "state" in differing and want.state == "running":
         if block["ActiveState"] == "failed":
-            _systemctl(host, "reset-failed", unit(want.name))  # or the start limit would refuse what was mended meanwhile
+            _systemctl(
+                host, "reset-failed", unit(want.name)
+            )  # or the start limit would refuse what was mended meanwhile
         _start(host, want.name, "start")
     if "state" in differing and want.state == "stopped":
         _systemctl(host, "stop", unit(want.name))
@@ -148,7 +186,7 @@ def notify(host, want, verb):
     block = show(host, [want.name])[want.name]
     if block["LoadState"] != "loaded":
         raise _unusable(want.name, block)
-    running = _state(block) in ("running", "activating")
+    running = block["ActiveState"] in (*UP, "activating")
     if block.get("NeedDaemonReload") == "yes":
         _systemctl(host, "daemon-reload")
     if verb == "reload":
@@ -183,7 +221,9 @@ def _start(host, name, verb):
         raise _broken(host, name, "%s: %s" % (verb, _why(ran, first)), first)
     block = first
     while time.monotonic() - begun < STABLE_S:
-        if _state(block) != "running" or any(block.get(key) != first.get(key) for key in ("NRestarts", "InvocationID")):
+        if block["ActiveState"] not in UP or any(
+            block.get(key) != first.get(key) for key in ("NRestarts", "InvocationID")
+        ):
             if block.get("Type") == "oneshot" and _state(block) == "stopped":
                 return
             after = time.monotonic() - begun
@@ -194,7 +234,7 @@ def _start(host, name, verb):
 
 def _now(block):
     """'failed (exit-code)', or 'restarted by systemd' when it is already up again."""
-    if _state(block) == "running":
+    if block["ActiveState"] in UP:
         return "restarted by systemd"
     return block["ActiveState"] + (" (%s)" % block["Result"] if block.get("Result", "success") != "success" else "")
 

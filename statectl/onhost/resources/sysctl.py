@@ -36,7 +36,10 @@ def read(host, wanted):
 
 def _found(host, want, in_file):
     live = _live(host, want.name) if want.reload else None
-    state = "absent" if in_file is None else "present"
+    state = "present"
+    if in_file is None:
+        # a live value was there before we came, and a removal gives it back
+        state = "absent" if live is None or want.state == "absent" else "not in the file"
     if not want.reload or in_file == live:
         value = in_file
     else:
@@ -152,12 +155,12 @@ def _set_live(host, want, path):
 def removal(record):
     """Our line goes and the live value is set back; a line that was there gets its value back."""
     before, want = record["before"], record["want"]
+    fields = {"file": want["file"], "reload": want["reload"]}
     value = before.get("value")
-    if record["created"]:
-        live = value[len("live: ") :] if value and value.startswith("live: ") else None
-        return Desired(record["name"], state="absent", value=live, file=want["file"], reload=want["reload"])
-    if value is None:
-        return None
+    if record["created"] or value is None:
+        return Desired(record["name"], state="absent", **fields)
+    if value.startswith("live: "):
+        return Desired(record["name"], state="absent", value=value[len("live: ") :], **fields)
     if value.startswith("file: "):
         value = value[len("file: ") :].partition(", live: ")[0]
-    return Desired(record["name"], state="present", value=value, file=want["file"], reload=want["reload"])
+    return Desired(record["name"], state="present", value=value, **fields)

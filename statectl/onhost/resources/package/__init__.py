@@ -73,13 +73,17 @@ class Offer(NamedTuple):
 
 
 class Transaction(NamedTuple):
-    """install: (name, version or None) pairs; replaced: names among them that are installed in another version."""
+    """install: (name, version or None) pairs; replaced: names among them that are installed in another version.
+
+    held: names in it that are on hold now.
+    """
 
     install: Sequence[Tuple[str, Optional[str]]]
     remove: Sequence[str] = ()
     purge: Sequence[str] = ()
     recommends: Optional[bool] = None
     replaced: Sequence[str] = ()
+    held: Sequence[str] = ()
 
     def leaving(self):
         return sorted(set(self.remove) | set(self.purge))
@@ -235,12 +239,13 @@ def transactions(pairs):
             installs.setdefault(want.recommends, []).append((want, found))
     remove = sorted(want.name for want, found in pairs if want.state == "absent")
     purge = sorted(want.name for want, found in pairs if want.state == "purged")
+    held = sorted(want.name for want, found in pairs if found.hold)
     result = []
     for recommends in sorted(installs, key=str) or [None]:
         group = installs.get(recommends, [])
         install = sorted((want.name, found.chosen) for want, found in group)
         replaced = sorted(want.name for want, found in group if found.version not in (None, found.chosen))
-        result.append(Transaction(install, remove, purge, recommends, replaced))
+        result.append(Transaction(install, remove, purge, recommends, replaced, held))
         remove, purge = [], []
     return [entry for entry in result if entry.install or entry.remove or entry.purge]
 
@@ -269,15 +274,16 @@ def _apply(host, manager, group):
     ]
     if any(want.state not in GONE and found.chosen is None for want, found in moving):
         moving = _chosen_now(host, manager, moving)
-    freed = sorted(want.name for want, _, differing in group if "hold" in differing and want.hold is False)
-    moved = {want.name for want, _ in moving}  # dpkg forgets a hold when the package is replaced
-    held = sorted(want.name for want, _, differing in group if want.hold and ("hold" in differing or want.name in moved))
+    moved = {want.name for want, _ in moving}
+    # what is held cannot be moved, and dpkg forgets a hold when the package is replaced: open before, close again after
+    freed = {want.name for want, found, differing in group if found.hold and (want.name in moved or want.hold is False)}
+    held = {want.name for want, _, differing in group if want.hold and ("hold" in differing or want.name in moved)}
     if freed:
-        manager.hold(host, freed, False)  # first: what is held cannot be moved
-    for transaction in transactions(moving):
+        manager.hold(host, sorted(freed), False)
+    for transaction in transactions([(want, found._replace(hold=False)) for want, found in moving]):
         manager.commit(host, transaction)
     if held:
-        manager.hold(host, held, True)
+        manager.hold(host, sorted(held), True)
 
 
 def _chosen_now(host, manager, moving):

@@ -102,7 +102,7 @@ def complaint(ran):
     for pattern, cause in _CAUSES:
         match = re.search("[^\n]*(?:%s)[^\n]*" % pattern, text)
         if match:
-            return "%s: %s" % (cause, match.group(0).strip()), cause
+            return "%s: %s" % (cause, re.sub("^(E|W|Err): ?", "", match.group(0).strip())), cause
     first = failed[0][3:] if failed else "exit code %s" % ran.code
     return "apt-get update failed: %s" % first, "apt-get update failed"
 

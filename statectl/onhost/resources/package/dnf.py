@@ -56,7 +56,7 @@ class Index(object):
         return None
 
     def _looking(self, *words):
-        return _argv(self._host, "--setopt=cachedir=" + CACHE, *words)
+        return _argv(self._host, "--setopt=cachedir=" + CACHE, "--setopt=persistdir=" + CACHE + "/persist", *words)
 
     def offers(self, names):
         shown = "%{name} %{evr} %{arch}\\n"
@@ -69,6 +69,8 @@ class Index(object):
         return parse_offers(ran.out, names)
 
     def simulate(self, transaction):
+        if transaction.held:
+            return ""  # a lock hides what would happen without it; it is opened before the commit, which looks again
         for words in _steps(self._host, transaction):
             ran = self._host.run(self._looking("--assumeno", *words), timeout=600, check=False)
             text = ran.out + ran.err

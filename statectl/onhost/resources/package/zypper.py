@@ -10,6 +10,8 @@ CACHE = "/var/cache/statectl/zypp"
 COMMIT_TIMEOUT_S = 3600
 LOCK_TIMEOUT_S = 120
 NOTHING_FOUND = 104
+FINE = (0, 100, 101, 102, 103, 106, 107)  # 100 and up: news, such as a reboot that is needed; 104 and 105 are errors
+ENVIRONMENT = {"ZYPP_LOCK_TIMEOUT": str(LOCK_TIMEOUT_S), "ZYPPTMPDIR": "/tmp"}  # noqa: S108  zypp makes its own directory there
 _ATTRIBUTE = re.compile(r'([a-z-]+)="([^"]*)"')
 _SOLVABLE = re.compile(r"<solvable ([^>]*)")
 
@@ -26,7 +28,7 @@ def installed(host, names):
 
 def _zypper(host, words, timeout):
     argv = ["zypper", "--non-interactive", *words]
-    return argv, host.run(argv, timeout=timeout, env={"ZYPP_LOCK_TIMEOUT": str(LOCK_TIMEOUT_S)}, check=False)
+    return argv, host.run(argv, timeout=timeout, env=ENVIRONMENT, check=False)
 
 
 class Index(object):
@@ -51,9 +53,10 @@ class Index(object):
         return parse_offers(ran.out, names)
 
     def simulate(self, transaction):
+        if transaction.held:
+            return ""  # a lock hides what would happen without it; it is opened before the commit, which looks again
         _, ran = self._look(*_words(transaction, "--dry-run"))
-        # 100 and up are news, not errors
-        if ran.code is None or 0 < ran.code < 100:
+        if ran.code not in FINE:
             return "zypper cannot do it: %s" % why(ran)
         return objection(ran.out, transaction)
 
@@ -111,16 +114,16 @@ def commit(host, transaction):
     argv, ran = _zypper(host, words, COMMIT_TIMEOUT_S)
     if ran.timed_out:
         raise Failed("zypper %s did not end within %d s" % (words[0], COMMIT_TIMEOUT_S), "timed out", argv)
-    if ran.code is None or 0 < ran.code < 100:
+    if ran.code not in FINE:
         cause = "package manager is locked" if ran.code == 7 else "zypper %s failed" % words[0]
         raise Failed("zypper %s: %s" % (words[0], why(ran)), cause, argv, ran.code, (ran.out + ran.err)[-4096:])
 
 
 def why(ran):
-    """The line that tells the cause; in XML it is a message of type error."""
-    said = re.findall(r'<message type="error">(.*?)</message>', ran.out, re.DOTALL)
+    """The line that tells the cause; in XML it is a message of type error, or the problem that a prompt describes."""
+    said = re.findall(r'(?:<message type="error">|<description>)(.*?)(?: Solution 1:|</)', ran.out, re.DOTALL)
     if said:
-        return " ".join(said[0].split())
+        return " ".join(said[0].replace("&apos;", "'").replace("&quot;", '"').split())
     lines = [line.strip() for line in (ran.err + "\n" + ran.out).split("\n") if line.strip() and line[0] != "<"]
     return next(
         (line for line in lines if line.startswith(("Problem", "Error"))),
