@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,12 @@ def state_files(root: Path) -> tuple[list[Path], list[Problem]]:
             Problem("E123", f"directory cannot be read: {(error.strerror or 'error').lower()}", Span(name, 1, 1))
         )
 
-    for path in _walk(root / "states", unreadable):
+    def open_to_all(directory: str) -> None:
+        name = os.path.relpath(directory, root)
+        summary = "directory is writable for everybody; refused"
+        problems.append(Problem("E107", summary, Span(name, 1, 1), hint=f"chmod o-w {name}"))
+
+    for path in _walk(root / "states", unreadable, open_to_all):
         shown = str(path.relative_to(root))
         if path.suffix == ".yaml":
             problems.append(
@@ -71,8 +76,13 @@ def state_files(root: Path) -> tuple[list[Path], list[Problem]]:
     return found, problems
 
 
-def _walk(top: Path, unreadable: Any) -> Iterator[Path]:
+def _walk(top: Path, unreadable: Callable[[OSError], None], open_to_all: Callable[[str], None]) -> Iterator[Path]:
+    """Files below `top` that are not hidden. Nothing is taken from a directory that everybody can put files into."""
     for directory, names, files in os.walk(top, onerror=unreadable):
+        if os.stat(directory).st_mode & stat.S_IWOTH:
+            open_to_all(directory)
+            names.clear()
+            continue
         names[:] = sorted(name for name in names if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):

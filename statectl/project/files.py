@@ -39,6 +39,8 @@ class ProjectFiles:
         except (OSError, RuntimeError, ValueError) as error:  # a ring of links, a name no system takes
             reason = getattr(error, "strerror", None) or "no valid name"
             return "E122", f"file not found: {reason.lower()}", ""
+        if mode & stat.S_IWOTH:
+            return "E107", "writable for everybody; refused", f"chmod o-w {self._shown(path)}"
         if kind == "directory":
             return (
                 ("", "", "") if stat.S_ISDIR(mode) else ("E122", "not a directory", "a tree is copied from a directory")

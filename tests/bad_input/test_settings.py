@@ -44,6 +44,7 @@ def test_found_from_below(tmp_path):
     [
         pytest.param(".", id="B077 world-writable project"),
         pytest.param("statectl.yml", id="B077 world-writable statectl.yml"),
+        pytest.param("states", id="B077 world-writable directory of states"),
         pytest.param("states/a.yml", id="B077 world-writable states"),
     ],
 )
@@ -56,6 +57,16 @@ def test_world_writable(tmp_path, name):
     (line,) = lines(project)
     assert "error[E107]" in line
     assert "writable for everybody; refused; chmod o-w" in line
+
+
+@pytest.mark.parametrize("_row", [pytest.param(0, id="B077 world-writable template")])
+def test_world_writable_template(tmp_path, _row):
+    """A template that everybody can write is not sent to hosts."""
+    text = "associations: {a: {targets: all, files: {/x: {template: t.j2}}}}\n"
+    root = write(tmp_path, {"states/a.yml": text, "states/t.j2": "x"})
+    (root / "states" / "t.j2").chmod(0o666)
+    (line,) = lines(load(root, env={}))
+    assert line == "states/a.yml:1:57: error[E107]: `template`: writable for everybody; refused; chmod o-w states/t.j2"
 
 
 @ROOT_ONLY
