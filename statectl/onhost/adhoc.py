@@ -10,6 +10,7 @@ import os
 import shutil
 
 from statectl.onhost import process
+from statectl.onhost.blobs import IN_MEMORY
 from statectl.onhost.failure import Failed
 
 PIECE = 32768  # bytes of output in one message
@@ -44,12 +45,12 @@ class AdHoc(object):
             else:
                 argv = command["argv"]
             limit = command.get("timeout_s") or timeout_s or DEFAULT_TIMEOUT_S
-            source = b"" if stdin is None else stdin.open()
+            source = None if stdin is None or stdin.size <= IN_MEMORY else stdin.open()
             try:
                 ran = process.run(
                     argv,
                     timeout=limit,
-                    stdin=source if stdin is not None and stdin.size else b"",
+                    stdin=source or (b"" if stdin is None else stdin.read()),
                     env=command.get("env"),
                     cwd=command.get("cwd") or (identity.home if identity else None),
                     identity=identity,
@@ -57,7 +58,7 @@ class AdHoc(object):
                     stop=lambda: bool(self._cancelled()),
                 )
             finally:
-                if stdin is not None:
+                if source is not None:
                     source.close()
         finally:
             if script is not None:

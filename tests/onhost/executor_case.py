@@ -10,7 +10,7 @@ import tempfile
 import time
 import types
 import unittest
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -25,24 +25,24 @@ class Daemon(NamedTuple):
     """A restartable thing: the file of its name holds how often it was started; no file: it does not run."""
 
     name: str
-    state: Optional[str] = None
-    on_notify: Optional[str] = None
+    state: Any = None
+    on_notify: Any = None
 
 
 class Pack(NamedTuple):
     """A thing of which many are made in one transaction: a file below the directory `where`."""
 
     name: str
-    where: Optional[str] = None
-    state: Optional[str] = None
+    where: Any = None
+    state: Any = None
 
 
 class Odd(NamedTuple):
     """A file whose making goes wrong as `how` says."""
 
     name: str
-    text: Optional[str] = None
-    how: Optional[str] = None
+    text: Any = None
+    how: Any = None
     secret: Any = None
 
 
@@ -143,7 +143,7 @@ def _odd():
 
     def apply(host, want, found, differing):
         if want.how == "fails":
-            raise Failed("it said no: %s" % "".join(want.secret or ""), "said no", ["false"], 1, "output of it")
+            raise Failed("it said no: {}".format("".join(want.secret or "")), "said no", ["false"], 1, "output of it")
         if want.how == "bug":
             raise KeyError(want.text)
         if want.how == "slow":
@@ -176,7 +176,7 @@ class Ended(Exception):
     """The executor closed its side."""
 
 
-class Controller(object):
+class Controller:
     """One conversation with one executor process."""
 
     def __init__(self):
@@ -214,7 +214,7 @@ class Controller(object):
         while True:
             while not self._frames:
                 if not select.select([self.source], [], [], WAIT_S)[0]:
-                    raise AssertionError("the executor said nothing for %d s" % WAIT_S)
+                    raise AssertionError(f"the executor said nothing for {WAIT_S} s")
                 data = os.read(self.source, 65536)
                 if not data:
                     raise Ended
@@ -310,7 +310,7 @@ class ExecutorCase(unittest.TestCase):
             if key in fields
         }
         entry = {
-            "address": "%s:%s" % (kind, name),
+            "address": f"{kind}:{name}",
             "type": kind,
             "association": association,
             "owners": [association],
@@ -382,7 +382,7 @@ class ExecutorCase(unittest.TestCase):
         controller.blobs = self.blobs
         message = {
             "type": "order",
-            "run": "R%d" % self.runs,
+            "run": f"R{self.runs}",
             "host": "web01",
             "kind": kind,
             "state_dir": self.state,

@@ -21,29 +21,29 @@ class Apply(ExecutorCase):
         ]
         self.put("gone", "x")
         results = self.apply(*resources)
-        self.assertEqual(set(self.outcomes(results).values()), {"changed"})
-        self.assertEqual(self.text("d/f"), "hello\n")
-        self.assertFalse(self.exists("gone"))
-        self.assertEqual(self.ended["outcome"], "applied")
+        assert set(self.outcomes(results).values()) == {"changed"}
+        assert self.text("d/f") == "hello\n"
+        assert not self.exists("gone")
+        assert self.ended["outcome"] == "applied"
         results = self.apply(*resources)
-        self.assertEqual(set(self.outcomes(results).values()), {"ok"})
-        self.assertEqual(self.controller.of("need"), [])
-        self.assertEqual(self.ended["counts"]["ok"], 6)
-        self.assertEqual(os.listdir(os.path.join(self.state, "tmp")), [])
+        assert set(self.outcomes(results).values()) == {"ok"}
+        assert self.controller.of("need") == []
+        assert self.ended["counts"]["ok"] == 6
+        assert os.listdir(os.path.join(self.state, "tmp")) == []
 
     def test_success_is_the_second_reading(self):
         """A type that says it is done and is not has failed, with field, found and wanted."""
         self.put("o", "old")
         results = self.apply(self.odd("o", text="new", how="does nothing"))
         result = results["odd:" + self.at("o")]
-        self.assertEqual(result["outcome"], "failed")
-        self.assertIn("still differs after apply: text: found old, wanted new", result["reason"])
-        self.assertEqual(self.ended["outcome"], "failed")
+        assert result["outcome"] == "failed"
+        assert "still differs after apply: text: found old, wanted new" in result["reason"]
+        assert self.ended["outcome"] == "failed"
 
     def test_a_failure_carries_its_command(self):
         """argv, exit code and output come along."""
         error = self.apply(self.odd("o", how="fails"))["odd:" + self.at("o")]["error"]
-        self.assertEqual((error["argv"], error["code"], error["output"]), (["false"], 1, "output of it"))
+        assert (error["argv"], error["code"], error["output"]) == (["false"], 1, "output of it")
 
     def test_a_failure_stops_the_later_phases_of_its_association_only(self):
         """The rest of the phase goes on, later phases do not; other associations only through requires and after."""
@@ -58,63 +58,60 @@ class Apply(ExecutorCase):
         ]
         associations = [{"name": "base"}, {"name": "web", "requires": ["base"]}, {"name": "other"}, {"name": "third"}]
         results = self.apply(*resources, associations=associations)
-        self.assertEqual(
-            self.outcomes(results),
-            {
-                "bad": "failed",
-                "same": "changed",
-                "later": "skipped",
-                "user": "skipped",
-                "free": "changed",
-                "edge": "skipped",
-            },
-        )
-        self.assertIn(bad["address"], results["command:later"]["reason"])
-        self.assertIn("web requires base", results["file:" + self.at("user")]["reason"])
+        assert self.outcomes(results) == {
+            "bad": "failed",
+            "same": "changed",
+            "later": "skipped",
+            "user": "skipped",
+            "free": "changed",
+            "edge": "skipped",
+        }
+        assert bad["address"] in results["command:later"]["reason"]
+        assert "web requires base" in results["file:" + self.at("user")]["reason"]
 
     def test_audit_is_never_written(self):
         """An association that only audits tells its differences and leaves them."""
         resources = [self.file("f"), self.file("g", association="web2", after=["file:" + self.at("f")])]
         associations = [{"name": "web", "mode": "audit"}, {"name": "web2"}]
         results = self.apply(*resources, associations=associations)
-        self.assertEqual(self.outcomes(results), {"f": "skipped", "g": "changed"})
-        self.assertTrue(results["file:" + self.at("f")]["changes"])
-        self.assertFalse(self.exists("f"))
-        self.assertNotIn("file:" + self.at("f"), self.record("ledger.json"))
+        assert self.outcomes(results) == {"f": "skipped", "g": "changed"}
+        assert results["file:" + self.at("f")]["changes"]
+        assert not self.exists("f")
+        assert "file:" + self.at("f") not in self.record("ledger.json")
 
     def test_one_transaction_for_a_batch(self):
         """All of one association in one call; when it fails, each is judged by the second reading."""
         results = self.apply(self.pack("a"), self.pack("bad"), self.pack("c"))
         with open(self.machine + ".log") as stream:
-            self.assertEqual(stream.read(), "a bad c\n")
-        self.assertEqual(self.outcomes(results), {"a": "changed", "bad": "failed", "c": "failed"})
-        self.assertEqual(results["pack:c"]["error"]["cause"], "no such pack")
+            assert stream.read() == "a bad c\n"
+        assert self.outcomes(results) == {"a": "changed", "bad": "failed", "c": "failed"}
+        assert results["pack:c"]["error"]["cause"] == "no such pack"
 
     def test_a_command_runs_when_a_trigger_changed(self):
         """Once, in the run in which it changed."""
         log = self.at("log")
         trigger = self.file("f")
         command = self.command("c", ["sh", "-c", "echo ran >> " + log], when_changed=[trigger["address"]])
-        self.assertEqual(self.outcomes(self.apply(trigger, command)), {"f": "changed", "c": "changed"})
-        self.assertEqual(self.outcomes(self.apply(trigger, command)), {"f": "ok", "c": "ok"})
-        self.assertEqual(self.text("log"), "ran\n")
+        assert self.outcomes(self.apply(trigger, command)) == {"f": "changed", "c": "changed"}
+        assert self.outcomes(self.apply(trigger, command)) == {"f": "ok", "c": "ok"}
+        assert self.text("log") == "ran\n"
 
     def test_a_failed_triggered_command_stays_owed(self):
         """The next apply runs it, though nothing changes any more; the plan says why."""
         trigger = self.file("f")
         command = self.command("c", ["test", "-e", self.at("ready")], when_changed=[trigger["address"]])
-        self.assertEqual(self.outcomes(self.apply(trigger, command)), {"f": "changed", "c": "failed"})
+        assert self.outcomes(self.apply(trigger, command)) == {"f": "changed", "c": "failed"}
         verdict = self.plan(trigger, command)["command:c"]
-        self.assertEqual(verdict["verdict"], "change")
-        self.assertIn("owed since run R1", verdict["reason"])
+        assert verdict["verdict"] == "change"
+        assert "owed since run R1" in verdict["reason"]
         self.put("ready", "")
-        self.assertEqual(self.outcomes(self.apply(trigger, command)), {"f": "ok", "c": "changed"})
-        self.assertEqual(self.outcomes(self.apply(trigger, command)), {"f": "ok", "c": "ok"})
+        assert self.outcomes(self.apply(trigger, command)) == {"f": "ok", "c": "changed"}
+        assert self.outcomes(self.apply(trigger, command)) == {"f": "ok", "c": "ok"}
 
     def test_a_bug_in_a_type_fails_that_resource_and_leaks_no_value(self):
         results = self.apply(self.odd("o", text="canary-value", how="bug"), self.file("f"))
-        self.assertEqual(self.outcomes(results), {"o": "failed", "f": "changed"})
-        self.assertNotIn("canary", repr(results["odd:" + self.at("o")]["error"]))
+        assert self.outcomes(results) == {"o": "failed", "f": "changed"}
+        assert "canary" not in repr(results["odd:" + self.at("o")]["error"])
 
 
 class Stale(ExecutorCase):
@@ -124,13 +121,13 @@ class Stale(ExecutorCase):
         self.put("f", "old\n")
         observed = {address: one["found_hash"] for address, one in self.plan(*resources).items()}
         self.put("f", "moved\n")
-        self.assertEqual(self.apply(*resources, catalogue={}, observed=observed), {})
-        self.assertEqual(self.ended["outcome"], "stale")
-        self.assertIn("file:" + self.at("f"), self.ended["reason"])
-        self.assertFalse(self.exists("g"))
+        assert self.apply(*resources, catalogue={}, observed=observed) == {}
+        assert self.ended["outcome"] == "stale"
+        assert "file:" + self.at("f") in self.ended["reason"]
+        assert not self.exists("g")
         self.put("f", "old\n")
         results = self.apply(*resources, catalogue={}, observed=observed)
-        self.assertEqual(self.outcomes(results), {"f": "changed", "g": "changed"})
+        assert self.outcomes(results) == {"f": "changed", "g": "changed"}
 
     def test_what_the_plan_did_not_know_of_is_stale_too(self):
         """A resource that was as wanted when the plan was made is not changed by it."""
@@ -140,7 +137,7 @@ class Stale(ExecutorCase):
         observed = {address: one["found_hash"] for address, one in verdicts.items() if one["verdict"] != "ok"}
         self.put("g", "by hand\n")
         self.apply(*resources, catalogue={}, observed=observed)
-        self.assertEqual((self.ended["outcome"], self.text("g")), ("stale", "by hand\n"))
+        assert (self.ended["outcome"], self.text("g")) == ("stale", "by hand\n")
 
     def test_what_moves_between_plan_and_go_is_noticed(self):
         """Also on one channel: the answer to a prompt may come late."""
@@ -148,17 +145,17 @@ class Stale(ExecutorCase):
         controller = self.planned("apply", self.catalogue(self.file("f", "new\n")))
         self.put("f", "moved\n")
         controller.send({"type": "go", "plan_id": None, "observed": {}})
-        self.assertEqual(controller.until("end")["outcome"], "stale")
-        self.assertEqual(self.text("f"), "moved\n")
+        assert controller.until("end")["outcome"] == "stale"
+        assert self.text("f") == "moved\n"
 
     def test_a_plan_is_used_once(self):
         """The second use is refused, with the run that used it."""
         self.apply(self.file("f"), catalogue={}, plan_id="V7KQ")
         os.unlink(self.at("f"))
         self.apply(self.file("f"), catalogue={}, plan_id="V7KQ")
-        self.assertEqual((self.ended["outcome"], self.ended["code"]), ("refused", "E502"))
-        self.assertIn("V7KQ was applied here already, by run R1", self.ended["reason"])
-        self.assertFalse(self.exists("f"))
+        assert (self.ended["outcome"], self.ended["code"]) == ("refused", "E502")
+        assert "V7KQ was applied here already, by run R1" in self.ended["reason"]
+        assert not self.exists("f")
 
 
 class Channel(ExecutorCase):
@@ -166,8 +163,8 @@ class Channel(ExecutorCase):
         controller = self.planned("apply", self.catalogue(self.file("f")))
         controller.hang_up()
         controller.wait()
-        self.assertFalse(self.exists("f"))
-        self.assertNotIn("undelivered", str(os.listdir(os.path.join(self.state, "undelivered"))))
+        assert not self.exists("f")
+        assert "undelivered" not in str(os.listdir(os.path.join(self.state, "undelivered")))
 
     def test_losing_the_channel_after_go_finishes_and_keeps_the_result(self):
         """The next contact hands the result over, until it is acknowledged."""
@@ -178,41 +175,41 @@ class Channel(ExecutorCase):
             time.sleep(0.01)
         controller.hang_up()
         controller.wait()
-        self.assertEqual(self.text("b"), "x\n")
+        assert self.text("b") == "x\n"
         later = self.order("facts")
         kept = later.until("ready")["memory"]["undelivered"]
-        self.assertEqual([one["run"] for one in kept], ["R1"])
-        self.assertEqual([one["outcome"] for one in kept[0]["results"]], ["changed", "changed"])
-        self.assertEqual((kept[0]["outcome"], kept[0]["counter"]), ("applied", 1))
+        assert [one["run"] for one in kept] == ["R1"]
+        assert [one["outcome"] for one in kept[0]["results"]] == ["changed", "changed"]
+        assert (kept[0]["outcome"], kept[0]["counter"]) == ("applied", 1)
         later.until("end")
         later.send({"type": "ack", "runs": ["R1"]})
         later.wait()
-        self.assertEqual(self.order("facts").until("ready")["memory"]["undelivered"], [])
+        assert self.order("facts").until("ready")["memory"]["undelivered"] == []
 
     def test_known_results_are_not_handed_over_again(self):
         """An ack that was lost is made good by the next order."""
         self.apply(self.file("f"), ack=False)
         ready = self.order("facts", known=["R1"]).until("ready")
-        self.assertEqual(ready["memory"]["undelivered"], [])
+        assert ready["memory"]["undelivered"] == []
 
     def test_cancel_stops_at_the_next_border(self):
         """What runs is finished, the rest is skipped with that reason, also when the channel closes right after."""
         for hang_up in (False, True):
-            resources = [self.odd("a%s" % hang_up, how="slow"), self.file("b%s" % hang_up)]
+            resources = [self.odd(f"a{hang_up}", how="slow"), self.file(f"b{hang_up}")]
             controller = self.planned("apply", self.catalogue(*resources))
             controller.send({"type": "go", "plan_id": None, "observed": {}})
-            while not self.exists("a%s.begun" % hang_up):
+            while not self.exists(f"a{hang_up}.begun"):
                 time.sleep(0.01)
             controller.send({"type": "cancel"})
             if hang_up:
                 controller.hang_up()
             else:
-                self.assertEqual(controller.until("end")["outcome"], "stopped")
-                self.assertEqual([one["outcome"] for one in controller.of("result")], ["changed", "skipped"])
+                assert controller.until("end")["outcome"] == "stopped"
+                assert [one["outcome"] for one in controller.of("result")] == ["changed", "skipped"]
                 controller.hang_up()
             controller.wait()
-            self.assertTrue(self.exists("a%s" % hang_up))
-            self.assertFalse(self.exists("b%s" % hang_up))
+            assert self.exists(f"a{hang_up}")
+            assert not self.exists(f"b{hang_up}")
 
     def test_sigterm_and_sighup(self):
         """SIGHUP means nothing; SIGTERM stops at the next resource border."""
@@ -222,9 +219,9 @@ class Channel(ExecutorCase):
         while not self.exists("a.begun"):
             time.sleep(0.01)
         os.kill(controller.pid, signal.SIGTERM)
-        self.assertEqual(controller.until("end")["outcome"], "stopped")
-        self.assertTrue(self.exists("a"))
-        self.assertFalse(self.exists("b"))
+        assert controller.until("end")["outcome"] == "stopped"
+        assert self.exists("a")
+        assert not self.exists("b")
 
     def test_what_is_not_in_the_protocol_ends_the_session(self):
         """Unknown messages, keys, types and orders of messages are refused before anything is written."""
@@ -241,18 +238,18 @@ class Channel(ExecutorCase):
             controller.until("ready")
             controller.send(message)
             end = controller.until("end")
-            self.assertIn(end["outcome"], ("failed", "refused"), message)
+            assert end["outcome"] in ("failed", "refused"), message
             controller.hang_up()
             controller.wait()
-        self.assertEqual(os.listdir(self.machine), [])
+        assert os.listdir(self.machine) == []
 
     def test_a_blob_is_what_its_hash_says(self):
         """Other bytes than the announced ones are refused, and nothing is written."""
         entry = self.file("f", "good\n")
         self.blobs[entry["want"]["content"]["$blob"]] = b"evil\n"
         controller = self.planned("apply", self.catalogue(entry))
-        self.assertEqual(controller.planned["outcome"], "failed")
-        self.assertFalse(self.exists("f"))
+        assert controller.planned["outcome"] == "failed"
+        assert not self.exists("f")
 
     def test_large_contents_go_through_a_file(self):
         """More than fits into memory is stored on the way, and the store is swept."""
@@ -281,8 +278,8 @@ class Channel(ExecutorCase):
             time.sleep(0.02)
         controller.hang_up()
         controller.wait()
-        self.assertEqual(os.path.getsize(self.at("f")), len(data))
-        self.assertEqual(os.listdir(os.path.join(self.state, "tmp")), [])
+        assert os.path.getsize(self.at("f")) == len(data)
+        assert os.listdir(os.path.join(self.state, "tmp")) == []
 
 
 if __name__ == "__main__":

@@ -13,19 +13,19 @@ class Killed(ExecutorCase):
         self.put("o.kill", "")
         resources = [self.file("before"), self.odd("o"), self.file("after")]
         results = self.apply_until_killed(*resources)
-        self.assertEqual(self.outcomes(results), {"before": "changed"})
-        self.assertTrue(self.exists("o"))
-        self.assertFalse(self.exists("after"))
+        assert self.outcomes(results) == {"before": "changed"}
+        assert self.exists("o")
+        assert not self.exists("after")
         results = self.apply(*resources)
         kept = self.controller.ready["memory"]["undelivered"]
         told = {one["address"].rpartition("/")[2]: one["outcome"] for one in kept[0]["results"]}
-        self.assertEqual((kept[0]["run"], kept[0]["outcome"]), ("R1", "unknown"))
-        self.assertEqual(told, {"before": "changed", "o": "unknown"})
-        self.assertEqual(self.outcomes(results), {"before": "ok", "o": "ok", "after": "changed"})
-        self.assertTrue(self.record("ledger.json")["odd:" + self.at("o")]["created"])
-        self.assertEqual(self.outcomes(self.apply(*resources)), {"before": "ok", "o": "ok", "after": "ok"})
-        self.assertNotIn("journal.jsonl", os.listdir(self.state))
-        self.assertEqual(self.record("runs.json")["counter"], 3)
+        assert (kept[0]["run"], kept[0]["outcome"]) == ("R1", "unknown")
+        assert told == {"before": "changed", "o": "unknown"}
+        assert self.outcomes(results) == {"before": "ok", "o": "ok", "after": "changed"}
+        assert self.record("ledger.json")["odd:" + self.at("o")]["created"]
+        assert self.outcomes(self.apply(*resources)) == {"before": "ok", "o": "ok", "after": "ok"}
+        assert "journal.jsonl" not in os.listdir(self.state)
+        assert self.record("runs.json")["counter"] == 3
 
     def test_a_plan_after_a_kill_sees_what_was_done(self):
         """Without waiting for the next apply: the ledger and the debts of the cut-off run count."""
@@ -36,9 +36,9 @@ class Killed(ExecutorCase):
         self.apply_until_killed(*resources)
         self.plan(*resources)
         memory = self.controller.ready["memory"]
-        self.assertIn("odd:" + self.at("o"), memory["ledger"])
-        self.assertEqual([debt["address"] for debt in memory["debts"]], [daemon["address"]])
-        self.assertEqual([one["outcome"] for one in memory["undelivered"]], ["unknown"])
+        assert "odd:" + self.at("o") in memory["ledger"]
+        assert [debt["address"] for debt in memory["debts"]] == [daemon["address"]]
+        assert [one["outcome"] for one in memory["undelivered"]] == ["unknown"]
 
     def test_a_restart_owed_at_the_kill_is_paid_once(self):
         """Killed after the change and before the restart: the next apply restarts, the one after does not."""
@@ -47,15 +47,14 @@ class Killed(ExecutorCase):
         self.put("o.kill", "")
         resources = [self.odd("o", notify=[daemon["address"]]), daemon]
         self.apply_until_killed(*resources)
-        self.assertFalse(self.exists("daemon.log"))
-        self.assertEqual(self.outcomes(self.apply(*resources)), {"o": "ok", "daemon": "ok"})
-        self.assertEqual(
-            [(one["address"], one["outcome"], one["because"]) for one in self.notified],
-            [(daemon["address"], "changed", [resources[0]["address"]])],
-        )
+        assert not self.exists("daemon.log")
+        assert self.outcomes(self.apply(*resources)) == {"o": "ok", "daemon": "ok"}
+        assert [(one["address"], one["outcome"], one["because"]) for one in self.notified] == [
+            (daemon["address"], "changed", [resources[0]["address"]])
+        ]
         self.apply(*resources)
-        self.assertEqual(self.notified, [])
-        self.assertEqual(self.text("daemon.log"), "restart\n")
+        assert self.notified == []
+        assert self.text("daemon.log") == "restart\n"
 
     def test_a_restart_that_did_happen_is_not_repeated(self):
         """Killed right after the restart: another instance runs now, so nothing is owed."""
@@ -65,9 +64,9 @@ class Killed(ExecutorCase):
         resources = [self.file("f", notify=[daemon["address"]]), daemon]
         self.apply_until_killed(*resources)
         self.apply(*resources)
-        self.assertEqual([one["outcome"] for one in self.notified], ["ok"])
-        self.assertEqual(self.text("daemon.log"), "restart\n")
-        self.assertEqual(self.record("debt.json"), {})
+        assert [one["outcome"] for one in self.notified] == ["ok"]
+        assert self.text("daemon.log") == "restart\n"
+        assert self.record("debt.json") == {}
 
     def test_killed_while_about_to_restart_restarts_later(self):
         """Killed before the restart took place: the same instance runs still, so it is owed."""
@@ -77,7 +76,7 @@ class Killed(ExecutorCase):
         resources = [self.file("f", notify=[daemon["address"]]), daemon]
         self.apply_until_killed(*resources)
         self.apply(*resources)
-        self.assertEqual(self.text("daemon.log"), "restart\n")
+        assert self.text("daemon.log") == "restart\n"
 
     def test_a_command_owed_at_the_kill_runs_later(self):
         """when_changed: the change happened, the command did not; the next apply runs it."""
@@ -85,9 +84,9 @@ class Killed(ExecutorCase):
         trigger = self.odd("o")
         command = self.command("c", ["touch", self.at("ran")], when_changed=[trigger["address"]])
         self.apply_until_killed(trigger, command)
-        self.assertFalse(self.exists("ran"))
-        self.assertEqual(self.outcomes(self.apply(trigger, command)), {"o": "ok", "c": "changed"})
-        self.assertTrue(self.exists("ran"))
+        assert not self.exists("ran")
+        assert self.outcomes(self.apply(trigger, command)) == {"o": "ok", "c": "changed"}
+        assert self.exists("ran")
 
     def test_a_used_plan_stays_used(self):
         """Killed in the middle of a saved plan: the plan cannot be applied again, a new one can."""
@@ -96,7 +95,7 @@ class Killed(ExecutorCase):
         controller.send({"type": "go", "plan_id": "V7KQ", "observed": {}})
         controller.wait()
         self.apply(self.odd("o"), catalogue={}, plan_id="V7KQ")
-        self.assertEqual(self.ended["code"], "E502")
+        assert self.ended["code"] == "E502"
 
     def test_a_line_cut_off_in_the_journal_did_not_happen(self):
         """A torn last line is dropped; a damaged one in the middle refuses the run and names the file."""
@@ -105,7 +104,7 @@ class Killed(ExecutorCase):
         journal = os.path.join(self.state, "journal.jsonl")
         with open(journal, "ab") as stream:
             stream.write(b'{"what":"done","addr')
-        self.assertEqual(self.outcomes(self.apply(self.odd("o"))), {"o": "ok"})
+        assert self.outcomes(self.apply(self.odd("o"))) == {"o": "ok"}
         self.put("p.kill", "")
         self.apply_until_killed(self.odd("p"))
         with open(journal, "rb") as stream:
@@ -114,9 +113,9 @@ class Killed(ExecutorCase):
         with open(journal, "wb") as stream:
             stream.write(b"\n".join(lines))
         end = self.order("apply").until("ready", "end")
-        self.assertEqual((end["outcome"], end["code"]), ("refused", "E503"))
-        self.assertIn(journal, end["reason"])
-        self.assertIn("move it away", end["reason"])
+        assert (end["outcome"], end["code"]) == ("refused", "E503")
+        assert journal in end["reason"]
+        assert "move it away" in end["reason"]
 
     def test_temporary_files_of_a_kill_are_swept(self):
         """From every directory in which the run was writing, and from nowhere else."""
@@ -126,8 +125,8 @@ class Killed(ExecutorCase):
         os.mkdir(self.at("elsewhere"))
         self.put("elsewhere/.statectl-0123456789abcdef.tmp", "not ours to judge")
         self.apply(self.file("f"), self.odd("o"))
-        self.assertFalse(self.exists(".statectl-0123456789abcdef.tmp"))
-        self.assertTrue(self.exists("elsewhere/.statectl-0123456789abcdef.tmp"))
+        assert not self.exists(".statectl-0123456789abcdef.tmp")
+        assert self.exists("elsewhere/.statectl-0123456789abcdef.tmp")
 
 
 class Restarts(ExecutorCase):
@@ -140,26 +139,28 @@ class Restarts(ExecutorCase):
             self.file("a", notify=[daemon["address"]]),
             self.file("b", notify=[daemon["address"]]),
             daemon,
-            self.command("last", ["sh", "-c", "test ! -e %s && touch %s" % (log, self.at("ok"))], creates=self.at("ok")),
+            self.command(
+                "last", ["sh", "-c", "test ! -e {} && touch {}".format(log, self.at("ok"))], creates=self.at("ok")
+            ),
             self.file("c", association="other", notify=[daemon["address"]]),
         ]
-        self.assertEqual(set(self.outcomes(self.apply(*resources)).values()), {"changed", "ok"})
-        self.assertEqual(self.text("daemon.log"), "restart\n")
-        self.assertEqual(len(self.notified), 1)
-        self.assertEqual(len(self.notified[0]["because"]), 3)
+        assert set(self.outcomes(self.apply(*resources)).values()) == {"changed", "ok"}
+        assert self.text("daemon.log") == "restart\n"
+        assert len(self.notified) == 1
+        assert len(self.notified[0]["because"]) == 3
 
     def test_the_verb_is_the_services(self):
         daemon = self.daemon(on_notify="reload")
         self.put("daemon", "1")
         self.apply(self.file("a", notify=[daemon["address"]]), daemon)
-        self.assertEqual(self.text("daemon.log"), "reload\n")
+        assert self.text("daemon.log") == "reload\n"
 
     def test_a_service_started_in_this_run_is_not_restarted(self):
         """It has read everything when it started."""
         daemon = self.daemon()
         self.apply(self.file("a", notify=[daemon["address"]]), daemon)
-        self.assertEqual((self.text("daemon"), self.notified), ("1", []))
-        self.assertNotIn("debt.json", os.listdir(self.state))
+        assert (self.text("daemon"), self.notified) == ("1", [])
+        assert "debt.json" not in os.listdir(self.state)
 
     def test_a_failed_restart_stays_owed(self):
         """It fails the run, and the next apply tries again though nothing changes."""
@@ -168,10 +169,10 @@ class Restarts(ExecutorCase):
         self.put("daemon.broken", "")
         resources = [self.file("a", notify=[daemon["address"]]), daemon]
         self.apply(*resources)
-        self.assertEqual((self.ended["outcome"], self.notified[0]["outcome"]), ("failed", "failed"))
+        assert (self.ended["outcome"], self.notified[0]["outcome"]) == ("failed", "failed")
         os.unlink(self.at("daemon.broken"))
         self.apply(*resources)
-        self.assertEqual((self.ended["outcome"], self.notified[0]["outcome"]), ("applied", "changed"))
+        assert (self.ended["outcome"], self.notified[0]["outcome"]) == ("applied", "changed")
 
     def test_nothing_restarts_into_half_a_configuration(self):
         """When its association failed, the restart waits, and says so."""
@@ -179,18 +180,18 @@ class Restarts(ExecutorCase):
         self.put("daemon", "1")
         resources = [self.file("a", notify=[daemon["address"]]), self.odd("bad", how="fails"), daemon]
         self.apply(*resources)
-        self.assertFalse(self.exists("daemon.log"))
-        self.assertEqual(self.notified[0]["outcome"], "skipped")
-        self.assertIn("still owed", self.notified[0]["reason"])
+        assert not self.exists("daemon.log")
+        assert self.notified[0]["outcome"] == "skipped"
+        assert "still owed" in self.notified[0]["reason"]
         resources[1]["want"].pop("how")
         self.apply(*resources)
-        self.assertEqual(self.text("daemon.log"), "restart\n")
+        assert self.text("daemon.log") == "restart\n"
 
     def test_a_change_that_failed_untouched_owes_nothing(self):
         daemon = self.daemon()
         self.put("daemon", "1")
         self.apply(self.odd("bad", how="fails", notify=[daemon["address"]]), daemon)
-        self.assertNotIn("debt.json", os.listdir(self.state))
+        assert "debt.json" not in os.listdir(self.state)
 
     def test_a_debt_to_what_is_declared_no_more_is_dropped_aloud(self):
         daemon = self.daemon()
@@ -198,9 +199,9 @@ class Restarts(ExecutorCase):
         self.put("daemon.broken", "")
         self.apply(self.file("a", notify=[daemon["address"]]), daemon)
         self.apply(self.file("a"))
-        self.assertIn("declared no more", self.notified[0]["reason"])
+        assert "declared no more" in self.notified[0]["reason"]
         self.apply(self.file("a"))
-        self.assertEqual(self.notified, [])
+        assert self.notified == []
 
 
 class Records(ExecutorCase):
@@ -212,10 +213,10 @@ class Records(ExecutorCase):
         self.apply(self.file("f", "new\n"), ack=False)
         for where, directories, names in os.walk(self.state):
             for name in directories:
-                self.assertEqual(os.stat(os.path.join(where, name)).st_mode & 0o777, 0o700, name)
+                assert os.stat(os.path.join(where, name)).st_mode & 511 == 448, name
             for name in names:
-                self.assertEqual(os.stat(os.path.join(where, name)).st_mode & 0o777, 0o600, name)
-        self.assertEqual(os.stat(self.state).st_mode & 0o777, 0o700)
+                assert os.stat(os.path.join(where, name)).st_mode & 511 == 384, name
+        assert os.stat(self.state).st_mode & 511 == 448
 
     def test_a_damaged_file_is_refused_and_named(self):
         """One line with the file and what to do; nothing is guessed, nothing is written."""
@@ -224,13 +225,18 @@ class Records(ExecutorCase):
             path = os.path.join(self.state, name)
             with open(path, "rb") as stream:
                 whole = stream.read()
-            for damaged in (whole[: len(whole) // 2], whole.replace(b'"data"', b'"dada"'), b"", whole.replace(b"1", b"2")):
+            for damaged in (
+                whole[: len(whole) // 2],
+                whole.replace(b'"data"', b'"dada"'),
+                b"",
+                whole.replace(b"1", b"2"),
+            ):
                 with open(path, "wb") as stream:
                     stream.write(damaged)
                 end = self.order("apply").until("ready", "end")
-                self.assertEqual((end["type"], end.get("outcome"), end.get("code")), ("end", "refused", "E503"), name)
-                self.assertIn(path, end["reason"])
-                self.assertNotIn("\n", end["reason"])
+                assert (end["type"], end.get("outcome"), end.get("code")) == ("end", "refused", "E503"), name
+                assert path in end["reason"]
+                assert "\n" not in end["reason"]
             with open(path, "wb") as stream:
                 stream.write(whole)
 
@@ -242,28 +248,30 @@ class Records(ExecutorCase):
         self.apply_until_killed(self.file("f"), self.odd("o"))
         self.apply(self.file("f"))
         ready = self.order("facts").until("ready")
-        self.assertEqual(ready["memory"]["run_counter"], 3)
-        self.assertEqual(ready["memory"]["last_run"]["run"], "R4")
+        assert ready["memory"]["run_counter"] == 3
+        assert ready["memory"]["last_run"]["run"] == "R4"
 
     def test_a_second_apply_says_who_holds_the_host(self):
         """The lock is the living process's; a dead one leaves nothing to be broken."""
         first = self.planned("apply", self.catalogue(self.file("f")))
         end = self.order("apply", controller="bob@desk").until("ready", "end")
-        self.assertEqual((end["outcome"], end["code"]), ("refused", "E501"))
-        self.assertIn("ana@laptop, run R1, process %d" % first.pid, end["reason"])
+        assert (end["outcome"], end["code"]) == ("refused", "E501")
+        assert f"ana@laptop, run R1, process {first.pid}" in end["reason"]
         self.plan(self.file("f"))
-        self.assertEqual(self.controller.ready["memory"]["lock"]["controller"], "ana@laptop")
+        assert self.controller.ready["memory"]["lock"]["controller"] == "ana@laptop"
         waiting = self.order("apply", lock_timeout_s=20)
         message = waiting.receive()
-        self.assertEqual((message["type"], message["holder"]["run"]), ("waiting", "R1"))
+        assert (message["type"], message["holder"]["run"]) == ("waiting", "R1")
         os.kill(first.pid, 9)
-        self.assertEqual(waiting.until("ready", "end")["type"], "ready")
+        assert waiting.until("ready", "end")["type"] == "ready"
 
     def test_a_command_left_behind_by_a_killed_executor_holds_the_host(self):
         """A package manager may still be at work though its executor is dead."""
         import time
 
-        resources = [self.command("c", ["sh", "-c", "touch %s; exec sleep 3" % self.at("begun")], creates=self.at("no"))]
+        resources = [
+            self.command("c", ["sh", "-c", "touch {}; exec sleep 3".format(self.at("begun"))], creates=self.at("no"))
+        ]
         controller = self.planned("apply", self.catalogue(*resources))
         controller.send({"type": "go", "plan_id": None, "observed": {}})
         while not self.exists("begun"):
@@ -271,9 +279,9 @@ class Records(ExecutorCase):
         os.kill(controller.pid, 9)
         controller.wait()
         end = self.order("apply").until("ready", "end")
-        self.assertEqual(end["outcome"], "refused")
-        self.assertIn("its command", end["reason"])
-        self.assertEqual(self.order("apply", lock_timeout_s=15).until("ready", "end")["type"], "ready")
+        assert end["outcome"] == "refused"
+        assert "its command" in end["reason"]
+        assert self.order("apply", lock_timeout_s=15).until("ready", "end")["type"] == "ready"
 
     def test_records_of_a_newer_statectl_are_not_read(self):
         self.apply(self.file("f"))
@@ -282,7 +290,7 @@ class Records(ExecutorCase):
             document = json.load(stream)
         with open(path, "w") as stream:
             json.dump(dict(document, format=2), stream)
-        self.assertIn("newer statectl", self.order("apply").until("ready", "end")["reason"])
+        assert "newer statectl" in self.order("apply").until("ready", "end")["reason"]
 
 
 if __name__ == "__main__":
