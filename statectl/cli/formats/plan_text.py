@@ -85,8 +85,10 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
     source = f"{verdict.source.file.rpartition('/')[2]}:{verdict.source.line}" if verdict.source else ""
     yield _sides(screen.paint(left, mark), source, screen, len(left))
     for change in verdict.changes:
+        if change.field == "state" and verdict.action in ("add", "remove"):
+            continue  # the mark says it
         if not (short and change.field in _SHORT):
-            yield from _change(change, screen, full)
+            yield from _change(change, screen, full, new=verdict.action == "add")
     for override in verdict.overrides:
         until = f" until {override['until']}" if override.get("until") else ""
         yield f"      overrides {override.get('of', '')}: {one_line(override.get('reason', ''))}{until}"
@@ -108,7 +110,7 @@ def _short(verdict: Verdict) -> str:
     return ""
 
 
-def _change(change: Change, screen: Screen, full: bool) -> Iterator[str]:
+def _change(change: Change, screen: Screen, full: bool, *, new: bool) -> Iterator[str]:
     bar = screen.mark("bar")
     if change.secret:
         yield f"        {bar} {change.field}: differs (secret, not shown)"
@@ -121,6 +123,8 @@ def _change(change: Change, screen: Screen, full: bool) -> Iterator[str]:
             yield f"        {bar} {screen.mark('more')} {len(change.diff) - len(lines)} more lines (--full shows them)"
     elif change.binary:
         yield f"        {bar} {change.field}: {_size(change.found)} to {_size(change.wanted)}, not text"
+    elif new and change.found is None:
+        yield screen.fit(f"        {bar} {change.field}: {_value(change.wanted)}")
     else:
         yield screen.fit(f"        {bar} {change.field}: {_value(change.found)} to {_value(change.wanted)}")
 
@@ -142,8 +146,8 @@ def _value(value: object) -> str:
 
 
 def _names(addresses: Sequence[str]) -> str:
-    shown = ", ".join(one_line(address) for address in addresses[:3])
-    return shown + (f" and {len(addresses) - 3} more" if len(addresses) > 3 else "")
+    """The nearest one, which comes last, and how many more."""
+    return one_line(addresses[-1]) + (f" and {len(addresses) - 1} more" if len(addresses) > 1 else "")
 
 
 def _not_checked(hosts: Mapping[str, HostPlan], screen: Screen, compress: Compress) -> Iterator[str]:
