@@ -10,12 +10,16 @@ FORMATS = ("text", "json")
 
 
 @click.command()
+@click.option(
+    "--fix", "mend", is_flag=True, help="Write the fixes that need no thought (misspelt keys) into the files first."
+)
 @inventory_option
 @output_options(FORMATS)
 @click.pass_obj
 def command(
     obj: dict[str, Any],
     /,
+    mend: bool,
     inventory: str | None,
     out: tuple[str, ...],
     as_json: bool,
@@ -37,6 +41,12 @@ def command(
 
     shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
     project = load(start_directory(obj), env=os.environ)
+    if mend and project.problems:
+        from statectl.project.fix import fix
+
+        for fixed in fix(project.root, project.problems):
+            click.echo(f"fixed {fixed.span}: {fixed.summary}", err=True)
+        project = load(start_directory(obj), env=os.environ)
     problems = list(project.problems)
     counts = {"associations": len(project.associations), "profiles": len(project.profiles), "hosts": 0}
     if not any(not problem.is_warning for problem in problems):
