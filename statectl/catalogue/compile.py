@@ -14,15 +14,16 @@ from typing import Any
 
 from statectl.catalogue import graph
 from statectl.catalogue.canonical import fingerprint
-from statectl.catalogue.contents import Files, deliverable
+from statectl.catalogue.contents import Files
 from statectl.catalogue.expand import Expansion
 from statectl.catalogue.prepare import Preparer
 from statectl.catalogue.render import Renderer
 from statectl.catalogue.rendered import RESERVED, Failure, HostNames, Job, Scope, SecretParts, Unknown
 from statectl.catalogue.selections import Selections, StoredFacts, host_names
-from statectl.catalogue.shapes import Shapes, template_path
+from statectl.catalogue.shapes import Shapes
 from statectl.catalogue.skeleton import Bone, Skeletons
 from statectl.catalogue.template_errors import Explainer
+from statectl.catalogue.trees import Manifest, Trees
 from statectl.catalogue.variables import Variables, set_variables
 from statectl.errors import ConfigError
 from statectl.problems import Note, Problem
@@ -97,11 +98,12 @@ class Compiler:
         self._flags: dict[str, Any] = {"prune": prune, "release": release, "only": None if only is None else list(only)}
         self._lock = threading.Lock()
         self._explainer = Explainer(project.root, renderer)
-        self._shapes = Shapes(renderer, template_path)
+        trees = Trees(renderer.jail)
+        self._shapes = Shapes(renderer, trees)
         self._joined: dict[Any, Any] = {}
         self._resolved: dict[int, Secret] = {}
         self._selections = Selections(inventory, stored_facts)
-        preparer = Preparer(types, Files(renderer.jail), project.settings.limits)
+        preparer = Preparer(types, Files(renderer.jail), trees, project.settings.limits)
         today = today or dt.datetime.now(tz=dt.UTC).date()
         self._skeletons = Skeletons(types, preparer, project.profiles, today)
         self._associations = _in_order(project.associations)
@@ -348,7 +350,7 @@ def _resource(
     )
     if bone.content is not None:
         content = bone.content if templates is None else bone.content.filled(templates)
-        want["content"] = deliverable(content.pieces(), secret_id, blobs)
+        want["manifest" if isinstance(content, Manifest) else "content"] = content.delivered(secret_id, blobs)
     return {**bone.entry, "want": want}
 
 

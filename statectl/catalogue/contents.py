@@ -26,7 +26,7 @@ class FileOfProject:
 class Slot:
     """Where the text of a template goes: it may differ on every host while all else is the same."""
 
-    path: tuple[str, ...]  # ("template",) or ("fragments", NAME, "template")
+    path: tuple[str, ...]  # ("template",), ("fragments", NAME, "template") or ("tree", FILE)
 
 
 Piece = bytes | FileOfProject | SecretParts | Slot
@@ -43,6 +43,10 @@ class Wanted:
         if self.whole is not None:
             return [self.whole]
         return [self.fragments[name] for name in sorted(self.fragments)]
+
+    def delivered(self, secret_id: Any, blobs: dict[str, bytes | Path]) -> dict[str, Any]:
+        """The value of `content` in the catalogue."""
+        return deliverable(self.pieces(), secret_id, blobs)
 
     def has_slots(self) -> bool:
         return isinstance(self.whole, Slot) or any(isinstance(piece, Slot) for piece in self.fragments.values())
@@ -104,11 +108,6 @@ class Files:
 def text_piece(value: Any) -> Piece:
     """Rendered text, with or without secrets."""
     return value if isinstance(value, SecretParts) else str(value).encode("utf-8", "surrogatepass")
-
-
-def same(one: Wanted, other: Wanted) -> bool:
-    """Are two contents equal as far as can be seen without revealing a secret?"""
-    return one.pieces() == other.pieces()
 
 
 def deliverable(pieces: Sequence[Piece], secret_id: Any, blobs: dict[str, bytes | Path]) -> dict[str, Any]:

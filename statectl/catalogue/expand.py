@@ -18,11 +18,11 @@ from statectl.catalogue.shapes import (
     Rendered,
     Shape,
     Shapes,
+    SourceRefused,
     address_refs,
     inside,
     names_key,
     replaced,
-    template_fields,
 )
 from statectl.problems import Note, Problem, Span
 from statectl.project.model import Association, Body, Common, Declaration, Given, Profile, Use
@@ -92,6 +92,9 @@ class Expansion:
             step(*values)
         except KeyNotText as wrong:
             self.problems.append(Problem("E211", "a key must be rendered to text", wrong.expression.span))
+        except SourceRefused as wrong:
+            refused = wrong.refused
+            self.problems.append(Problem(refused.code, refused.message, wrong.span, hint=refused.hint))
         except TooMany as many:
             if not any(problem.code == "E126" for problem in self.problems):
                 self.problems.append(Problem("E126", f"more than {MAX_RESOURCES:,} resources on one host", many.span))
@@ -306,22 +309,13 @@ class Expansion:
         templates: dict[tuple[str, ...], Any],
     ) -> None:
         """Templates whose own path had to be rendered first."""
-        rendered = dict(zip(map(id, shape.expressions), values, strict=True))
-        written = dict(template_fields(declaration.fields))
-        sources = []
-        for path in shape.late:
-            name = rendered[id(written[path])]
-            if not isinstance(name, str):
-                place = declaration.places.value((*declaration.path, *path))
-                self.problems.append(Problem("E211", "the path of a template must be text", place))
-                return
-            sources.append(self._shapes.template(declaration, name))
+        late = self._shapes.late(declaration, shape, values)
 
         def place_it(texts: list[Any]) -> None:
-            all_texts = {**templates, **dict(zip(shape.late, texts, strict=True))}
-            self._place(declaration, shape, frame, index, values, all_texts)
+            more = {path: text for (path, _), text in zip(late, texts, strict=True)}
+            self._place(declaration, shape, frame, index, values, {**templates, **more})
 
-        self._ask(tuple(sources), frame, place_it)
+        self._ask(tuple(number for _, number in late), frame, place_it)
 
     def _place(
         self,

@@ -1,16 +1,17 @@
 """One address, several associations: what agrees is joined, what does not is E120 unless one side says that it overrides."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from statectl.catalogue.contents import Wanted, same
+from statectl.catalogue.contents import Wanted
 from statectl.catalogue.prepare import CONTENT, Prepared, Preparer
+from statectl.catalogue.trees import Manifest
 from statectl.problems import Note, Problem
 from statectl.project.model import Association, Override
 
-# Fields that are sets: several associations add to them.
+# Fields that are sets: several associations add to them. Fragments of a file are the third, by name.
 UNITED = frozenset({("user", "groups"), ("authorized_key", "keys")})
 
 
@@ -32,136 +33,116 @@ class Agreed:
 
 def agree(claims: Sequence[Claim], preparer: Preparer, today: dt.date) -> tuple[Agreed | None, list[Problem]]:
     """The one resource that the claims mean together. Claims are in the order of their associations."""
-    first = claims[0].prepared
     if len(claims) == 1:
-        return Agreed(first), []
-    problems: list[Problem] = []
-    shown: dict[tuple[str, str], dict[str, str]] = {}
-    given: dict[str, Any] = {}
-    for field in dict.fromkeys(name for claim in claims for name in claim.prepared.given if name not in CONTENT):
-        having = [claim for claim in claims if field in claim.prepared.given]
-        if (first.kind.name, field) in UNITED:
-            given[field] = sorted({item for claim in having for item in _items(claim, field)}, key=str)
-            continue
-        winner = _winner(
-            having,
-            lambda claim, name=field: claim.prepared.values.get(name),
-            first.address,
-            field,
-            shown,
-            problems,
-            today,
-        )
-        given[field] = winner.prepared.given[field]
-    content = _content(claims, first.address, shown, problems, today)
-    if problems:
-        return None, problems
+        return Agreed(claims[0].prepared), []
+    agreement = _Agreement(claims, today)
+    given = agreement.fields()
+    content = agreement.content()
+    if agreement.problems:
+        return None, agreement.problems
     # the model sees the joined fields, because fields that are right alone may be wrong together
-    holder = next((claim for claim in claims if content is not None and claim.prepared.content is not None), claims[0])
-    fields = {**given, **({"content": ""} if content is not None else {})}
-    joined, problems = preparer.check(first.kind, str(first.values["name"]), fields, holder.prepared.declaration)
+    holder = next((claim.prepared for claim in claims if claim.prepared.content is not None), claims[0].prepared)
+    if isinstance(content, Manifest):
+        given |= {name: holder.given[name] for name in ("source", "templates") if name in holder.given}
+    elif content is not None:
+        given["content"] = ""
+    first = claims[0].prepared
+    joined, problems = preparer.check(first.kind, str(first.values["name"]), given, holder.declaration)
     if joined is None:
         return None, problems
     joined = replace(joined, content=content, declaration=first.declaration, span=first.span)
-    return Agreed(joined, tuple(shown.values())), []
+    return Agreed(joined, tuple(agreement.overrides.values())), []
 
 
-def _items(claim: Claim, field: str) -> Sequence[Any]:
-    value = claim.prepared.values.get(field)
-    return value if isinstance(value, list) else []
+class _Agreement:
+    def __init__(self, claims: Sequence[Claim], today: dt.date) -> None:
+        self._claims = claims
+        self._address = claims[0].prepared.address
+        self._today = today
+        self.problems: list[Problem] = []
+        self.overrides: dict[tuple[str, str], dict[str, str]] = {}
 
+    def fields(self) -> dict[str, Any]:
+        """The fields that somebody wrote, without those that make content."""
+        given: dict[str, Any] = {}
+        kind = self._claims[0].prepared.kind.name
+        for field in dict.fromkeys(
+            name for claim in self._claims for name in claim.prepared.given if name not in CONTENT
+        ):
+            having = [claim for claim in self._claims if field in claim.prepared.given]
+            if (kind, field) in UNITED:
+                given[field] = sorted({item for claim in having for item in claim.prepared.values.get(field) or ()})
+            else:
+                winner = self._winner(having, _field(field), field)
+                given[field] = winner.prepared.given[field]
+        return given
 
-def _content(
-    claims: Sequence[Claim],
-    address: str,
-    shown: dict[tuple[str, str], dict[str, str]],
-    problems: list[Problem],
-    today: dt.date,
-) -> Wanted | None:
-    having = [claim for claim in claims if claim.prepared.content is not None]
-    if not having:
-        return None
-    parts = [claim for claim in having if claim.prepared.content is not None and claim.prepared.content.fragments]
-    if len(parts) < len(having):
-        winner = _winner(having, lambda claim: claim.prepared.content, address, "content", shown, problems, today)
-        return winner.prepared.content
-    fragments: dict[str, Any] = {}
-    for name in sorted({name for claim in parts for name in _fragments(claim)}):
-        of_name = [claim for claim in parts if name in _fragments(claim)]
-        winner = _winner(
-            of_name,
-            lambda claim, name=name: _fragments(claim)[name],
-            address,
-            f"fragments.{name}",
-            shown,
-            problems,
-            today,
-        )
-        fragments[name] = _fragments(winner)[name]
-    return Wanted(fragments=fragments)
+    def content(self) -> Wanted | Manifest | None:
+        having = [claim for claim in self._claims if claim.prepared.content is not None]
+        if not having:
+            return None
+        parts = [(claim, _fragments(claim.prepared)) for claim in having]
+        if not all(fragments for _, fragments in parts):
+            return self._winner(having, lambda one: one.content, "content").prepared.content
+        united: dict[str, Any] = {}
+        for name in sorted({name for _, fragments in parts for name in fragments}):
+            of_name = [claim for claim, fragments in parts if name in fragments]
+            winner = self._winner(of_name, _fragment(name), f"fragments.{name}")
+            united[name] = _fragments(winner.prepared)[name]
+        return Wanted(fragments=united)
 
-
-def _fragments(claim: Claim) -> Mapping[str, Any]:
-    return claim.prepared.content.fragments if claim.prepared.content is not None else {}
-
-
-def _winner(
-    claims: Sequence[Claim],
-    value: Any,
-    address: str,
-    field: str,
-    shown: dict[tuple[str, str], dict[str, str]],
-    problems: list[Problem],
-    today: dt.date,
-) -> Claim:
-    """The claim whose value holds: any when all agree, else the one that overrides every other that differs."""
-    first = claims[0]
-    if all(_equal(value(claim), value(first)) for claim in claims[1:]):
+    def _winner(self, claims: Sequence[Claim], value: Callable[[Prepared], Any], field: str) -> Claim:
+        """The claim whose value holds: any when all agree, else the one that overrides every other that differs."""
+        first = claims[0]
+        if all(value(claim.prepared) == value(first.prepared) for claim in claims[1:]):
+            return first
+        for claim in claims:
+            losers = [other for other in claims if value(other.prepared) != value(claim.prepared)]
+            overrides = [_override(claim.association, self._address, other.association.name) for other in losers]
+            if all(overrides):
+                for override in overrides:
+                    assert override is not None
+                    self._note(claim, override, losers, field)
+                return claim
+        self._conflict(first, next(claim for claim in claims if value(claim.prepared) != value(first.prepared)), field)
         return first
-    for claim in claims:
-        losers = [other for other in claims if other is not claim and not _equal(value(other), value(claim))]
-        overrides = [_override(claim.association, address, other.association.name) for other in losers]
-        if not all(overrides):
-            continue
-        for override in overrides:
-            assert override is not None
-            if override.until and dt.date.fromisoformat(override.until) < today:
-                place = claim.association.places.value(override.path)
-                problems.append(
-                    Problem("E121", f"the override of {address} by {claim.association.name} ended on {override.until}", place,
-                            hint="decide again: remove the override, or give a new date", notes=_places(losers, field))
-                )  # fmt: skip
-            shown[claim.association.name, override.of] = {
-                "of": override.of, "reason": override.reason, "until": override.until, "by": claim.association.name,
-            }  # fmt: skip
-        return claim
-    other = next(claim for claim in claims[1:] if not _equal(value(claim), value(first)))
-    name = field.split(".", 1)[0]
-    problems.append(
-        Problem(
-            "E120",
-            f"{first.association.name} and {other.association.name} want different `{field}` of {address}",
-            other.prepared.place(name),
-            label=f"{other.association.name} wants this",
-            hint=f'agree on one, or in one of them: override: {{"{address}": {{of: {first.association.name}, reason: ..., until: ...}}}}',
-            notes=(Note(f"{first.association.name} wants this", first.prepared.place(name)),),
-        )
-    )
-    return first
+
+    def _note(self, claim: Claim, override: Override, losers: Sequence[Claim], field: str) -> None:
+        by = claim.association
+        if override.until and dt.date.fromisoformat(override.until) < self._today:
+            notes = tuple(
+                Note(f"{one.association.name} wants otherwise", one.prepared.place(_top(field))) for one in losers
+            )
+            text = f"the override of {self._address} by {by.name} ended on {override.until}"
+            hint = "decide again: remove the override, or give it a new date"
+            self.problems.append(Problem("E121", text, by.places.value(override.path), hint=hint, notes=notes))
+        entry = {"of": override.of, "reason": override.reason, "until": override.until, "by": by.name}
+        self.overrides[by.name, override.of] = entry
+
+    def _conflict(self, first: Claim, other: Claim, field: str) -> None:
+        one, two = first.association.name, other.association.name
+        hint = f'agree on one, or write in one of them: override: {{"{self._address}": {{of: {one}, reason: ..., until: ...}}}}'
+        note = Note(f"{one} wants this", first.prepared.place(_top(field)))
+        text = f"{one} and {two} want different `{field}` of {self._address}"
+        place = other.prepared.place(_top(field))
+        self.problems.append(Problem("E120", text, place, label=f"{two} wants this", hint=hint, notes=(note,)))
 
 
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, Wanted) and isinstance(other, Wanted):
-        return same(one, other)
-    return bool(one == other)
+def _field(name: str) -> Callable[[Prepared], Any]:
+    return lambda one: one.values.get(name)
+
+
+def _fragment(name: str) -> Callable[[Prepared], Any]:
+    return lambda one: _fragments(one)[name]
+
+
+def _fragments(prepared: Prepared) -> Mapping[str, Any]:
+    return prepared.content.fragments if isinstance(prepared.content, Wanted) else {}
+
+
+def _top(field: str) -> str:
+    return field.split(".", 1)[0]
 
 
 def _override(association: Association, address: str, other: str) -> Override | None:
     return next((one for one in association.overrides if one.of == other and one.address == address), None)
-
-
-def _places(claims: Sequence[Claim], field: str) -> tuple[Note, ...]:
-    return tuple(
-        Note(f"{claim.association.name} wants otherwise", claim.prepared.place(field.split(".", 1)[0]))
-        for claim in claims
-    )

@@ -12,6 +12,7 @@ from statectl.catalogue.contents import Files, Piece, Slot, Wanted, text_piece
 from statectl.catalogue.rendered import SecretParts
 from statectl.catalogue.shapes import Rendered
 from statectl.catalogue.templates import TemplateRefused
+from statectl.catalogue.trees import Manifest, Trees
 from statectl.problems import Note, Problem, Span
 from statectl.project.findings import Findings
 from statectl.project.model import Declaration, Limits, Places
@@ -22,7 +23,7 @@ from statectl.resources.model import Edge, Resource
 
 # Arguments of commands are visible to every user of the host while they run.
 ARGUMENTS = frozenset({"run", "unless", "validate", "command", "creates", "cwd"})
-CONTENT = ("content", "source", "template", "fragments")
+CONTENT = ("content", "source", "template", "fragments")  # of which `content` is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Prepared:
     kind: ResourceType
     address: str
     given: Mapping[str, Any]
-    content: Wanted | None
+    content: Wanted | Manifest | None
     values: Mapping[str, Any]  # what goes into `want` besides content; SecretParts where there are secrets
     edges: tuple[Edge, ...]
     paths: tuple[str, ...]  # that it may write to; empty for what is no path
@@ -72,9 +73,10 @@ class _RenderedFindings(Findings):
 class Preparer:
     """Checks rendered declarations. What is equal on many hosts is checked once."""
 
-    def __init__(self, types: Mapping[str, ResourceType], files: Files, limits: Limits) -> None:
+    def __init__(self, types: Mapping[str, ResourceType], files: Files, trees: Trees, limits: Limits) -> None:
         self._types = types
         self._files = files
+        self._trees = trees
         self._limits = limits
         self._known: dict[int, tuple[Prepared | None, list[Problem]]] = {}
         self._mark = "statectl" + secrets.token_hex(8)
@@ -178,10 +180,12 @@ class Preparer:
 
     def _content(
         self, kind: ResourceType, fields: Mapping[str, Any], model: Resource, declaration: Declaration
-    ) -> Wanted | None:
+    ) -> Wanted | Manifest | None:
+        file = declaration.places.file
+        if "manifest" in kind.model.model_fields:
+            return self._trees.manifest(file, str(fields["source"]), fields.get("templates") or (), self._files)
         if "content" not in kind.model.model_fields:
             return None
-        file = declaration.places.file
         if fields.get("content") is not None:
             # as the model made it; with a secret in it, as it was rendered
             secret = self._has_secret(fields["content"])

@@ -9,10 +9,13 @@ from typing import Any
 from statectl.catalogue.register import encode_rendered
 from statectl.catalogue.render import Renderer
 from statectl.catalogue.rendered import SecretParts
+from statectl.catalogue.templates import TemplateRefused
+from statectl.catalogue.trees import Trees
 from statectl.problems import Note, Span
 from statectl.project.model import Declaration
 from statectl.project.scalars import Expression
 
+TREE = ("tree",)  # stands for the templates of a tree while its directory is not known
 KEPT_TEXT = 2000  # characters of rendered values that are worth comparing; longer ones are hardly the same on two hosts
 
 Order = tuple[tuple[int, int, int], ...]  # (line, column, index of the loop) for each level from the association down
@@ -95,6 +98,15 @@ def inside(value: Any, found: list[Expression]) -> list[Expression]:
     return found
 
 
+class SourceRefused(Exception):
+    """Files of the project that a declaration cannot have, and where it asks for them."""
+
+    def __init__(self, refused: TemplateRefused, span: Span | None) -> None:
+        super().__init__(refused.message)
+        self.refused = refused
+        self.span = span
+
+
 class KeyNotText(Exception):
     """An expression that is the key of a map gave a list, a map or a secret."""
 
@@ -131,10 +143,9 @@ def names_key(names: Mapping[str, Any]) -> str:
 class Shapes:
     """Shapes of declarations by identity; kept as long as the project."""
 
-    def __init__(self, renderer: Renderer, root_of: Callable[[str, str], str]) -> None:
-        """`root_of(yaml file, relative path)` gives the path of a template in the project."""
+    def __init__(self, renderer: Renderer, trees: Trees) -> None:
         self._renderer = renderer
-        self._path = root_of
+        self._trees = trees
         self._known: dict[int, tuple[Declaration, Shape]] = {}
         self._rendered: dict[Any, Rendered] = {}
 
@@ -147,8 +158,34 @@ class Shapes:
     def source(self, expression: Expression) -> int:
         return self._renderer.register.source("condition" if expression.bare else "value", expression)
 
-    def template(self, declaration: Declaration, path: str) -> int:
-        return self._renderer.register.source("template", self._path(declaration.places.file, path))
+    def _template(self, declaration: Declaration, path: str) -> int:
+        return self._renderer.register.source("template", template_path(declaration.places.file, path))
+
+    def late(self, declaration: Declaration, shape: Shape, values: list[Any]) -> list[tuple[tuple[str, ...], int]]:
+        """Templates whose own path had to be rendered first. Raises SourceRefused."""
+        rendered = dict(zip(map(id, shape.expressions), values, strict=True))
+        found = []
+        written = dict(template_fields(declaration.fields))
+        for path in shape.late:
+            if path == TREE:
+                found += self._of_tree(declaration, replaced(declaration.fields, rendered))
+                continue
+            name = rendered[id(written[path])]
+            if not isinstance(name, str):
+                place = declaration.places.value((*declaration.path, *path))
+                raise SourceRefused(TemplateRefused("E211", "the path of a template must be text"), place)
+            found.append((path, self._template(declaration, name)))
+        return found
+
+    def _of_tree(self, declaration: Declaration, fields: Mapping[str, Any]) -> list[tuple[tuple[str, ...], int]]:
+        """The templates that a tree's globs choose."""
+        try:
+            entries = self._trees.entries(declaration.places.file, str(fields["source"]), fields["templates"])
+        except TemplateRefused as refused:
+            place = declaration.places.value((*declaration.path, "source"))
+            raise SourceRefused(refused, place) from None
+        source = self._renderer.register.source
+        return [(("tree", entry.file), source("template", entry.file)) for entry in entries if entry.template]
 
     def _look(self, declaration: Declaration) -> Shape:
         common = declaration.common
@@ -156,13 +193,18 @@ class Shapes:
         inside(declaration.fields, found)
         for edges in (common.after, common.before, common.notify):
             inside(edges, found)
-        templates = []
-        late = []
+        templates: list[tuple[tuple[str, ...], int]] = []
+        late: list[tuple[str, ...]] = []
         for path, value in template_fields(declaration.fields):
             if isinstance(value, Expression):
                 late.append(path)
             else:
-                templates.append((path, self.template(declaration, str(value))))
+                templates.append((path, self._template(declaration, str(value))))
+        if is_tree(declaration):
+            if inside([declaration.fields["source"], declaration.fields["templates"]], []):
+                late.append(TREE)
+            else:
+                templates += self._of_tree(declaration, declaration.fields)
         sources = (*(self.source(expression) for expression in found), *(number for _, number in templates))
         when = None if common.when is None else self.source(common.when)
         span = declaration.span
@@ -213,6 +255,11 @@ def address_refs(values: Iterable[Any], span: Span | None) -> tuple[AddressRef, 
     for value in values:
         found += [AddressRef(one, span) for one in (value if isinstance(value, list) else [value])]
     return tuple(found)
+
+
+def is_tree(declaration: Declaration) -> bool:
+    """Has it a directory of the project with templates in it?"""
+    return declaration.type == "tree" and isinstance(declaration.fields.get("templates"), list | Expression)
 
 
 def template_fields(fields: Mapping[Any, Any]) -> Iterable[tuple[tuple[str, ...], Any]]:

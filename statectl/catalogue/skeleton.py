@@ -12,6 +12,7 @@ from statectl.catalogue.merge import Agreed, Claim, agree
 from statectl.catalogue.prepare import Preparer
 from statectl.catalogue.rendered import SecretParts
 from statectl.catalogue.shapes import AddressRef
+from statectl.catalogue.trees import Manifest
 from statectl.problems import Note, Problem, Span
 from statectl.project.model import Association, Profile
 from statectl.project.types import ResourceType
@@ -23,7 +24,7 @@ class Bone:
     """One resource. `entry`: as in the catalogue, `want` without content and with SecretParts. `slot`: whose templates fill the content."""
 
     entry: dict[str, Any]
-    content: Wanted | None
+    content: Wanted | Manifest | None
     slot: int  # index of the instance whose templates belong to `content`; -1: it is complete
     has_secrets: bool
     span: Span | None
@@ -163,7 +164,11 @@ class Skeletons:
         prepared = one.prepared
         want = dict(prepared.values)
         if "declared" in prepared.kind.model.model_fields and want.get("exclusive"):
-            want["declared"] = sorted(declared.get(str(want["name"]), ()))
+            below = declared.get(str(want["name"]), set())
+            whole = isinstance(
+                prepared.content, Manifest
+            )  # a tree reaches down, a directory owns what is directly in it
+            want["declared"] = sorted(below if whole else {path for path in below if "/" not in path})
         commons = [instance.rendered.declaration.common for _, instance in owners]
         span = prepared.span
         return {
@@ -192,16 +197,19 @@ def _holds_secret(value: Any) -> bool:
 
 
 def _declared_below(agreed: Mapping[str, Agreed]) -> dict[str, set[str]]:
-    """Directory -> names directly in it that some resource of the host stands for."""
-    found: dict[str, set[str]] = {}
-    for one in agreed.values():
+    """Exclusive directory or tree -> paths below it, relative, that other resources of the host stand for, with those in between."""
+    owners = {str(one.prepared.values["name"]) for one in agreed.values() if one.prepared.values.get("exclusive")}
+    found: dict[str, set[str]] = {owner: set() for owner in owners}
+    for one in agreed.values() if owners else ():
         if one.prepared.values.get("state") == "absent":
             continue
         for path in one.prepared.paths:
-            directory, _, name = path.rpartition("/")
-            while name:
-                found.setdefault(directory or "/", set()).add(name)
-                directory, _, name = directory.rpartition("/")
+            above = path
+            while above not in ("", "/"):
+                above = above.rpartition("/")[0] or "/"
+                if above in owners:
+                    pieces = path[len(above) :].strip("/").split("/")
+                    found[above].update("/".join(pieces[: count + 1]) for count in range(len(pieces)))
     return found
 
 
