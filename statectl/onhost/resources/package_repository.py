@@ -265,8 +265,11 @@ def _why(ran):
     if ran.timed_out:
         return "its index did not come within %d s" % apt_index.UPDATE_TIMEOUT_S
     lines = [line.strip() for line in (ran.err + "\n" + ran.out).split("\n") if line.strip()]
-    known = [line for line in lines if re.search(r"Error|Cannot|Failed|Curl|Status code|No more mirrors|404", line)]
-    return (known or lines or ["exit code %s" % ran.code])[0]
+    for telling in (r"Curl error|Status code|Valid metadata not found|GPG|signature", r"Error|Cannot|Failed|invalid"):
+        known = [line for line in lines if re.search(telling, line)]
+        if known:
+            return known[0].lstrip("- ")
+    return lines[0] if lines else "exit code %s" % ran.code
 
 
 def removal(record):
