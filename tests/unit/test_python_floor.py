@@ -1,0 +1,102 @@
+"""Promise E02: what travels to hosts runs on every Python from 3.6 up, and its tests pass there without pytest."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from stand_in import interpreters
+
+ROOT = Path(__file__).resolve().parents[2]
+FLOOR = (3, 6)
+
+
+def version(python: str) -> tuple[int, int]:
+    said = subprocess.run(
+        [python, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=True
+    ).stdout
+    major, minor = map(int, said.split())
+    return major, minor
+
+
+FOUND = {version(python): python for python in interpreters()}
+WANTED = [(3, minor) for minor in range(FLOOR[1], 15)]
+
+
+ENDS = (min(FOUND, default=FLOOR), max(FOUND, default=FLOOR))  # those between are minutes more and told apart as slow
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [pytest.param(pair, marks=() if pair in ENDS or pair not in FOUND else pytest.mark.slow) for pair in WANTED],
+    ids=lambda pair: f"{pair[0]}.{pair[1]}",
+)
+def test_host_half_passes_its_tests(wanted):
+    """Each version that this machine has runs tests/onhost with its own unittest and every warning as an error."""
+    if wanted not in FOUND:
+        pytest.skip(f"NO PYTHON {wanted[0]}.{wanted[1]} HERE: the host half was not tested on it")
+    command = [
+        FOUND[wanted],
+        "-B",
+        "-W",
+        "error",
+        "-m",
+        "unittest",
+        "discover",
+        "-s",
+        "tests/onhost",
+        "-t",
+        "tests/onhost",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert "Ran 0 tests" not in done.stderr
+
+
+@pytest.mark.parametrize("wanted", WANTED, ids=lambda pair: f"{pair[0]}.{pair[1]}")
+def test_every_module_imports(wanted):
+    """Syntax and names of every module of the host half, tested or not, are there in each version."""
+    if wanted not in FOUND:
+        pytest.skip(f"NO PYTHON {wanted[0]}.{wanted[1]} HERE: the host half was not imported on it")
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "statectl" / "onhost").rglob("*.py")
+        if path.name not in ("stub.py", "__init__.py")
+    ]
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    command = [FOUND[wanted], "-B", "-W", "error", "-c", code, *modules]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_nothing_newer_than_the_floor_is_used():
+    """vermin reads what no test happens to run."""
+    vermin = Path(sys.executable).with_name("vermin")
+    if not vermin.exists() and not shutil.which("vermin"):
+        pytest.skip("NO VERMIN HERE: install the dev requirements")
+    program = str(vermin) if vermin.exists() else "vermin"
+    done = subprocess.run(
+        [program, "--no-tips", "-t=3.6-", "--violations", "statectl/onhost"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", ["stub.py", "__main__.py"])
+def test_what_must_refuse_politely_parses_on_python_2(name):
+    """An old interpreter gets far enough to say in words that it is too old."""
+    python = next(Path.home().glob(".pyenv/versions/2.7.*/bin/python"), None)
+    if python is None:
+        pytest.skip("NO PYTHON 2.7 HERE: the refusal was not tested on it")
+    code = "import sys; compile(open(sys.argv[1]).read(), sys.argv[1], 'exec')"
+    subprocess.run([python, "-c", code, ROOT / "statectl" / "onhost" / name], check=True)
+    if name == "__main__.py":
+        done = subprocess.run(
+            [python, "-B", "statectl/onhost/__main__.py"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 3
+        assert '"statectl needs 3.6 or later"' in done.stdout.replace("is Python 2.7; ", '"')
