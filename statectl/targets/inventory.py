@@ -19,7 +19,7 @@ from statectl.targets.vars_files import EXTENSIONS, VarsFiles, parsed_json, read
 
 # What Ansible passes over in a directory of inventories.
 _IGNORED = re.compile(
-    r"^\.|^(?:host_vars|group_vars|vars_plugins)$|(?:\.pyc|\.pyo|\.swp|\.bak|~|\.rpm|\.md|\.txt|\.rst|\.orig|\.cfg|\.retry)$"
+    r"^\.|^(?:host_vars|group_vars|vars_plugins|known_hosts)$|\.known_hosts$|(?:\.pyc|\.pyo|\.swp|\.bak|~|\.rpm|\.md|\.txt|\.rst|\.orig|\.cfg|\.retry)$"
 )
 _YAML_START = re.compile(r"---|[^\s#\[][^=\s]*:(?:\s|$)|\{")
 MAX_DEPTH = 10

@@ -157,7 +157,7 @@ class SshTransport:
         if endpoint.user:
             options["username"] = endpoint.user
         if endpoint.identity_files:
-            options["client_keys"] = [os.path.expanduser(file) for file in endpoint.identity_files]
+            options["client_keys"] = [_home(file) for file in endpoint.identity_files]
         if endpoint.password is not None:
             options["password"] = endpoint.password.reveal()
         try:
@@ -212,7 +212,7 @@ class SshTransport:
                 hint=f"if the host was reinstalled: statectl inventory trust --replace {endpoint.name}",
             )
         return Refused(
-            f"host key unknown: shown {shown} ({_one_line(error)})",
+            f"host key unknown: shown {shown}" + ("" if seen.key is not None else f" ({_one_line(error)})"),
             code="E311",
             hint=f"compare the fingerprint on the host, then: statectl inventory trust {endpoint.name}",
         )
@@ -227,10 +227,10 @@ async def shown_host_key(endpoint: Endpoint, *, deadline_s: float = 10) -> "list
 
     try:
         async with asyncio.timeout(deadline_s):
-            key = await asyncssh.get_server_host_key(endpoint.address, endpoint.port, config=None)
+            key = await asyncssh.get_server_host_key(endpoint.address, endpoint.port or 22, config=None)
     except TimeoutError:
         raise Unreachable(
-            f"no answer in {deadline_s:g} s ({endpoint.address} tcp {endpoint.port})", code="E302"
+            f"no answer in {deadline_s:g} s ({endpoint.address} tcp {endpoint.port or 22})", code="E302"
         ) from None
     except (OSError, asyncssh.Error, ValueError) as error:
         raise Unreachable(_one_line(error), code="E305") from None
@@ -351,9 +351,13 @@ def _preferring(algorithms: Sequence[str]) -> list[str]:
     return [alg for alg in wanted if alg in default] + [alg for alg in default if alg not in wanted]
 
 
+def _home(path: str) -> str:
+    return os.path.expanduser(path)
+
+
 def _user_config() -> list[str] | None:
     """The invoking user's own file and no other; None tells asyncssh to read nothing by itself."""
-    path = os.path.expanduser(USER_CONFIG)
+    path = _home(USER_CONFIG)
     return [path] if os.path.isfile(path) else None
 
 
