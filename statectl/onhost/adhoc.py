@@ -8,14 +8,57 @@ network; how it ended and the tail of its output are then kept for the next cont
 import base64
 import os
 import shutil
+import time
 
 from statectl.onhost import process
-from statectl.onhost.blobs import IN_MEMORY
+from statectl.onhost.blobs import IN_MEMORY, Blobs
+from statectl.onhost.content import Content
+from statectl.onhost.ending import End
 from statectl.onhost.failure import Failed
 
 PIECE = 32768  # bytes of output in one message
 KEPT = 65536  # bytes of output that are kept when nobody listens
 DEFAULT_TIMEOUT_S = 3600.0
+
+
+def run(session, host):
+    """Run the order's command -> End; counts {"code": exit code}, or none when there was no such end."""
+    order = session.order
+    command, limits = order.get("command") or {}, order.get("limits") or {}
+    session.state = "applying"
+    job = AdHoc(host, session.wire, session.scratch, session.stop)
+    started = int(time.time())
+    try:
+        if limits.get("paths"):
+            raise End("refused", "limits.paths is set: no command runs on this host", "E506")
+        if limits.get("become") is False and command.get("user") and host.identity(command["user"]):
+            raise End("refused", "limits.become is false: no command runs as %s" % command["user"], "E506")
+        stdin = None
+        if command.get("stdin"):
+            stdin = Content.wanted(command["stdin"]["$blob"], command["stdin"]["size"])
+            Blobs(session.wire, session.scratch, {stdin.sha256: [stdin]}, session.control).fetch([stdin])
+        code, reason = job.run(command, stdin, session.deadline - time.monotonic())
+        outcome = "done" if not reason else "failed"
+    except Failed as error:
+        code, reason, outcome = None, error.message, "failed"
+    # a signal as shells tell it; no code at all when we ended the command
+    counts = {} if code is None or reason else {"code": code if code >= 0 else 128 - code}
+    if session.wire.ended:
+        told = {
+            "run": order["run"],
+            "kind": "run",
+            "controller": order.get("controller", ""),
+            "started": started,
+            "ended": int(time.time()),
+            "outcome": outcome,
+            "reason": reason,
+            "counts": counts,
+            "results": [],
+            "notified": [],
+            "output": job.tail.decode("utf-8", "backslashreplace"),
+        }
+        session.memory.undelivered.put(order["run"], told)
+    return End(outcome, reason, counts=counts)
 
 
 class AdHoc(object):

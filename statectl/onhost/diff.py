@@ -8,6 +8,7 @@ MAX_LINES = 2000
 MAX_LINE = 2000  # characters of one shown line
 CONTEXT = 3
 MAX_VALUE = 8192  # characters of a found or wanted text
+MAX_ENTRIES = 1000  # of a found or wanted list or map
 
 
 def changes(module, want, found, fields, hide):
@@ -73,6 +74,8 @@ def _shown(value):
     value = plain(value, _no_secret_here)
     if isinstance(value, str) and len(value) > MAX_VALUE:
         return value[:MAX_VALUE] + " ... %d more characters" % (len(value) - MAX_VALUE)
+    if isinstance(value, (list, dict)) and len(value) > MAX_ENTRIES:
+        return "%d entries" % len(value)
     return value
 
 

@@ -229,7 +229,7 @@ class Engine(object):
         item.changes = diff.changes(item.module, item.want, item.found, item.fields, item.sensitive)
         entry = self.memory.ledger.get(item.address)
         reached = entry is not None and entry["want_hash"] == item.want_hash
-        item.kind = "corrective" if reached and not item.runs else "intended"
+        item.kind = "corrective" if reached and item.removes is None and not item.runs else "intended"
 
     def refusal(self, item):
         """Why this change must not be made, '' when it may: the limits of the run, then the type's own objections."""

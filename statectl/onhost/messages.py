@@ -143,7 +143,6 @@ SHAPES = {
     "order": (
         {"run": _run_id, "host": _text, "kind": _one_of(KINDS)},
         {
-            "nonce": _text,
             "state_dir": _or_none(_text),
             "limits": _or_none(_LIMITS),
             "probes": _list_of(_PROBE),
@@ -174,7 +173,7 @@ SHAPES = {
     "blob": ({"sha256": _sha256, "size": _count}, {}),
     "go": (
         {},
-        {"plan_id": _or_none(_run_id), "observed": _or_none(_map_of(_text)), "yes": _flag},
+        {"plan_id": _or_none(_run_id), "observed": _or_none(_map_of(_text))},
     ),
     "stop": ({}, {}),
     "cancel": ({}, {}),

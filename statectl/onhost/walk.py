@@ -1,20 +1,21 @@
 """The apply: one pass over the items in their order, each read, changed and read again; then the removals; restarts in between.
 
-outcome   of an item                                                             of a restart
-ok        it was as wanted                                                       not needed any more, and why
-changed   it differed, was changed, and a second reading finds it as wanted      done
-failed    the change failed, or the second reading still differs                 failed; it stays owed
-skipped   not tried, and why: see Walk._skip_reason; or it only audits           still owed, and why
+outcome   of an item
+ok        it was as wanted
+changed   it differed, was changed, and a second reading finds it as wanted
+failed    the change failed, or the second reading still differs
+skipped   not tried, and why: see Walk._skip_reason; or it only audits
 """
 
 import os
 import time
 
 from statectl.onhost import compare, diff
-from statectl.onhost.debts import Debts, happened
+from statectl.onhost.debts import Debts
 from statectl.onhost.engine import as_failed, trouble
 from statectl.onhost.failure import Failed
 from statectl.onhost.records import Records
+from statectl.onhost.restarts import Restarts
 
 FRESH_S = 5.0  # a reading older than this is made anew before it is relied on
 
@@ -32,14 +33,13 @@ class Walk(object):
         self._journal = memory.journal
         self._records = Records(engine, memory, run)
         self.debts = Debts(memory.debts, run)
-        self._emit = emit
+        self.emit = emit
         self._stop = stop
-        self._outcomes = {}  # address: outcome
+        self.outcomes = {}  # address: outcome
         self._changed = set()  # addresses
-        self._failed_phase = {}  # association: (phase, address) of its first failure
-        self._not_done = {}  # association: why others must not build on it
+        self.failed_phase = {}  # association: (phase, address) of its first failure
+        self.not_done = {}  # association: why others must not build on it
         self._directories = set()  # where writing was announced
-        self._told = set()  # targets of notifications whose payment was decided
         self._stopped = ""
         self.counts = {"ok": 0, "changed": 0, "failed": 0, "skipped": 0, "unknown": 0}
         self._triggered = {}  # address: commands that run when it changed
@@ -50,25 +50,24 @@ class Walk(object):
     def run(self):
         """-> why it stopped early, '' when it went through."""
         self._engine.host.on_write = self._announce
-        items = self._engine.items
-        due = self._due(items)
-        groups = _groups(items)
+        restarts = Restarts(self._engine, self._journal, self.debts, self)
         position = 0
-        for group in groups:
+        for group in _groups(self._engine.items):
             self._converge(group)
             for _ in group:
-                for target in due.get(position, ()):
-                    self._pay(target)
+                restarts.pay_after(position)
                 position += 1
         for item in self._engine.removals:
             self._converge([item])
         for address in self._engine.orphans.forgotten:
             self._memory.ledger.pop(address, None)
             self._journal.add({"what": "released", "address": address}, durable=False)
-        for target in sorted(self.debts.owed):
-            if not self._engine.is_command(target):
-                self._pay(target)
-        self._forget_commands()
+        restarts.pay_rest()
+        return self.stopped()
+
+    def stopped(self):
+        """Why nothing more is begun, '' when the run goes on."""
+        self._stopped = self._stopped or self._stop()
         return self._stopped
 
     def _announce(self, action, path):
@@ -116,24 +115,23 @@ class Walk(object):
         3  something that it comes after failed or was skipped
         4  an association that its own requires failed or was skipped
         """
-        self._stopped = self._stopped or self._stop()
-        if self._stopped:
-            return self._stopped
-        if item.association in self._failed_phase:
-            phase, address = self._failed_phase[item.association]
+        if self.stopped():
+            return self.stopped()
+        if item.association in self.failed_phase:
+            phase, address = self.failed_phase[item.association]
             if item.removes is not None or item.phase > phase:
                 return "an earlier phase of association %s failed: %s" % (item.association, address)
         for address in item.after:
-            if self._outcomes.get(address) in ("failed", "skipped"):
+            if self.outcomes.get(address) in ("failed", "skipped"):
                 if self._audited(address):
                     continue
                 return "it comes after %s, which %s" % (
                     address,
-                    "failed" if self._outcomes[address] == "failed" else "was skipped",
+                    "failed" if self.outcomes[address] == "failed" else "was skipped",
                 )
         for name in self._engine.associations.get(item.association, {}).get("requires", ()):
-            if name in self._not_done:
-                return "association %s requires %s, %s" % (item.association, name, self._not_done[name])
+            if name in self.not_done:
+                return "association %s requires %s, %s" % (item.association, name, self.not_done[name])
         return ""
 
     def _audited(self, address):
@@ -141,7 +139,7 @@ class Walk(object):
         return item is not None and not self._engine.enforced(item)
 
     def _skip(self, item, reason):
-        self._not_done.setdefault(item.association, "of which %s was skipped" % item.address)
+        self.not_done.setdefault(item.association, "of which %s was skipped" % item.address)
         self._result(item, "skipped", [], reason)
 
     def _differs(self, item):
@@ -180,7 +178,7 @@ class Walk(object):
         try:
             self._memory.ledger[item.address] = self._records.confirmed(item)
         except (Failed, OSError) as error:
-            self._emit({"type": "log", "level": "warning", "text": "%s: not remembered: %s" % (item.address, error)})
+            self.emit({"type": "log", "level": "warning", "text": "%s: not remembered: %s" % (item.address, error)})
 
     # -- making changes
 
@@ -318,135 +316,13 @@ class Walk(object):
 
     def _tell(self, item, result):
         outcome = result["outcome"]
-        self._outcomes[item.address] = outcome
+        self.outcomes[item.address] = outcome
         self.counts[outcome] += 1
         if outcome == "failed":
-            self._not_done.setdefault(item.association, "of which %s failed" % item.address)
-            phase, address = self._failed_phase.get(item.association, (item.phase, item.address))
-            self._failed_phase[item.association] = min((phase, address), (item.phase, item.address))
-        self._emit(result)
-
-    # -- restarts
-
-    def _due(self, items):
-        """-> {index of an item: [targets]}: after which item each restart is paid.
-
-        That is the last item of every association that may notify the target, and of the target's own.
-        """
-        last = {}
-        for index, item in enumerate(items):
-            last[item.association] = index
-        moments = {}
-        for item in items:
-            for target in item.notify:
-                moments[target] = max(moments.get(target, -1), last[item.association])
-        for index, item in enumerate(items):
-            if item.address in moments or (item.address in self.debts.owed and not item.runs):
-                moments[item.address] = max(moments.get(item.address, -1), last[item.association], index)
-        due = {}
-        for target, index in sorted(moments.items()):
-            due.setdefault(index, []).append(target)
-        return due
-
-    def _pay(self, target):
-        """Pay what is owed to one service, or say why it stays owed. Nothing owed: nothing said."""
-        debt = self.debts.owed.get(target)
-        if debt is None or target in self._told:
-            return
-        engine = self._engine
-        item = engine.by_address.get(target)
-        self._told.add(target)
-        if item is None:
-            if target not in engine.declared:
-                self._drop(target, debt, "it is declared no more")
-            else:
-                self._owe(target, debt, "it is not part of this run")
-            return
-        reason = self._why_not_now(item, debt)
-        if reason:
-            self._owe(target, debt, reason)
-        elif getattr(item.want, "state", None) in ("stopped", *compare.GONE):
-            self._drop(target, debt, "it is wanted %s" % item.want.state)
-        elif getattr(item.module, "notify", None) is None:
-            self._drop(target, debt, "type %s cannot be notified" % item.type)
-        else:
-            self._notify(item, debt)
-
-    def _why_not_now(self, item, debt):
-        if self._stopped or self._stop():
-            return self._stopped or self._stop()
-        if not self._engine.enforced(item):
-            return "association %s only audits" % item.association
-        if self._outcomes.get(item.address) in ("failed", "skipped"):
-            return "%s %s" % (
-                item.address,
-                "failed" if self._outcomes[item.address] == "failed" else "was skipped",
-            )
-        for address in debt["because"]:
-            cause = self._engine.by_address.get(address)
-            if cause is not None and cause.association in self._failed_phase:
-                return "association %s failed: %s" % (cause.association, self._failed_phase[cause.association][1])
-        return ""
-
-    def _notify(self, item, debt):
-        host, module = self._engine.host, item.module
-        instance = getattr(module, "instance", None)
-        now = ""
-        verb = self._engine.verb(item.address)
-        try:
-            now = instance(host, item.want) if instance is not None else ""
-            if happened(debt, now):
-                self._paid(item.address, verb, debt, "ok", "the interrupted run did it")
-                return
-            # durable first: a crash from here on is told apart by the instance
-            self._journal.add({"what": "paying", "address": item.address, "debt": dict(debt, paying={"instance": now})})
-            module.notify(host, item.want, verb)
-        except Failed as error:
-            self._failed_notification(item, debt, verb, error.record())
-            return
-        except Exception as bug:  # noqa: BLE001  as for apply
-            self._failed_notification(item, debt, verb, as_failed(bug, "notifying").record())
-            return
-        finally:
-            self._engine.generation += 1
-        self._paid(item.address, verb, debt, "changed", "")
-
-    def _failed_notification(self, item, debt, verb, error):
-        self.debts.owed[item.address] = dict(debt, paying=None)
-        self._journal.add({"what": "paying", "address": item.address, "debt": self.debts.owed[item.address]})
-        self.counts["failed"] += 1
-        self._not_done.setdefault(item.association, "of which %s could not be notified" % item.address)
-        self._emit(_notified(item.address, verb, "failed", debt, error, ""))
-
-    def _paid(self, target, verb, debt, outcome, reason):
-        self.debts.clear(target)
-        message = _notified(target, verb, outcome, debt, None, reason)
-        self._journal.add({"what": "paid", "address": target, "notified": message})
-        self._emit(message)
-
-    def _drop(self, target, debt, reason):
-        self._paid(target, debt["verb"], debt, "ok", "not needed: " + reason)
-
-    def _owe(self, target, debt, reason):
-        self._emit(_notified(target, debt["verb"], "skipped", debt, None, "still owed: " + reason))
-
-    def _forget_commands(self):
-        """Runs that are owed to commands nobody declares any more."""
-        for target in sorted(self.debts.owed):
-            if self._engine.is_command(target) and target not in self._engine.declared:
-                self._drop(target, self.debts.owed[target], "it is declared no more")
-
-
-def _notified(target, verb, outcome, debt, error, reason):
-    return {
-        "type": "notified",
-        "address": target,
-        "verb": verb,
-        "outcome": outcome,
-        "because": debt["because"],
-        "reason": reason,
-        "error": error,
-    }
+            self.not_done.setdefault(item.association, "of which %s failed" % item.address)
+            phase, address = self.failed_phase.get(item.association, (item.phase, item.address))
+            self.failed_phase[item.association] = min((phase, address), (item.phase, item.address))
+        self.emit(result)
 
 
 def _started(item, found):

@@ -423,7 +423,7 @@ class ExecutorCase(unittest.TestCase):
         if controller.planned["type"] == "end":
             self.ended = controller.planned
             return {}
-        controller.send({"type": "go", "plan_id": plan_id, "observed": observed, "yes": True})
+        controller.send({"type": "go", "plan_id": plan_id, "observed": observed})
         self.ended = controller.until("end")
         if ack:
             controller.send({"type": "ack", "runs": [controller.run]})

@@ -15,8 +15,6 @@ import os
 
 from statectl.onhost.memory.files import Corrupt, sync_directory
 
-MAX_RESULTS_BYTES = 4 * 1024 * 1024  # of one interrupted run that are handed over
-
 
 class Journal(object):
     """Append-only, one writer: the holder of the lock."""
@@ -99,10 +97,6 @@ def _tell(lines):
 
 
 def _result(begin, results, notified):
-    shown, size = [], 0
-    for result in results.values():
-        size += len(json.dumps(result))
-        shown.append(result if size <= MAX_RESULTS_BYTES else dict(result, changes=[]))
     return {
         "run": begin["run"],
         "kind": "apply",
@@ -115,7 +109,7 @@ def _result(begin, results, notified):
         "ended": None,
         "outcome": "unknown",
         "reason": "the executor ended before the run did",
-        "results": shown,
+        "results": list(results.values()),
         "notified": notified,
         "counts": {},
     }

@@ -1,9 +1,11 @@
 """Results of runs that no controller has acknowledged: handed over at the next contact, deleted at `ack`."""
 
+import json
 import os
 
 from statectl.onhost.memory.files import read_json, write_json
 
+MAX_ONE = 4 * 1024 * 1024  # bytes of one result
 MAX_HANDED_OVER = 8 * 1024 * 1024  # bytes in one ready message; the rest waits for the next contact
 
 
@@ -17,7 +19,12 @@ class Undelivered(object):
         return os.path.join(self._directory, run + ".json")
 
     def put(self, run, result):
-        """Durable on return."""
+        """Durable on return. Of a very large result the diffs are left out, then what was as wanted: it says so."""
+        for shorter in (None, _without_changes, _without_ok):
+            if shorter is not None:
+                result = dict(result, results=shorter(result["results"]), shortened=True)
+            if len(json.dumps(result)) <= MAX_ONE:
+                break
         write_json(self._path(run), result)
 
     def names(self):
@@ -48,3 +55,11 @@ class Undelivered(object):
                 os.unlink(self._path(run))
             except FileNotFoundError:
                 continue
+
+
+def _without_changes(results):
+    return [dict(result, changes=[]) if result.get("changes") else result for result in results]
+
+
+def _without_ok(results):
+    return [result for result in results if result["outcome"] != "ok"]

@@ -1,0 +1,160 @@
+"""From the catalogue to the result: plan one host, and apply the plan when the controller says go. The steps of kinds plan, drift and apply.
+
+Durable before the first write to the machine: the run counter, the plan id as used, and that this run has begun.
+"""
+
+import time
+
+from statectl.onhost.blobs import Blobs
+from statectl.onhost.ending import End
+from statectl.onhost.engine import Engine
+from statectl.onhost.failure import Failed
+from statectl.onhost.redact import Redactor
+from statectl.onhost.removal import shown
+from statectl.onhost.wanted import Reader, secret_ids
+
+
+def run(session, host):
+    catalogue, session.secrets = _take_catalogue(session)
+    session.redactor = Redactor(session.secrets.values())
+    limits = dict(session.order.get("limits") or {})
+    limits.update({key: value for key, value in (catalogue.get("limits") or {}).items() if value not in (None, [])})
+    host.limits = limits
+    reader = Reader(session.secrets, session.memory.keyed)
+    blobs = Blobs(session.wire, session.scratch, reader.blobs, session.control)
+    engine = Engine(host, session.memory, catalogue, reader, blobs.fetch, limits)
+    try:
+        refusals = engine.plan()
+    except Failed as error:
+        raise End("failed", error.message, "E401")
+    counts = _tell_plan(session, engine)
+    if refusals:
+        raise End("refused", "; ".join(refusals), "E505", counts)
+    session.wire.send({"type": "planned", "counts": counts})
+    if session.order["kind"] != "apply":
+        return End("planned", counts=counts)
+    session.state = "planned"
+    return _apply(session, engine, session.receive(("go",)))
+
+
+def _take_catalogue(session):
+    """-> (catalogue, {id: secret}). The secrets may come first or last, and only where any are referred to."""
+    catalogue = secrets = None
+    while catalogue is None or (secrets is None and secret_ids(catalogue["resources"])):
+        expected = [kind for kind, have in (("catalogue", catalogue), ("secrets", secrets)) if have is None]
+        message = session.receive(expected)
+        if message["type"] == "secrets":
+            secrets = message["values"]
+        else:
+            catalogue = message
+    if catalogue["host"] != session.order["host"]:
+        raise End(
+            "refused",
+            "the catalogue is for host %s, the order for %s" % (catalogue["host"], session.order["host"]),
+            "E321",
+        )
+    return catalogue, secrets or {}
+
+
+def _tell_plan(session, engine):
+    """Send the verdicts -> counts."""
+    counts = {"ok": 0, "change": 0, "unknown": 0, "refused": 0, "orphan": 0}
+    for item in engine.items + engine.removals:
+        counts[item.verdict] += 1
+        session.emit(
+            {
+                "type": "verdict",
+                "address": item.address,
+                "association": item.association,
+                "verdict": item.verdict,
+                "action": item.action,
+                "predicted_after": item.predicted_after,
+                "unknown_until": item.unknown_until,
+                "changes": item.changes,
+                "notify": engine.notices(item) if item.verdict == "change" else [],
+                "found_hash": item.found_hash,
+                "reason": item.reason,
+                "kind": item.kind,
+            }
+        )
+    for address, reason in engine.orphans.kept:
+        counts["orphan"] += 1
+        session.emit(
+            {
+                "type": "verdict",
+                "address": address,
+                "association": session.memory.ledger[address]["association"],
+                "verdict": "orphan",
+                "action": "orphan",
+                "reason": reason,
+            }
+        )
+    return counts
+
+
+def _apply(session, engine, go):
+    from statectl.onhost.walk import Walk, moved
+
+    plan_id = go.get("plan_id")
+    used = session.memory.used(plan_id) if plan_id else None
+    if used is not None:
+        raise End("refused", "plan %s was applied here already, by run %s" % (plan_id, used["run"]), "E502")
+    stale = moved(engine, go.get("observed") or {})
+    if stale:
+        raise End("stale", "changed since the plan was made: %s" % shown(stale), "E510")
+    writing = [item for item in engine.items + engine.removals if item.verdict == "change" and engine.enforced(item)]
+    try:
+        # before the first write: from here on the channel may be lost
+        engine.fetch(engine.undelivered(writing))
+    except Failed as error:
+        raise End("failed", "%s; nothing was written" % error.message, "E401")
+    session.state = "applying"
+    started = int(time.time())
+    try:
+        counter = session.memory.begin(
+            session.order["run"],
+            plan_id,
+            session.order.get("controller", ""),
+            session.order.get("commit"),
+            engine.catalogue.get("hash"),
+        )
+    except OSError as error:
+        raise End("failed", "cannot write the journal: %s; nothing was written" % error.strerror.lower(), "E401")
+    results, notified = [], []
+
+    def emit(message):
+        sent = session.emit(message)
+        if message["type"] == "result":
+            short = {"address": sent["address"], "outcome": "ok"}
+            results.append(short if sent["outcome"] == "ok" else sent)
+        elif message["type"] == "notified":
+            notified.append(sent)
+
+    walk = Walk(engine, session.memory, session.order["run"], emit, session.stop)
+    try:
+        reason = walk.run()
+    except OSError as error:
+        # no record, no action: the journal tells the next contact how far this came
+        raise End("failed", "cannot write the journal: %s" % error.strerror.lower(), "E401", walk.counts)
+    outcome = "stopped" if reason else "failed" if walk.counts["failed"] else "applied"
+    result = {
+        "run": session.order["run"],
+        "kind": "apply",
+        "plan_id": plan_id,
+        "counter": counter,
+        "controller": session.order.get("controller", ""),
+        "commit": session.order.get("commit"),
+        "catalogue": engine.catalogue.get("hash"),
+        "started": started,
+        "ended": int(time.time()),
+        "outcome": outcome,
+        "reason": reason,
+        "results": results,
+        "notified": notified,
+        "counts": walk.counts,
+    }
+    try:
+        session.memory.finish(result)
+    except OSError as error:
+        raise End("failed", "cannot store what was done: %s" % error.strerror.lower(), "E401", walk.counts)
+    return End(outcome, reason, counts=walk.counts)

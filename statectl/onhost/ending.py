@@ -1,0 +1,16 @@
+"""End: what the executor says last, raised from wherever the session is over and returned from where it has gone through."""
+
+
+class End(Exception):
+    """outcome  planned, applied, done, stopped, stale, refused or failed
+    reason   one line; '' when the outcome says all
+    code     of the registry of errors, '' for none
+    counts   {word: number}
+    """
+
+    def __init__(self, outcome, reason="", code="", counts=None):
+        super(End, self).__init__(reason or outcome)
+        self.outcome = outcome
+        self.reason = reason
+        self.code = code
+        self.counts = counts or {}
