@@ -54,6 +54,10 @@ def _addresses(value: Any) -> bool:
     return isinstance(value, list) and all(map(_address, value))
 
 
+def _lines(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_line, value))
+
+
 def _maps(value: Any) -> bool:
     return isinstance(value, list) and all(map(_map, value))
 
@@ -92,7 +96,7 @@ SHAPES: dict[str, Shape] = {
     "verdict": (
         {
             "address": _address,
-            "verdict": _word("ok", "change", "unknown"),
+            "verdict": _word("ok", "change", "unknown", "refused", "orphan"),
             "action": _word("none", "add", "change", "remove", "run", "orphan"),
         },
         {
@@ -101,7 +105,7 @@ SHAPES: dict[str, Shape] = {
             "predicted_after": _addresses,
             "unknown_until": _addresses,
             "changes": _changes,
-            "notify": _addresses,
+            "notify": _lines,
             "found_hash": _maybe(_line),
             "reason": _maybe(_text),
             "kind": _word("intended", "corrective", ""),
@@ -122,7 +126,7 @@ SHAPES: dict[str, Shape] = {
     ),
     "notified": (
         {"address": _address, "verb": _line, "outcome": _word("ok", "changed", "failed", "skipped", "unknown")},
-        {"because": _addresses, "error": _ERROR, "duration_ms": _duration, "reason": _maybe(_text)},
+        {"because": _lines, "error": _ERROR, "duration_ms": _duration, "reason": _maybe(_text)},
     ),
     "output": ({"stream": _word("out", "err"), "data": _text}, {}),
     "waiting": ({}, {"holder": _maybe(_map), "reason": _maybe(_text)}),

@@ -84,7 +84,9 @@ class ExecutorSession:
             return self._checked(self._waiting.popleft())
         except ProtocolError as error:
             await self.close()
-            raise Unreachable(f"the host's answer is not in the protocol: {error}", code="E321") from None
+            raise Unreachable(
+                f"the host's answer is not in the protocol: {printable(str(error))[:200]}", code="E321"
+            ) from None
 
     def _checked(self, payload: bytes) -> dict[str, Any]:
         message = messages.parse(payload)
