@@ -114,7 +114,7 @@ def plain():
 
 
 class Importer:
-    """Modules from memory: {name: (is_package, file name, code)}."""
+    """Modules from memory: {name: (is_package, file name, marshalled code)}."""
 
     def __init__(self, modules, spec):
         self.modules, self.spec = modules, spec
@@ -128,7 +128,7 @@ class Importer:
         return None
 
     def exec_module(self, module):
-        exec(self.modules[module.__name__][2], module.__dict__)
+        exec(marshal.loads(self.modules[module.__name__][2]), module.__dict__)
 
 
 if sys.version_info < (3, 6):

@@ -14,14 +14,15 @@ KEPT = 3  # executors of other versions that stay: controllers of several versio
 
 
 def unpack(archive, cache, file, bundle):
-    """ZipFile -> marshalled {module: (is package, file name, code)}; stored in the directory `cache` under the name `file`."""
+    """ZipFile -> marshalled {module: (is package, file name, marshalled code)}; stored in the directory `cache` under the name `file`."""
     modules = {}
     for name in archive.namelist():
         if not name.startswith("statectl/") or not name.endswith(".py"):
             continue
         package = name.endswith("/__init__.py")
         module = name[: -len("/__init__.py" if package else ".py")].replace("/", ".")
-        modules[module] = (package, name, compile(archive.read(name), name, "exec", dont_inherit=True, optimize=0))
+        code = compile(archive.read(name), name, "exec", dont_inherit=True, optimize=0)
+        modules[module] = (package, name, marshal.dumps(code))  # packed once more: a run loads a third of them
     payload = marshal.dumps(modules)
     if cache:
         try:
