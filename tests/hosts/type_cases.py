@@ -354,6 +354,7 @@ CASES = (
           /etc/kit-template.conf: {template: kit.conf.j2, mode: 0644}
           /etc/kit-source.conf: {source: kit-source.conf}
           /etc/kit-fragments.conf:
+            owner: root
             fragments:
               20-second: {content: "second\\n"}
               10-first: {content: "first\\n"}

@@ -89,24 +89,29 @@ class LabProject:
         expect: int | tuple[int, ...] | None = None,
         stdin: str = "",
         env: Mapping[str, str] | None = None,
-        timeout: float = 300,
+        timeout: float = 180,
     ) -> Said:
-        """Run the command in the project. With `expect`, any other exit code fails the test with all that was said."""
+        """Run the command in the project; one that hangs is killed (exit -9). With `expect`, any other exit code fails the test."""
         began = time.monotonic()
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-m", "statectl", *argv],
             cwd=self.root,
             env=self.environment(env),
-            input=stdin.encode(),
-            capture_output=True,
-            timeout=timeout,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
+        try:
+            out, err = process.communicate(stdin.encode(), timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            err += f"\nkilled: still running after {timeout:.0f} s\n".encode()
         said = Said(
             argv,
-            done.returncode,
-            done.stdout.decode(errors="backslashreplace"),
-            done.stderr.decode(errors="backslashreplace"),
+            process.returncode,
+            out.decode(errors="backslashreplace"),
+            err.decode(errors="backslashreplace"),
             time.monotonic() - began,
         )
         if expect is not None:
