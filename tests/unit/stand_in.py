@@ -12,6 +12,7 @@ from statectl.transport.local import LocalTransport
 SOURCE = Path(statectl.__file__).parent
 RUNNER = """
 import os
+import signal
 import sys
 from statectl.onhost import protocol
 
@@ -27,6 +28,7 @@ def frames(decoder, receive_fd, buffered):
 
 
 def serve(receive_fd, send_fd, buffered):
+    signal.alarm(20)  # below a terminal nobody tells us that the other side has gone
     digest = protocol.Digest()
 
     def say(message):
