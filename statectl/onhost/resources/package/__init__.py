@@ -35,22 +35,24 @@ class Desired(NamedTuple):
     manager: Optional[str] = None
 
 
-class Found(NamedTuple):
-    """As Desired, and what else a reading tells.
+class Found(Desired):
+    """A Desired, and what else a reading tells.
 
     state    present, absent (only its configuration is left), purged (nothing is left), outdated, or a state of dpkg such as half-configured
     chosen   the version that an apply would install, None when none would be
     refusal  why the change must not be made, '' when it may
     """
 
-    name: str
-    state: str
-    version: Optional[str] = None
-    hold: Optional[bool] = None
-    recommends: Optional[bool] = None
-    manager: Optional[str] = None
     chosen: Optional[str] = None
     refusal: str = ""
+
+    def having(self, **changes):
+        """A copy with other fields, `chosen` or `refusal`; _replace would forget those two."""
+        extra = {name: changes.pop(name, getattr(self, name)) for name in ("chosen", "refusal")}
+        copy = self._replace(**changes)
+        for name, value in extra.items():
+            setattr(copy, name, value)
+        return copy
 
 
 class Installed(NamedTuple):
@@ -161,7 +163,7 @@ def _read(host, manager, group):
         for transaction in transactions(moving):
             refusal = index.simulate(transaction)
             for name in transaction.names() if refusal else ():
-                found[name] = found[name]._replace(refusal=refusal)
+                found[name] = found[name].having(refusal=refusal)
     return found
 
 
@@ -176,14 +178,13 @@ def _found(want, there, chosen=None, refusal="", outdated=False):
             want.name,
             there.version,
         )
-    return Found(
+    record = Found(
         want.name,
         state=state,
         version=there.version if installed else None,
         hold=there.hold if installed else None,
-        chosen=None if chosen == there.version and state == "present" else chosen,
-        refusal=refusal,
     )
+    return record.having(chosen=None if chosen == there.version and state == "present" else chosen, refusal=refusal)
 
 
 def _pending(want, there):
@@ -280,7 +281,7 @@ def _apply(host, manager, group):
     held = {want.name for want, _, differing in group if want.hold and ("hold" in differing or want.name in moved)}
     if freed:
         manager.hold(host, sorted(freed), False)
-    for transaction in transactions([(want, found._replace(hold=False)) for want, found in moving]):
+    for transaction in transactions([(want, found.having(hold=False)) for want, found in moving]):
         manager.commit(host, transaction)
     if held:
         manager.hold(host, sorted(held), True)
@@ -294,7 +295,7 @@ def _chosen_now(host, manager, moving):
         chosen, refusals = choose(index, wanted, there)
     if refusals:
         raise Failed("; ".join(refusals[name] for name in sorted(refusals)), "no such package")
-    return [(want, found._replace(chosen=chosen.get(want.name))) for want, found in moving]
+    return [(want, found.having(chosen=chosen.get(want.name))) for want, found in moving]
 
 
 def removal(record):
