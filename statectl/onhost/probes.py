@@ -3,6 +3,7 @@
 import json
 import re
 
+from statectl.onhost import process
 from statectl.onhost.failure import Failed, os_text
 
 DEFAULT_TIMEOUT_S = 10.0
@@ -17,13 +18,23 @@ def ask(host, probes):
 
 def _ask(host, probe):
     timeout = probe.get("timeout_s") or DEFAULT_TIMEOUT_S
+    kind = probe.get("type", "text")
     try:
-        ran = host.run(probe["argv"], timeout=timeout)
-        return {"ok": True, "value": parse(ran.out, probe.get("type", "text"))}
+        ran = host.run(probe["argv"], timeout=timeout, check=False)
+        if kind == "boolean" and _says_by_exit_code(ran):
+            return {"ok": True, "value": ran.code == 0}
+        if ran.timed_out or ran.code != 0:
+            raise process.failure(probe["argv"], ran, timeout)
+        return {"ok": True, "value": parse(ran.out, kind)}
     except Failed as error:
         return {"ok": False, "reason": error.message}
     except ValueError as error:
         return {"ok": False, "reason": str(error)}
+
+
+def _says_by_exit_code(ran):
+    """`test -e`, `grep -q` and their like: nothing printed, and 0 for yes or 1 for no. Anything above 1 is a failure."""
+    return not ran.timed_out and ran.code in (0, 1) and not ran.out.strip() and not ran.err.strip()
 
 
 def parse(out, kind):
@@ -32,7 +43,7 @@ def parse(out, kind):
     type      printed                          value
     text      anything                         without the newlines at its end
     integer   12, -3                           a number
-    boolean   true, false                      true, false
+    boolean   true, false                      true, false; nothing: by exit code, see above
     json      any JSON but NaN                 as it is
     """
     text = os_text(out)

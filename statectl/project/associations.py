@@ -54,7 +54,7 @@ WHERE_FIELDS = (
 )
 PROBE_FIELDS: Mapping[str, str] = {
     "run": "The command, a list of arguments (text is split as a shell would, but no shell runs it); it must only read",
-    "type": "text (default), integer, boolean (exit code 0 or not) or json",
+    "type": "text (default), integer, boolean (prints true or false; or prints nothing and exits 0 or 1) or json",
     "timeout": "How long it may take, such as 5s (default 10s)",
 }
 OVERRIDE_FIELDS: Mapping[str, str] = {

@@ -97,6 +97,10 @@ class Probes(ExecutorCase):
                 probe("number", "echo", "12", type="integer"),
                 probe("word", "echo", "twelve", type="integer"),
                 probe("flag", "echo", "true", type="boolean"),
+                probe("there", "test", "-e", "/", type="boolean"),
+                probe("gone", "test", "-e", "/no/such", type="boolean"),
+                probe("unclear", "sh", "-c", "exit 2", type="boolean"),
+                probe("complains", "sh", "-c", "echo no right >&2; exit 1", type="boolean"),
                 probe("json", "echo", '{"a": [1]}', type="json"),
                 probe("nan", "echo", "NaN", type="json"),
                 probe("fails", "sh", "-c", "echo why >&2; exit 1"),
@@ -106,13 +110,22 @@ class Probes(ExecutorCase):
         )
         answers = controller.until("ready")["probes"]
         values = {name: answer["value"] for name, answer in answers.items() if answer["ok"]}
-        assert values == {"text": "a", "number": 12, "flag": True, "json": {"a": [1]}}
+        assert values == {
+            "text": "a",
+            "number": 12,
+            "flag": True,
+            "there": True,
+            "gone": False,
+            "json": {"a": [1]},
+        }
         reasons = {name: answer["reason"] for name, answer in answers.items() if not answer["ok"]}
         assert "expected a whole number" in reasons["word"]
         assert "why" in reasons["fails"]
         assert "not found" in reasons["missing"]
         assert "0.3 s" in reasons["slow"]
-        assert set(reasons) == {"word", "nan", "fails", "missing", "slow"}
+        assert "exited with code 2" in reasons["unclear"]
+        assert "no right" in reasons["complains"]
+        assert set(reasons) == {"word", "nan", "fails", "missing", "slow", "unclear", "complains"}
 
 
 if __name__ == "__main__":
