@@ -197,8 +197,16 @@ def _holds_secret(value: Any) -> bool:
 
 
 def _declared_below(agreed: Mapping[str, Agreed]) -> dict[str, set[str]]:
-    """Exclusive directory or tree -> paths below it, relative, that other resources of the host stand for, with those in between."""
-    owners = {str(one.prepared.values["name"]) for one in agreed.values() if one.prepared.values.get("exclusive")}
+    """Exclusive directory or tree -> paths below it, relative, that other resources of the host stand for.
+
+    A directory lists names, so there the first piece of a deeper path counts; a tree lists the paths themselves, and goes on
+    into the directories in between.
+    """
+    owners = {
+        str(one.prepared.values["name"]): one.prepared.kind.name == "tree"
+        for one in agreed.values()
+        if one.prepared.values.get("exclusive")
+    }
     found: dict[str, set[str]] = {owner: set() for owner in owners}
     for one in agreed.values() if owners else ():
         if one.prepared.values.get("state") == "absent":
@@ -208,8 +216,8 @@ def _declared_below(agreed: Mapping[str, Agreed]) -> dict[str, set[str]]:
             while above not in ("", "/"):
                 above = above.rpartition("/")[0] or "/"
                 if above in owners:
-                    pieces = path[len(above) :].strip("/").split("/")
-                    found[above].update("/".join(pieces[: count + 1]) for count in range(len(pieces)))
+                    below = path[len(above) :].strip("/")
+                    found[above].add(below if owners[above] else below.partition("/")[0])
     return found
 
 

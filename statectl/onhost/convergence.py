@@ -15,6 +15,8 @@ from statectl.onhost.wanted import Reader, secret_ids
 
 
 def run(session, host):
+    if session.order["kind"] == "drift":
+        return _drift(session, host)
     catalogue, session.secrets = _take_catalogue(session)
     session.redactor = Redactor(session.secrets.values())
     limits = dict(session.order.get("limits") or {})
@@ -35,6 +37,18 @@ def run(session, host):
         return End("planned", counts=counts)
     session.state = "planned"
     return _apply(session, engine, session.receive(("go",)))
+
+
+def _drift(session, host):
+    """A plan of what was applied last: the ledger is the catalogue, and nothing is asked of the controller."""
+    from statectl.onhost import last_applied
+
+    host.limits = dict(session.order.get("limits") or {})
+    reader = last_applied.LedgerReader(session.memory.keyed)
+    catalogue = last_applied.catalogue(session.memory, session.order["host"])
+    engine = Engine(host, session.memory, catalogue, reader, last_applied.fetch_from(session.memory, reader.blobs), {})
+    engine.plan()
+    return End("planned", counts=_tell_plan(session, engine))
 
 
 def _take_catalogue(session):

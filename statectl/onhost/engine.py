@@ -240,7 +240,7 @@ class Engine(object):
             except Failed as error:
                 return error.message
         allowed = self.limits.get("paths")
-        path = item.want.name if item.type in PATHS else getattr(item.want, "path", None)
+        path = _path(item)
         if allowed and not path:
             return "limits.paths is set, and %s is not a path below it" % item.address
         if path:
@@ -288,6 +288,14 @@ class Engine(object):
     def notices(self, item):
         """What a change of this item brings about afterwards -> ['reload service:nginx']."""
         return ["%s %s" % (self.verb(target), target) for target in item.notify]
+
+
+def _path(item):
+    """The path that an item writes to, None for what is no path."""
+    if item.type in PATHS:
+        return item.want.name
+    path_of = getattr(item.module, "path_of", None)
+    return path_of(item.want) if path_of is not None else getattr(item.want, "path", None)
 
 
 def trouble(message, cause):

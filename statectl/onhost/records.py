@@ -72,6 +72,15 @@ class Records(object):
             if isinstance(content, Content) and not content.secret:
                 self._memory.preimages.put(content, content.sha256, durable=False)
 
+    def keep_applied(self, item):
+        """Keep a copy of the small contents that are in place now: drift shows what was changed by hand from them."""
+        if self._engine.hidden(item):
+            return
+        for field in compare.compared(item.module, item.want):
+            content = getattr(item.found, field, None)
+            if isinstance(content, Content) and not content.secret and content.size <= diff.MAX_DIFFED_BYTES:
+                self._memory.preimages.put(content, content.sha256, durable=False)
+
     def _kept(self, item, found, fields):
         kept = {}
         for field in fields:

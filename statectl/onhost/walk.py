@@ -177,6 +177,7 @@ class Walk(object):
             return
         try:
             self._memory.ledger[item.address] = self._records.confirmed(item)
+            self._records.keep_applied(item)
         except (Failed, OSError) as error:
             self.emit({"type": "log", "level": "warning", "text": "%s: not remembered: %s" % (item.address, error)})
 
@@ -274,6 +275,8 @@ class Walk(object):
         if item.address in self.debts.owed and (item.runs or _started(item, found)):
             owes = self.debts.clear(item.address)
         self._remember(item.address, entry)
+        if entry is not None:
+            self._records.keep_applied(item)
         self._changed.add(item.address)
         result = self._message(item, "changed", changes, "", None, duration_ms)
         self._journal.add(

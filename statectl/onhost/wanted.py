@@ -155,6 +155,9 @@ class Reader(object):
             raise ProtocolError("resource %s is sent with another name" % ascii(address[:200]))
         item = Item(address, resource["association"], resource["phase"], module, None, position)
         item.want = self.desired(module, declared, address)
+        if resource.get("sensitive", False):
+            for content in contents(list(item.want)):
+                content.secret = True
         item.declared = self.masked(declared)
         item.want_hash = record_hash({"want": item.declared}, self._keyed)
         item.owners = resource.get("owners") or [resource["association"]]

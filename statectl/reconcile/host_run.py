@@ -80,7 +80,6 @@ class HostRun:
         probes: Sequence[Mapping[str, Any]] = (),
         limits: Mapping[str, Any] | None = None,
         delivered: Sequence[str] = (),
-        on_message: Callable[[str, Mapping[str, Any]], None] | None = None,
         expected: HostPlan | None = None,
     ) -> None:
         self.name = name
@@ -96,9 +95,9 @@ class HostRun:
         self._probes = probes
         self._limits = limits or {}
         self._delivered = list(delivered)
-        self._on_message = on_message
         self._expected = expected
         self._conversation: Conversation | None = None
+        self.on_message: Callable[[str, Mapping[str, Any]], None] | None = None  # told of every message as it comes
         self.keep = True  # keep the channel between plan and go
 
     @property
@@ -283,8 +282,8 @@ class HostRun:
             async with asyncio.timeout(SILENCE_LIMIT_S):
                 while True:
                     message = await self._conversation.receive()
-                    if self._on_message:
-                        self._on_message(self.name, message)
+                    if self.on_message:
+                        self.on_message(self.name, message)
                     if message["type"] not in ("log", "waiting"):
                         return message
         except TimeoutError:

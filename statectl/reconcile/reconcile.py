@@ -94,7 +94,7 @@ async def plan(fleet: Fleet, rate: Rate, observer: Observer, cancel: Cancel, *, 
         lock_timeout_s=rate.lock_timeout_s,
         deadline_s=rate.deadline_s,
     )
-    runs = {host: fleet.start(host, order) for host in fleet.hosts}
+    runs = _runs(fleet, order, observer)
     await _contact_all(runs, rate, observer, cancel)
     document = _document(fleet, {host: run.plan for host, run in runs.items()})
     await asyncio.to_thread(_record_plan, fleet, order, runs, document)
@@ -125,7 +125,7 @@ async def apply(
         plan_id=saved.id if saved else "",
     )
     keep = len(fleet.hosts) <= KEPT_CHANNELS
-    runs = {host: fleet.start(host, order) for host in fleet.hosts}
+    runs = _runs(fleet, order, observer)
     for run in runs.values():
         run.keep = keep
     try:
@@ -159,6 +159,13 @@ async def apply(
     finally:
         for run in runs.values():
             await run.drop()
+
+
+def _runs(fleet: Fleet, order: Order, observer: Observer) -> dict[str, HostRun]:
+    runs = {host: fleet.start(host, order) for host in fleet.hosts}
+    for run in runs.values():
+        run.on_message = observer.message
+    return runs
 
 
 async def _contact_all(runs: Mapping[str, HostRun], rate: Rate, observer: Observer, cancel: Cancel) -> None:

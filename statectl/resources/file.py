@@ -70,7 +70,7 @@ with own_field_names():
         @field_validator("fragments", mode="before")
         @classmethod
         def _named_parts(cls, value: Any) -> Any:
-            if value is None or (isinstance(value, Mapping) and value):
+            if value is None or isinstance(value, Expression) or (isinstance(value, Mapping) and value):
                 return value
             raise wrong("expected fragments by name, such as 20-mine: {content: ...}")
 

@@ -189,6 +189,10 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool) -> Iterator[str]:
     if summary.refused:
         extra.append(f"{summary.refused} refused")
     rest = "".join(f", {part}" for part in extra)
+    unread = summary.hosts_unreachable + summary.hosts_failed
+    if not plan.has_changes and unread and not summary.hosts_right:
+        yield f"Nothing is known: none of {unread} host{'s' * (unread != 1)} could be read{rest}."
+        return
     if drift and not plan.has_changes:
         yield f"No drift. {right.replace('already right', 'as last applied')}{rest}."
         return

@@ -258,13 +258,14 @@ def _fingerprint(data):
 
 
 def _references(ledger):
-    """Ids of the pre-images that the ledger still needs."""
+    """Ids of the contents that the ledger still needs: what was there before us, and what was applied last."""
     found = set()
 
     def look(value):
         if isinstance(value, dict):
-            if isinstance(value.get("$preimage"), str):
-                found.add(value["$preimage"])
+            for kind in ("$preimage", "$blob"):
+                if isinstance(value.get(kind), str):
+                    found.add(value[kind])
             for item in value.values():
                 look(item)
         elif isinstance(value, list):
@@ -273,4 +274,5 @@ def _references(ledger):
 
     for entry in ledger.values():
         look(entry.get("before"))
+        look(entry.get("want"))
     return found

@@ -22,12 +22,12 @@ class Preimages(object):
     def __init__(self, directory):
         self._directory = directory
 
-    def _path(self, identity):
+    def path(self, identity):
         return os.path.join(self._directory, identity)
 
     def put(self, content, identity, durable=True):
         """Keep a found Content under `identity` (hex). -> was it kept?"""
-        path = self._path(identity)
+        path = self.path(identity)
         if os.path.exists(path):
             os.utime(path)
             return True
@@ -51,7 +51,7 @@ class Preimages(object):
 
     def get(self, identity, secret=False):
         """-> Content, or None when it is no longer here."""
-        path = self._path(identity)
+        path = self.path(identity)
         if not os.path.exists(path):
             return None
         content = Content.of_file(path)
@@ -63,11 +63,11 @@ class Preimages(object):
         spare = []
         for name in os.listdir(self._directory):
             if name not in needed:
-                info = os.stat(self._path(name))
+                info = os.stat(self.path(name))
                 spare.append((info.st_mtime, info.st_size, name))
         total = sum(size for _, size, _ in spare)
         for _, size, name in sorted(spare):
             if total <= MAX_SPARE_BYTES and not name.endswith(".new"):
                 continue
-            os.unlink(self._path(name))
+            os.unlink(self.path(name))
             total -= size

@@ -46,13 +46,13 @@ def read(host, wanted):
     return found
 
 
-def _path(want):
+def path_of(want):
     unit = "%s/%s" % (DIRECTORY, want.name)
     return "%s.d/%s.conf" % (unit, want.drop_in) if want.drop_in else unit
 
 
 def _read_file(host, want):
-    path = _path(want)
+    path = path_of(want)
     status = host.lstat(path)
     if status is None:
         return Desired(want.name, state="absent")
@@ -88,7 +88,7 @@ def validate(host, want, found):
     """What is in the way and will not be touched, told before anything is written. '' : nothing."""
     if found.state.startswith(("present", "absent")):
         return ""
-    path = _path(want)
+    path = path_of(want)
     advice = "remove it first"
     if found.state == "link":
         advice = (
@@ -102,7 +102,7 @@ def apply(host, want, found, differing):
     trouble = validate(host, want, found)
     if trouble:
         raise Failed(trouble, "something else is at the path of a unit")
-    path = _path(want)
+    path = path_of(want)
     directory = path.rpartition("/")[0]
     if want.state == "absent":
         host.remove_file(path)
