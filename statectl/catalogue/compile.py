@@ -15,7 +15,9 @@ from typing import Any
 from statectl.catalogue import graph
 from statectl.catalogue.canonical import fingerprint
 from statectl.catalogue.contents import Files
+from statectl.catalogue.doubts import Doubts
 from statectl.catalogue.expand import Expansion
+from statectl.catalogue.folding import fold, once
 from statectl.catalogue.prepare import Preparer
 from statectl.catalogue.render import Renderer
 from statectl.catalogue.rendered import RESERVED, Failure, HostNames, Job, Scope, SecretParts, Unknown
@@ -98,6 +100,7 @@ class Compiler:
         self._flags: dict[str, Any] = {"prune": prune, "release": release, "only": None if only is None else list(only)}
         self._lock = threading.Lock()
         self._explainer = Explainer(project.root, renderer)
+        self._doubts = Doubts(renderer, self._explainer)
         trees = Trees(renderer.jail)
         self._shapes = Shapes(renderer, trees)
         self._joined: dict[Any, Any] = {}
@@ -109,8 +112,13 @@ class Compiler:
         self._associations = _in_order(project.associations)
         renderer.answer_hosts(self._selections.find_hosts)
 
-    def fleet(self, names: Iterable[str] | None = None) -> tuple[dict[str, HostCatalogue], tuple[Problem, ...]]:
-        """Hosts (None: all) offline from stored facts, and all problems, each with the hosts it holds for."""
+    def fleet(
+        self, names: Iterable[str] | None = None, *, read_secrets: bool = True
+    ) -> tuple[dict[str, HostCatalogue], tuple[Problem, ...]]:
+        """Hosts (None: all) offline from stored facts, and all problems, each with the hosts it holds for.
+
+        `read_secrets` False: where secrets come from is not looked at, as for a check of files by somebody who may not have them.
+        """
         chosen = list(self.inventory.hosts if names is None else names)
         catalogues: dict[str, HostCatalogue] = {}
         with self._lock, ThreadPoolExecutor(1) as pool:
@@ -122,11 +130,11 @@ class Compiler:
                 ]
                 # the child renders these hosts while the ones before them are put together
                 expanding: Future[None] = pool.submit(self._expand, work)
-                catalogues |= {one.host.name: self._finish(one) for one in before}
+                catalogues |= {one.host.name: self._finish(one, read_secrets=read_secrets) for one in before}
                 expanding.result()
                 self._renderer.register.drop(scope for one in work for scope in one.scopes)
                 before = work
-            catalogues |= {one.host.name: self._finish(one) for one in before}
+            catalogues |= {one.host.name: self._finish(one, read_secrets=read_secrets) for one in before}
         general = [problem for association in self._associations for problem in self._selections.problems(association)]
         return catalogues, fold({name: one.problems for name, one in catalogues.items()}, len(chosen), general)
 
@@ -243,9 +251,11 @@ class Compiler:
             self._renderer.run([job for _, _, jobs in waiting for job in jobs])
             for one, expansion, jobs in waiting:
                 one.asked.update(targets for job in jobs for targets in job.asked)
+                if one.offline:
+                    one.problems += self._doubts.of(jobs)
                 expansion.go_on()
 
-    def _finish(self, work: _Work) -> HostCatalogue:
+    def _finish(self, work: _Work, *, read_secrets: bool = True) -> HostCatalogue:
         problems = work.problems
         waits = sum(expansion.waits_for_facts for expansion in work.expansions)
         for expansion in work.expansions:
@@ -272,10 +282,9 @@ class Compiler:
             except UnicodeDecodeError:
                 text = f"{bone.entry['address']} joins a secret with a file that is not text"
                 problems.append(Problem("E214", text, bone.span))
-        secrets = {
-            name: secret for number, name in ids.items() if (secret := self._secret(number, problems)) is not None
-        }
-        found = tuple(dict.fromkeys(problems))
+        read = ids.items() if read_secrets else ()
+        secrets = {name: secret for number, name in read if (secret := self._secret(number, problems)) is not None}
+        found = once(problems)
         if any(not problem.is_warning for problem in found):
             return HostCatalogue({}, problems=found, waits_for_facts=waits)
         catalogue = self._catalogue(work, resources)
@@ -360,21 +369,6 @@ def _outgoing(value: Any, secret_id: Callable[[int], str]) -> Any:
     if isinstance(value, dict):
         return {name: _outgoing(item, secret_id) for name, item in value.items()}
     return [_outgoing(item, secret_id) for item in value] if isinstance(value, list) else value
-
-
-def fold(found: Mapping[str, Iterable[Problem]], fleet: int, general: Iterable[Problem] = ()) -> tuple[Problem, ...]:
-    """Equal problems of several hosts once, with the hosts; without them when it holds for the whole fleet."""
-    hosts: dict[Problem, list[str]] = {problem: [] for problem in general}
-    for name, problems in found.items():
-        for problem in problems:
-            hosts.setdefault(problem, []).append(name)
-    return tuple(
-        Problem(
-            one.code, one.summary, one.span, one.label, one.hint, one.notes,
-            () if len(names) in (0, fleet) else tuple(names), one.replacement,
-        )
-        for one, names in hosts.items()
-    )  # fmt: skip
 
 
 def compile_host(

@@ -5,6 +5,7 @@ the same. Equal variables of many hosts are one object in the inventory and ther
 """
 
 import json
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -151,7 +152,9 @@ class Register:
         dropped, self._dropped_scopes = self._dropped_scopes, []
         dropped_hosts, self._dropped_hosts = self._dropped_hosts, []
         return {
-            "sources": [[number, self.sources[number].kind, self.sources[number].text] for number in new],
+            "sources": [
+                [number, self.sources[number].kind, self.sources[number].text, self._base(number)] for number in new
+            ],
             "variables": variables,
             "secrets": labels,
             "hosts": hosts,
@@ -159,6 +162,13 @@ class Register:
             "drop": dropped,
             "drop_hosts": dropped_hosts,
         }
+
+    def _base(self, number: int) -> str:
+        """The directory that an expression's own includes are relative to: that of its YAML file, as for all paths in it."""
+        expression = self.sources[number].expression
+        if expression is None or expression.span is None or "{%" not in expression.source:
+            return ""
+        return posixpath.dirname(expression.span.file)
 
 
 def encoded_names(job: Job) -> Any:

@@ -101,6 +101,7 @@ class Renderer:
                 waiting.append(job)
         for start in range(0, len(waiting), BATCH):
             self._render(waiting[start : start + BATCH])
+        self._remember_slow(waiting)
         for key, group in same.items():
             first = group[0]
             self._memo[key] = (first.outcomes, first.asked)
@@ -117,6 +118,13 @@ class Renderer:
     def _failed(self, job: Job) -> list[Any]:
         """The failures that are known before rendering: wrong syntax, or a source that has eaten its time before."""
         return [found for number in job.sources if isinstance(found := self._free[number], Failure)]
+
+    def _remember_slow(self, jobs: Iterable[Job]) -> None:
+        """What ran out of time fails at once on the next host: a thousand hosts must not wait a thousand times."""
+        for job in jobs:
+            for number, outcome in zip(job.sources, job.outcomes, strict=True):
+                if isinstance(outcome, Failure) and outcome.report.get("slow"):
+                    self._free[number] = outcome
 
     def _analyse(self, numbers: Iterable[int]) -> None:
         """Learn which names the sources need."""
@@ -186,10 +194,8 @@ class Renderer:
             if lost:
                 source = self.register.sources[number]
                 template = source.text if source.kind == "template" else ""
-                report = {"code": "E205", "summary": lost, "eid": number, "template": template}
-                # kept, because on the next host it would cost the same time again
-                self._free[number] = failure = Failure(report)
-                alone.outcomes = [failure]
+                report = {"code": "E205", "summary": lost, "eid": number, "template": template, "slow": True}
+                alone.outcomes = [Failure(report)]
             job.outcomes += alone.outcomes
             job.asked += alone.asked
 

@@ -1,5 +1,6 @@
 """A failure of the rendering child to a Problem: file, line, column, where the variable came from, what led there."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,13 @@ class Explainer:
         return self._renderer.register.sources[number].expression if number >= 0 else None
 
     def _in_template(self, path: str, line: int, words: list[str]) -> Span:
-        line = max(line, 1)
+        """`line` 0: anywhere in it."""
         try:
             lines = self._renderer.jail.read(path).split("\n")
         except TemplateRefused:
-            lines = []
-        return _find(path, lines, line, line, words) or Span(path, line, 1)
+            lines = []  # it is missing or no text, which is the problem itself
+        last = line or len(lines)
+        return _find(path, lines, max(line, 1), last, words) or Span(path, max(line, 1), 1)
 
     def _in_expression(self, span: Span | None, line: int, words: list[str]) -> Span | None:
         if span is None:
@@ -90,10 +92,12 @@ class Explainer:
 def _find(file: str, lines: list[str], first: int, last: int, words: list[str], column: int = 1) -> Span | None:
     """The first of the words that stands on one of the lines."""
     for word in words:
+        # a name is not found inside a longer one
+        pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)" if word[0].isalnum() else re.escape(word))
         for number in range(first, min(last, len(lines)) + 1):
-            start = lines[number - 1].find(word, column - 1 if number == first else 0)
-            if start >= 0:
-                return Span(file, number, start + 1, number, start + 1 + len(word))
+            match = pattern.search(lines[number - 1], column - 1 if number == first else 0)
+            if match is not None:
+                return Span(file, number, match.start() + 1, number, match.end() + 1)
     return None
 
 

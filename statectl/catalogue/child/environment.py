@@ -4,10 +4,10 @@ import posixpath
 import re
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
-from jinja2 import meta, nodes
+from jinja2 import nodes
 from jinja2.runtime import Context, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
@@ -15,8 +15,9 @@ from markupsafe import Markup
 
 from statectl.catalogue.child import filters, wire
 from statectl.catalogue.child.failures import Answer, Limit, Missing, NotBoolean, describe, locate
+from statectl.catalogue.child.names import free_names
 from statectl.catalogue.child.scope import Ref, Scope
-from statectl.catalogue.child.values import Broken, Guarded, LazyDict, NotYetKnown, SecretText
+from statectl.catalogue.child.values import Broken, Guarded, LazyDict, NotYetKnown, SecretText, SecretUsed
 
 MAX_TEXT = 16 * 1024 * 1024  # characters of one rendered text
 MAX_POWER_BITS = 4096
@@ -27,7 +28,15 @@ SPANNED = (
     "zfill",
     "expandtabs",
 )  # methods of text whose result is as long as a number says
-TEXT, VALUE, CONDITION, TEMPLATE = "text", "value", "condition", "template"
+MAX_COMPILED = 20_000  # expressions kept
+CONDITION, TEMPLATE = "condition", "template"  # other sources are values
+EXPRESSION = "<expression>"
+
+
+class Source(NamedTuple):
+    kind: str
+    text: str  # of the expression; of a template, its path
+    name: str  # for jinja: includes are relative to it
 
 
 class StrictName(StrictUndefined):
@@ -108,13 +117,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
             del self.globals[name]
         self.globals.update(hosts=self._hosts, param=self._param, secret=self._secret)
         self.scope: Scope | None = None
-        self._sources_of = loader.sources
+        self._texts = loader.sources
         self._ask = ask
         self._nonce = secrets.token_hex(16)
         self._mark = re.compile(f"\u2063{self._nonce}:([0-9]+)\u2063")
         self._put = 0  # secrets put out by the job at hand; fewer found in its text means that a filter ate one
-        self._expressions: dict[int, tuple[str, str]] = {}
-        self._compiled: dict[tuple[str, str], tuple[bool, jinja2.Template]] = {}
+        self._sources: dict[int, Source] = {}
+        self._compiled: dict[Source, tuple[bool, jinja2.Template]] = {}
         self._variables: dict[int, Any] = {}
         self._labels: dict[int, str] = {}
         self._hosts_found: dict[str, Any] = {}
@@ -122,8 +131,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     # What the parent defines
 
-    def define(self, eid: int, kind: str, source: str) -> None:
-        self._expressions[eid] = (kind, source)
+    def define(self, eid: int, kind: str, text: str, base: str) -> None:
+        """`base`: the directory in the project that an expression's own includes are relative to."""
+        self._sources[eid] = Source(kind, text, f"{base}/{EXPRESSION}" if base else EXPRESSION)
 
     def define_variable(self, number: int, value: Any) -> None:
         self._variables[number] = value
@@ -245,7 +255,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self.scope = outer
 
     def _evaluate(self, eid: int, names: dict[str, Any]) -> Any:
-        kind = self._expressions[eid][0]
+        kind = self._sources[eid].kind
         typed, template = self._template(eid)
         context = template.new_context(names)
         before, self._put = self._put, 0
@@ -271,36 +281,29 @@ class Sandbox(ImmutableSandboxedEnvironment):
         pieces: list[Any] = self._mark.split(text)
         found = pieces[1::2]
         if len(found) < self._put or self._nonce in "".join(pieces[0::2]).lower():
-            raise Limit("a secret was changed after it was put into text: by a filter on a block, or by `set`")
+            raise SecretUsed("")  # a filter worked on text that `set` or a block had caught
         parts = [int(piece) if index % 2 else piece for index, piece in enumerate(pieces)]
         return self._secret_text([part for part in parts if part != ""])
 
     def _template(self, eid: int) -> tuple[bool, jinja2.Template]:
         """(has a typed value, compiled template); equal sources are compiled once."""
-        kind, source = self._expressions[eid]
-        if kind == TEMPLATE:
-            return False, self.get_template(source)
-        key = ("condition" if kind == CONDITION else "value", source)
-        if key not in self._compiled:
-            if len(self._compiled) > 20000:
+        source = self._sources[eid]
+        if source.kind == TEMPLATE:
+            return False, self.get_template(source.text)
+        if source not in self._compiled:
+            if len(self._compiled) > MAX_COMPILED:
                 self._compiled.clear()
-            inner = source if kind == CONDITION else single_expression(self, source)
+            inner = source.text if source.kind == CONDITION else single_expression(self, source.text)
             if inner is None:
-                self._compiled[key] = (False, self._named(source))
+                self._compiled[source] = (False, self._named(source.text, source.name))
             else:
-                self._compiled[key] = (True, self._typed(inner))
-        return self._compiled[key]
+                target = nodes.Assign(nodes.Name("result", "store"), self._expression_tree(inner), lineno=1)
+                self._compiled[source] = (True, self._named(nodes.Template([target], lineno=1), source.name))
+        return self._compiled[source]
 
-    def _named(self, source: Any) -> jinja2.Template:
-        code = self.compile(source, name="<expression>", filename="<expression>")
+    def _named(self, source: Any, name: str) -> jinja2.Template:
+        code = self.compile(source, name=name, filename=name)
         return self.template_class.from_code(self, code, self.make_globals(None))
-
-    def _typed(self, source: str) -> jinja2.Template:
-        """As `compile_expression`, kept with a name of our own."""
-        tree = nodes.Template(
-            [nodes.Assign(nodes.Name("result", "store"), self._expression_tree(source), lineno=1)], lineno=1
-        )
-        return self._named(tree)
 
     def _expression_tree(self, source: str) -> nodes.Expr:
         parser = jinja2.parser.Parser(self, source, state="variable")
@@ -317,58 +320,29 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """The syntax tree of what failed, to find out how a name was written."""
         try:
             if template:
-                return self.parse(self._sources_of[template])
-            kind, source = self._expressions[eid]
-            if kind == TEMPLATE:
-                return self.parse(self._sources_of[source])
-            return self.parse("{{ " + source + " }}" if kind == CONDITION else source)
+                return self.parse(self._texts[template])
+            source = self._sources[eid]
+            if source.kind == TEMPLATE:
+                return self.parse(self._texts[source.text])
+            return self.parse("{{ " + source.text + " }}" if source.kind == CONDITION else source.text)
         except (KeyError, jinja2.TemplateSyntaxError):
             return None
 
     def free_names(self, eid: int) -> dict[str, Any]:
-        """{names, soft, open}: the names it needs from outside; those asked about by `is defined` or given a default;
-        `open`: it includes templates by computed names, so that nothing certain can be said. Raises Located for wrong syntax.
-        """
-        names: set[str] = set()
-        soft: set[str] = set()
-        loose = False
-        kind, source = self._expressions[eid]
-        seen: set[str] = set()
+        """What names.py finds out about one source. Raises Located for wrong syntax and includes that are refused."""
         try:
             self._template(eid)
-            if kind == TEMPLATE:
-                todo = [source]
-            else:
-                todo = []
-                tree = self.tree_of(eid, "")
-                if tree is not None:
-                    loose |= self._collect(tree, "", names, soft, todo)
-            while todo:
-                name = todo.pop()
-                if name in seen:
-                    continue
-                seen.add(name)
-                text, _, _ = self.loader.get_source(self, name)  # type: ignore[union-attr]
-                loose |= self._collect(self.parse(text, name, name), name, names, soft, todo)
+            tree = self.tree_of(eid, "")
+            assert tree is not None, "what compiles has a tree"
+            source = self._sources[eid]
+            name = source.text if source.kind == TEMPLATE else source.name
+            return free_names(tree, name, eid, self._parsed, self.join_path).message()
         except Exception as error:  # noqa: BLE001 as above
             raise locate(error, self, eid) from None
-        return {"names": sorted(names), "soft": sorted(soft), "open": loose}
 
-    def _collect(self, tree: nodes.Template, parent: str, names: set[str], soft: set[str], todo: list[str]) -> bool:
-        names |= meta.find_undeclared_variables(tree)
-        for test in tree.find_all((nodes.Test, nodes.Filter)):
-            asks = (
-                test.name in ("defined", "undefined") if isinstance(test, nodes.Test) else test.name in ("default", "d")
-            )
-            if asks and isinstance(test.node, nodes.Name):
-                soft.add(test.node.name)
-        loose = False
-        for name in meta.find_referenced_templates(tree):
-            if name is None:
-                loose = True
-            else:
-                todo.append(self.join_path(name, parent))
-        return loose
+    def _parsed(self, name: str) -> nodes.Template:
+        assert self.loader is not None
+        return self.parse(self.loader.get_source(self, name)[0], name, name)
 
 
 def bool_only(value: Any) -> bool:

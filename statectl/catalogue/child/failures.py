@@ -39,6 +39,10 @@ class Limit(Exception):
     """Rendering wants more than it may have: text size, memory, time."""
 
 
+class TooSlow(Limit):
+    """It ran out of time."""
+
+
 class NotBoolean(Exception):
     """A condition that is neither true nor false; the text says what it is."""
 
@@ -74,7 +78,7 @@ def locate(error: BaseException, env: "Sandbox", eid: int) -> Exception:
     report: dict[str, Any] = {"eid": eid, "template": template, "line": line, "used_by": [], "find": []}
     if isinstance(error, TemplateSyntaxError):
         report["line"] = error.lineno
-        if error.name and not error.name.startswith("<"):
+        if error.name and not error.name.endswith("<expression>"):
             report["template"] = error.name
         report |= {"code": "E202", "summary": _sentence(error.message or "syntax error"), "find": _syntax_words(error)}
     elif isinstance(error, Missing):
@@ -102,7 +106,7 @@ def locate(error: BaseException, env: "Sandbox", eid: int) -> Exception:
     elif isinstance(error, RecursionError):
         report |= {"code": "E205", "summary": "render calls itself without end"}
     elif isinstance(error, Limit):
-        report |= {"code": "E205", "summary": str(error)}
+        report |= {"code": "E205", "summary": str(error), "slow": isinstance(error, TooSlow)}
     elif isinstance(error, SecurityError):
         report |= {"code": "E209", "summary": f"not allowed in a template: {_sentence(str(error))}"}
     else:
@@ -118,7 +122,7 @@ def _place(error: BaseException) -> tuple[str, int]:
         template = trace.tb_frame.f_globals.get("__jinja_template__")
         if isinstance(template, jinja2.Template):
             name = template.name or ""
-            found = ("" if name.startswith("<") else name, template.get_corresponding_lineno(trace.tb_lineno))
+            found = ("" if name.endswith("<expression>") else name, template.get_corresponding_lineno(trace.tb_lineno))
         trace = trace.tb_next
     return found
 

@@ -15,7 +15,7 @@ import jinja2.debug  # noqa: F401 jinja imports it when an error is raised, and 
 
 from statectl.catalogue.child import wire
 from statectl.catalogue.child.environment import Sandbox, encode_result
-from statectl.catalogue.child.failures import Answer, Limit, Located, locate
+from statectl.catalogue.child.failures import Answer, Located, TooSlow, locate
 from statectl.catalogue.child.scope import HostRecord, Scope
 from statectl.catalogue.child.values import NotYetKnown
 
@@ -66,8 +66,8 @@ class Child:
             self._hosts.pop(number, None)
         for number, label in request.get("secrets", ()):
             self._env.define_secret(number, label)
-        for eid, kind, source in request.get("sources", ()):
-            self._env.define(eid, kind, source)
+        for eid, kind, text, base in request.get("sources", ()):
+            self._env.define(eid, kind, text, base)
         for number, text in request.get("variables", ()):
             self._env.define_variable(number, wire.decode(text, self._env.tag))
         for number, host, facts in request.get("hosts", ()):
@@ -110,7 +110,7 @@ class Child:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _too_long(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        raise Limit(f"render took more than {self._job_s:g} s")
+        raise TooSlow(f"render took more than {self._job_s:g} s")
 
     def _more_cpu(self) -> None:
         """The kernel kills us when one stretch between two flushes eats far more than a job may, even if the parent is gone."""
