@@ -1,8 +1,7 @@
 """Writing to the file system so that a crash leaves the old or the new, and a hostile directory gains nothing.
 
-Every write goes through a descriptor of the parent directory that was walked to here, link by link; what is checked
-against the limits is the path that the kernel ended at, not the one that was asked for. A replaced file is written to
-`.statectl-<16 hex digits>.tmp` beside the target (never readable by others before its mode is set), then renamed.
+Every write goes through a place.Place. A replaced file is written to `.statectl-<16 hex digits>.tmp` beside the target,
+never readable by others before its mode is set, then renamed.
 
 Documented choices: a hard link is broken (the other names keep the old content); the modification time becomes now;
 a target that is a link, directory, fifo, socket or device is refused.
@@ -13,137 +12,14 @@ import os
 import re
 import stat
 
+from statectl.onhost.causes import explain, no_space
 from statectl.onhost.content import Content, chunks, open_regular
 from statectl.onhost.failure import Failed
+from statectl.onhost.place import kind, open_place
 
 TEMPORARY = re.compile(r"\.statectl-[0-9a-f]{16}\.tmp\Z")
-MAX_LINKS = 40
-FS_IOC_GETFLAGS = 0x80086601
-FLAG_IMMUTABLE = 0x10
-FLAG_APPEND = 0x20
 # Follow from content and place, and are made anew by the kernel; copying them would make them wrong.
 NOT_COPIED = ("security.ima", "security.evm", "system.posix_acl_default")
-
-
-class Place(object):
-    """A name in an opened directory. Use as a context manager.
-
-    fd         descriptor of the directory
-    name       last component, '' for the root directory itself
-    path       the path as it was asked for
-    directory  the directory's real path
-    real       real path of the name: every link resolved but the name itself
-    """
-
-    __slots__ = ("directory", "fd", "name", "path", "real", "root")
-
-    def __init__(self, fd, name, path, directory, root):
-        self.fd, self.name, self.path, self.directory, self.root = fd, name, path, directory, root
-        self.real = directory.rstrip("/") + "/" + name if name else directory
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        os.close(self.fd)
-
-    def lstat(self):
-        """-> os.stat_result, or None when nothing has this name."""
-        try:
-            return os.stat(self.name or ".", dir_fd=self.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-
-    def sync(self):
-        os.fsync(self.fd)
-
-
-def open_place(path, root=""):
-    """Walk to the directory that holds `path` -> Place. Raises Failed: missing, not a directory, a link not to be trusted.
-
-    `root`: a directory that stands for "/" (tests). Links in the way are followed, except those of a user that lead to a
-    directory of another one: whoever owns ~/.ssh could else point root at /root/.ssh.
-    """
-    if not path.startswith("/"):
-        raise Failed("%s: path is not absolute" % path, "path is not absolute")
-    todo = [part for part in reversed(path.split("/")) if part not in ("", ".")]
-    name = todo.pop(0) if todo else ""
-    if name == "..":
-        raise Failed("%s: a path may not end in .." % path, "path ends in ..")
-    fd = os.open(root or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    above = []  # (descriptor, name) of the directories on the way
-    strangers = set()
-    links = 0
-    try:
-        while todo:
-            part = todo.pop()
-            if part == "..":
-                if above:
-                    os.close(fd)
-                    fd = above.pop()[0]
-                continue
-            here = "/" + "/".join([entry[1] for entry in above] + [part])
-            try:
-                step = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-            except FileNotFoundError:
-                raise Failed("%s: directory missing: %s" % (path, here), "directory missing")
-            except OSError as error:
-                raise explain(error, path, "open directory %s" % here)
-            info = os.fstat(step)
-            if stat.S_ISLNK(info.st_mode):
-                target = os.readlink("", dir_fd=step)
-                os.close(step)
-                links += 1
-                if links > MAX_LINKS:
-                    raise Failed("%s: too many symbolic links" % path, "too many symbolic links")
-                if info.st_uid not in (0, os.geteuid()):
-                    strangers.add(info.st_uid)
-                if target.startswith("/"):
-                    os.close(fd)
-                    for entry in above:
-                        os.close(entry[0])
-                    del above[:]
-                    fd = os.open(root or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                todo.extend(piece for piece in reversed(target.split("/")) if piece not in ("", "."))
-            elif stat.S_ISDIR(info.st_mode):
-                above.append((fd, part))
-                fd = step
-            else:
-                os.close(step)
-                raise Failed("%s: not a directory: %s" % (path, here), "not a directory")
-        directory = "/" + "/".join(entry[1] for entry in above)
-        owner = os.fstat(fd).st_uid
-        if strangers - {owner}:
-            raise Failed(
-                "%s: a link of user id %d leads to %s, which is of user id %d"
-                % (path, min(strangers - {owner}), directory, owner),
-                "link of another user",
-            )
-        try:
-            usable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
-        except OSError as error:
-            raise explain(error, path, "open directory %s" % directory)
-        return Place(usable, name, path, directory, root)
-    finally:
-        os.close(fd)
-        for entry in above:
-            os.close(entry[0])
-
-
-def kind(mode):
-    """What a name is, in words: "a regular file", "a symbolic link" ..."""
-    for test, word in (
-        (stat.S_ISREG, "a regular file"),
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISLNK, "a symbolic link"),
-        (stat.S_ISFIFO, "a fifo"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISBLK, "a block device"),
-        (stat.S_ISCHR, "a character device"),
-    ):
-        if test(mode):
-            return word
-    return "of an unknown kind"
 
 
 def replace(place, content, uid=None, gid=None, mode=None, validate=None):
@@ -439,76 +315,3 @@ def _check_room(place, size):
     free = room.f_bfree if os.geteuid() == 0 else room.f_bavail
     if room.f_blocks and size > free * room.f_frsize:
         raise no_space(place, size)
-
-
-def no_space(place, size):
-    room = os.fstatvfs(place.fd)
-    where = mount_point(place.root + place.directory)
-    free = (room.f_bfree if os.geteuid() == 0 else room.f_bavail) * room.f_frsize
-    if room.f_files and not room.f_ffree:
-        return Failed("%s: no inodes left on %s" % (place.path, where), "no inodes left")
-    return Failed(
-        "%s: no space left on device: needs %s, %s free on %s" % (place.path, megabytes(size), megabytes(free), where),
-        "no space left on device",
-    )
-
-
-def megabytes(size):
-    return "%.1f MB" % (size / 1048576.0) if size >= 104858 else "%d bytes" % size
-
-
-def mount_point(path):
-    """The mount that holds `path`."""
-    path = os.path.realpath(path)
-    while path != "/" and not os.path.ismount(path):
-        path = os.path.dirname(path)
-    return path
-
-
-def explain(error, path, doing, place=None, size=0):
-    """OSError -> Failed with the cause that a person can act on."""
-    number = error.errno
-    if number == errno.ENOSPC and place is not None:
-        return no_space(place, size)
-    if number in (errno.EPERM, errno.EACCES) and place is not None:
-        barred = _attribute(place)
-        if barred:
-            return Failed("%s: %s" % (path, barred), "immutable or append-only attribute")
-    text, cause = {
-        errno.ENOSPC: ("no space left on device", "no space left on device"),
-        errno.EDQUOT: ("disk quota exceeded", "disk quota exceeded"),
-        errno.EROFS: (
-            "read-only file system: %s" % (mount_point(place.root + place.directory) if place is not None else "?"),
-            "read-only file system",
-        ),
-        errno.ENOENT: ("no such file or directory", "no such file or directory"),
-        errno.EBUSY: ("it is a mount point or in use; it can only be written in place", "mount point or in use"),
-        errno.EXDEV: ("it is a mount point; it can only be written in place", "mount point or in use"),
-        errno.ENAMETOOLONG: ("its name is too long (at most 255 bytes per part)", "name too long"),
-        errno.ENOTEMPTY: ("directory is not empty", "directory is not empty"),
-    }.get(number, ((error.strerror or str(error)).lower(), (error.strerror or str(error)).lower()))
-    return Failed("cannot %s: %s: %s" % (doing, path, text), cause)
-
-
-def _attribute(place):
-    """Which attribute of the file or its directory bars a change, or ''."""
-    import fcntl
-    import struct
-
-    def flags(fd):
-        try:
-            return struct.unpack("i", fcntl.ioctl(fd, FS_IOC_GETFLAGS, b"\0" * 4))[0]
-        except OSError:
-            return 0  # a file system without attributes
-
-    try:
-        with open_regular(place.name, dir_fd=place.fd) as stream:
-            own = flags(stream.fileno())
-    except Failed:
-        own = 0
-    for found, what in ((own, "it"), (flags(place.fd), "its directory %s" % place.directory)):
-        if found & FLAG_IMMUTABLE:
-            return "%s has the immutable attribute (chattr +i); it was not removed" % what
-        if found & FLAG_APPEND:
-            return "%s has the append-only attribute (chattr +a); it was not removed" % what
-    return ""

@@ -10,6 +10,7 @@ import stat
 from statectl.onhost import files, process
 from statectl.onhost.content import Content, SecretText
 from statectl.onhost.failure import Failed, Unknown
+from statectl.onhost.place import kind, open_place
 from statectl.onhost.process import Ran
 
 __all__ = ["Content", "Failed", "Host", "Ran", "SecretText", "Unknown"]
@@ -105,9 +106,7 @@ class Host(object):
             raise Failed("cannot read %s: %s" % (path, error.strerror.lower()), error.strerror.lower())
         with os.fdopen(fd, "rb") as stream:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise Failed(
-                    "cannot read %s: it is %s" % (path, files.kind(os.fstat(fd).st_mode)), "not a regular file"
-                )
+                raise Failed("cannot read %s: it is %s" % (path, kind(os.fstat(fd).st_mode)), "not a regular file")
             try:
                 return stream.read() if limit is None else stream.read(limit)
             except OSError as error:
@@ -259,7 +258,7 @@ class Host(object):
         return self._resolved[key]
 
     def _writing(self, action, path):
-        place = files.open_place(path, self.root)
+        place = open_place(path, self.root)
         try:
             self.check_path(place.real, whole_tree=action == "remove_tree")
             if self.on_write is not None:

@@ -2,11 +2,7 @@
 
 This is fork and exec by hand and not `subprocess`, whose import alone costs 9 ms of every run, and which waits for ever
 on a pipe that a daemon inherited. The executor is single-threaded, so fork is safe.
-
-Every command gets its own session and a random marker in its environment. What escaped by setsid or a double fork
-still carries the marker and is found in /proc when the deadline passes. (A child subreaper would need ctypes and would turn
-us into the parent of every daemon that a command starts rightly.) Only a process that both left the session *and* wiped its
-environment *and* lost its parents gets away.
+What it takes to end one with all its children is in supervised.py.
 """
 
 import errno
@@ -18,15 +14,14 @@ import time
 from typing import NamedTuple, Optional, Sequence
 
 from statectl.onhost.failure import Failed
+from statectl.onhost.supervised import MARKER, Supervised
 
 SEARCH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 OUTPUT_LIMIT = 1024 * 1024  # bytes kept of each stream: the first half and the last half
 OUTPUT_SHOWN = 4096  # bytes of output that travel with a failure
 TERM_GRACE_S = 3.0
-KILL_GRACE_S = 5.0
 DRAIN_S = 0.25
 LOOK_S = 0.05  # how often to look whether the command has ended while a daemon holds its pipes
-MARKER = "STATECTL_PROCESS"
 MAX_PIPE_READ = 65536
 
 
@@ -131,11 +126,18 @@ def run(argv, timeout=300, stdin=b"", env=None, cwd=None, identity=None, on_outp
     variables = environment(identity, env)
     variables[MARKER] = marker
     started = time.monotonic()
-    pid, streams = _start(program, argv, variables, stdin, cwd, identity)
-    supervised = _Supervised(pid, marker, grace)
     kept = {"out": _Kept(), "err": _Kept()}
     deliver = on_output or (lambda stream, data: kept[stream].add(data))
+    # a handler that raises must do so where the command can still be ended
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM))
     try:
+        pid, streams = _start(program, argv, variables, stdin, cwd, identity)
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        raise
+    supervised = Supervised(pid, marker, grace)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         timed_out = _follow(supervised, streams, started + timeout, deliver, stop)
     except BaseException:
         supervised.end()
@@ -300,95 +302,6 @@ class _Kept(object):
         if self._left_out:
             tail = b"\n[... %d bytes left out ...]\n" % self._left_out + tail
         return (head + tail).decode("utf-8", "surrogateescape")
-
-
-class _Supervised(object):
-    """The started process: its end, and how to bring it about. `code` is None until it was reaped."""
-
-    def __init__(self, pid, marker, grace):
-        self.pid = pid
-        self.code = None
-        self._marker = (MARKER + "=" + marker).encode("ascii")
-        self._grace = grace
-        self._ended = False
-
-    def poll(self):
-        """-> True once the process has ended."""
-        if not self._ended:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:
-                self._ended = True  # somebody else reaped it: the code is lost
-                return True
-            if pid:
-                self._ended = True
-                self.code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        return self._ended
-
-    def end(self):
-        """TERM to all that belongs to the command, KILL after the grace; bounded even when nothing reacts."""
-        self._signal(signal.SIGTERM)
-        # CONT: a stopped process would never see the TERM
-        self._signal(signal.SIGCONT)
-        limit = time.monotonic() + self._grace
-        while time.monotonic() < limit:
-            if self.poll() and not self._living():
-                return
-            time.sleep(0.02)
-        limit = time.monotonic() + KILL_GRACE_S
-        while time.monotonic() < limit:
-            self._signal(signal.SIGKILL)
-            if self.poll() and not self._living():
-                return
-            time.sleep(0.02)
-
-    def _signal(self, number):
-        for pid in self._living():
-            try:
-                os.kill(pid, number)
-            except (ProcessLookupError, PermissionError):
-                continue  # gone meanwhile, or a setuid program that is not ours to end
-        if not self.poll():
-            try:
-                os.killpg(self.pid, number)
-            except (ProcessLookupError, PermissionError):
-                return
-
-    def _living(self):
-        """Process ids that belong to the command: its session, its descendants, and all that carry its marker."""
-        table = {}
-        for name in os.listdir("/proc"):
-            if name.isdigit() and int(name) != os.getpid():
-                entry = _stat(name)
-                if entry is not None:
-                    table[int(name)] = entry
-        found = set()
-        for pid, (parent, session) in table.items():
-            if session == self.pid or (parent == self.pid and not self._ended) or self._marked(pid):
-                found.add(pid)
-        grown = True
-        while grown:  # children of what was found, whatever session they moved to
-            more = {pid for pid, (parent, _) in table.items() if parent in found and pid not in found}
-            found |= more
-            grown = bool(more)
-        return found
-
-    def _marked(self, pid):
-        try:
-            with open("/proc/%d/environ" % pid, "rb") as stream:
-                return self._marker in stream.read(MAX_PIPE_READ).split(b"\0")
-        except (OSError, IOError):
-            return False
-
-
-def _stat(pid):
-    """-> (parent, session) of a process, or None: gone, or a zombie."""
-    try:
-        with open("/proc/%s/stat" % pid, "rb") as stream:
-            fields = stream.read().rpartition(b")")[2].split()
-    except (OSError, IOError):
-        return None
-    return None if fields[0] in (b"Z", b"X") else (int(fields[1]), int(fields[3]))
 
 
 def _follow(supervised, streams, deadline, deliver, stop):

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from statectl.onhost import process
 from statectl.onhost.failure import Failed
 from statectl.onhost.host import Host
+from statectl.onhost.supervised import MARKER
 
 
 def living(mark):
@@ -30,12 +31,17 @@ def living(mark):
     return found
 
 
+def unique():
+    """Seconds to sleep that nobody else sleeps."""
+    return "7%d.%d" % (os.getpid(), int(time.time() * 1000) % 100000)
+
+
 class EndTest(unittest.TestCase):
     """Promise G2: every wait ends, and a timeout ends all that was started."""
 
     def ended(self, script, timeout=0.4, within=2.0, grace=0.3):
         """Run a script whose sleeps carry a mark of their own -> Ran; nothing with that mark may live afterwards."""
-        mark = "7%d.%d" % (os.getpid() % 1000, int(time.time() * 1000) % 100000)
+        mark = unique()
         began = time.monotonic()
         ran = process.run(["sh", "-c", script.replace("MARK", mark)], timeout=timeout, grace=grace)
         self.assertLess(time.monotonic() - began, timeout + within)
@@ -133,7 +139,7 @@ class RoomTest(unittest.TestCase):
         self.assertLessEqual(
             names,
             {"PATH", "LC_ALL", "LANG", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "DEBIAN_FRONTEND", "PWD", "_", "SHLVL"}
-            | {process.MARKER},
+            | {MARKER},
         )
         self.assertIn("PATH=" + ":".join(process.SEARCH), lines)
         self.assertIn("LC_ALL=C.UTF-8", lines)
@@ -216,9 +222,30 @@ class OutputTest(unittest.TestCase):
         def broken(stream, data):
             raise BrokenPipeError
 
+        mark = unique()
         with self.assertRaises(BrokenPipeError):
-            process.run(["sh", "-c", "echo; sleep 81.25"], on_output=broken)
-        self.assertEqual(living("81.25"), [])
+            process.run(["sh", "-c", "echo; sleep " + mark], on_output=broken)
+        self.assertEqual(living(mark), [])
+
+    def test_signal_whose_handler_raises_ends_the_command(self):
+        """Whenever it comes, also while the command is being started."""
+
+        class Told(Exception):
+            pass
+
+        def tell(number, frame):
+            raise Told
+
+        mark = unique()
+        old = signal.signal(signal.SIGALRM, tell)
+        try:
+            for delay in (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.05):
+                signal.setitimer(signal.ITIMER_REAL, delay)
+                with self.assertRaises(Told):
+                    process.run(["sh", "-c", "sleep " + mark])
+                self.assertEqual(living(mark), [])
+        finally:
+            signal.signal(signal.SIGALRM, old)
 
 
 class FailureTest(unittest.TestCase):
