@@ -21,7 +21,7 @@ lint: setup-dev ## ruff, mypy --strict, vermin for the part that travels
 	$(BIN)/vermin --no-tips --quiet --violations -t=3.6- statectl/onhost statectl/__init__.py
 
 test-fast: setup-dev ## Everything that needs neither root nor the lab
-	$(BIN)/pytest -q -n 2 -m "not lab"
+	$(BIN)/pytest -q -n 2 -m "not lab and not slow"
 
 lab-packages:
 	@.ci/lab_packages

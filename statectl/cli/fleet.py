@@ -67,8 +67,9 @@ def offline_problems(project: Project, given: str | None) -> tuple[list[Problem]
     from statectl.targets.inventory import load_inventory
 
     path = Path(given) if given else project.root / project.settings.inventory
-    inventory, problems = load_inventory(path, root=project.root, yaml=_yaml(), allow_executables=False)
-    if any(not problem.is_warning for problem in problems):
+    inventory, problems = load_inventory(path, root=project.root, yaml=_yaml(), allow_executables=None)
+    hosts_unknown = any(problem.code == "W157" for problem in problems)
+    if hosts_unknown or any(not problem.is_warning for problem in problems):
         return problems, len(inventory.hosts)
     with Renderer(project.root) as renderer:
         _, found = Compiler(project, inventory, renderer, _types()).fleet()

@@ -26,7 +26,7 @@ HIDDEN = "(hidden)"
 
 _SECRET_KEY = r"[\w.-]*(?:passw|passphrase|secret|token|credential|private_key|password_hash|api_?key)[\w.-]*"  # noqa: S105 - a pattern
 _SECRET_VALUE = re.compile(
-    rf"""(?P<key>(?:^|[\s{{,\-])["']?{_SECRET_KEY}["']?\s*:\s+)(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\S.*)""",
+    rf"""(?P<key>(?:^|[\s{{,\-])["']?{_SECRET_KEY}["']?(?:\s*:\s+|\s*=\s*))(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\S.*)""",
     re.IGNORECASE,
 )
 _SECRET_BLOCK = re.compile(rf"""^\s*(?:-\s+)?["']?{_SECRET_KEY}["']?\s*:\s*[|>]""", re.IGNORECASE)
