@@ -1,6 +1,6 @@
 """A managed file is the old one or the new one, whole, with its rights; a hostile directory or a full disk changes nothing."""
 
-# ruff: noqa: PT009, PT027, UP031, RUF005  runs on Python 3.6 without pytest
+# ruff: noqa: PT009, PT027, RUF005  runs on Python 3.6 without pytest
 
 import errno
 import os

@@ -1,6 +1,6 @@
 """A command gets a clean room and a deadline, and leaves nothing behind when the deadline passes."""
 
-# ruff: noqa: PT009, PT027, UP031  runs on Python 3.6 without pytest
+# ruff: noqa: PT009, PT027  runs on Python 3.6 without pytest
 
 import os
 import signal
@@ -52,7 +52,7 @@ class EndTest(unittest.TestCase):
         """V07: a command that sleeps for ever."""
         ran = self.ended("sleep MARK")
         self.assertTrue(ran.timed_out)
-        self.assertEqual(ran.code, -signal.SIGTERM)
+        self.assertIn(ran.code, (-signal.SIGTERM, 128 + signal.SIGTERM))  # the shell may see its child die first
 
     def test_children_in_sessions_of_their_own_are_ended(self):
         """V07: setsid leaves the process group and is found nevertheless."""
