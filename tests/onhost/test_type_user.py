@@ -98,6 +98,11 @@ class Users(TypeCase):
         assert "hunter2" not in refusal
         assert self.refusal(self.want("bob", password_hash=SecretText("x:0:0\nroot::"))) != ""
 
+        class Remembered(SecretText):
+            """As drift knows a secret: by a keyed hash of it."""
+
+        assert self.refusal(self.want("bob", password_hash=Remembered("0" * 64))) == ""
+
     def test_a_new_user_gets_its_password_after_it_is_made(self):
         """chpasswd knows only users that are there."""
         self.applied(self.want("web", password_hash="!"))

@@ -97,7 +97,8 @@ def validate(host, want, found):
         for name, user in accounts.users(host).items():
             if user.uid == want.uid and name != want.name:
                 return "uid %d belongs to user %s already" % (want.uid, name)
-    if want.password_hash is not None and not _HASH.match(want.password_hash):
+    # what is only remembered of a secret is compared and never written; it has no form to look at
+    if type(want.password_hash) in (str, SecretText) and not _HASH.match(want.password_hash):
         return "password_hash is not a hash as crypt(5) writes it ($6$...), nor ! for no password"
     return ""
 
