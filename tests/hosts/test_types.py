@@ -51,6 +51,10 @@ def addresses(document: Any) -> set[str]:
     return set()
 
 
+def rights(info: os.stat_result) -> tuple[int, int, int]:
+    return info.st_mode, info.st_uid, info.st_gid
+
+
 def written(host: LabHost) -> dict[str, str]:
     """Everything written on a host since it was made, outside statectl's own places: path to a hash of all there is."""
     found = {}
@@ -60,6 +64,9 @@ def written(host: LabHost) -> dict[str, str]:
         for name in [*directories, *files]:
             path = Path(top, name)
             info = path.lstat()
+            below = host.base / "root" / inside / name
+            if stat.S_ISDIR(info.st_mode) and below.is_dir() and rights(below.lstat()) == rights(info):
+                continue  # only there because something below it is
             parts = [
                 info.st_mode,
                 info.st_uid,

@@ -1,0 +1,52 @@
+"""A whole project on lab hosts, as its users get it: the files of a directory, an inventory that says where the hosts are."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.lab import LabHost
+from tests.lab.project import LabProject, Said
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def addresses_of(hosts: Mapping[str, LabHost], user: str = "root") -> str:
+    """An inventory that says nothing but how each name is reached: it adds to what the project's own inventory says."""
+    lines = ["hosts:"]
+    for name, host in hosts.items():
+        lines += [
+            f"  {name}:",
+            f"    address: {host.address}",
+            f"    user: {user}",
+            f"    become: {'false' if user == 'root' else 'true'}",
+            f"    identity_files: [{host.key}]",
+            f"    host_key: {host.host_key}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def placed(
+    place: Path, source: Path, hosts: Mapping[str, LabHost], inventory: str, *, files: Sequence[str], user: str = "root"
+) -> LabProject:
+    """A copy of `files` of the project in `source`, whose `inventory` (a directory) then leads to lab hosts."""
+    project = LabProject(place, list(hosts.values()))
+    for file in files:
+        target = project.root / file
+        if (source / file).is_dir():
+            shutil.copytree(source / file, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source / file, target)
+    project.write(f"{inventory}/zz-lab.yml", addresses_of(hosts, user))
+    project.commit("as published")
+    return project
+
+
+def converges(project: LabProject, *options: str, env: Mapping[str, str] | None = None) -> Said:
+    """Plan has changes; apply makes them; then apply, plan and drift find nothing. Gives what the first apply said."""
+    project.statectl("plan", "--detailed-exitcode", *options, env=env, expect=2)
+    applied = project.statectl("apply", "--yes", *options, env=env, expect=0)
+    again = project.statectl("apply", "--yes", "--json", *options, env=env, expect=0)
+    assert again.json["summary"].get("changed", 0) == 0, again
+    project.statectl("plan", "--detailed-exitcode", *options, env=env, expect=0)
+    project.statectl("drift", *[o for o in options if not o.startswith("--set")], env=env, expect=0)
+    return applied

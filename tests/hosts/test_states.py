@@ -1,0 +1,104 @@
+"""The repository's own states on every Debian of the lab, and its default inventory, which must harm nobody."""
+
+import re
+
+import pytest
+from converging import ROOT, converges, placed
+
+LIMITED = ("statectl.yml", "states", "inventories")
+INVENTORY = """hosts:
+  {name}: {{groups: [web]}}
+groups:
+  servers: {{children: [web]}}
+  web: {{}}
+  all:
+    vars:
+      base_packages: [acl]
+      ssh_max_auth_tries: 5
+      web_sites:
+        - {{domain: www.example.org, port: 8080}}
+        - {{domain: docs.example.org, port: 8081}}
+"""
+# the login that later applies go through is what the SSH server's state could spoil: root's, and sudo's with use_pty
+USERS = {"bullseye": "root", "bookworm": "admin", "trixie": "root"}
+
+
+@pytest.mark.parametrize("suite", USERS)
+def test_states_make_a_hardened_web_server(lab_hosts, inspect, tmp_path, suite):
+    """All five states converge on a fresh Debian, testinfra agrees with each, and a second apply finds nothing to do."""
+    (host,) = lab_hosts(1, suite)
+    project = placed(
+        tmp_path, ROOT, {host.name: host}, "inventories/lab", files=["states", "inventories"], user=USERS[suite]
+    )
+    project.write("inventories/lab/hosts.yml", INVENTORY.format(name=host.name))
+    converges(project, "-i", "inventories/lab")
+    seen = inspect(host)
+    # base
+    assert seen.file("/etc/issue.net").content_string == "Authorised use only. Activity is recorded.\n"
+    assert seen.file("/etc/sudoers.d/60-hardening").mode == 0o440
+    assert seen.file("/etc/crontab").mode == 0o600
+    assert seen.file("/root").mode == 0o700
+    unused = seen.file("/etc/modprobe.d/60-unused-filesystems.conf").content_string.splitlines()
+    assert unused[0] == "install cramfs /bin/false"
+    assert len(unused) == 6
+    settings = seen.file("/etc/sysctl.d/60-statectl.conf").content_string
+    assert re.search(r"^net\.ipv4\.ip_forward *= *0$", settings, re.MULTILINE)
+    assert seen.package("sudo").is_installed
+    assert seen.package("acl").is_installed
+    assert "umask 027" in seen.file("/etc/profile.d/60-umask.sh").content_string
+    assert seen.run("bash -lc umask").stdout.strip() == "0027"
+    # SSH server
+    effective = dict(line.split(" ", 1) for line in seen.run("/usr/sbin/sshd -T").stdout.splitlines() if " " in line)
+    wanted = {
+        "port": "22",
+        "passwordauthentication": "no",
+        "kbdinteractiveauthentication": "no",
+        "permitrootlogin": "without-password",
+        "x11forwarding": "no",
+        "maxauthtries": "5",
+        "banner": "/etc/issue.net",
+    }
+    if suite == "bullseye":  # its OpenSSH has the older name of it
+        wanted["challengeresponseauthentication"] = wanted.pop("kbdinteractiveauthentication")
+    assert {key: effective.get(key) for key in wanted} == wanted
+    assert "Authorised use only" in host.ssh(["true"]).err
+    # time: the configuration alone, this is a container
+    assert "NTP=0.debian.pool.ntp.org" in seen.file("/etc/systemd/timesyncd.conf.d/60-statectl.conf").content_string
+    assert not seen.package("systemd-timesyncd").is_installed
+    # web server
+    assert seen.service("nginx").is_running
+    assert seen.service("nginx").is_enabled
+    assert seen.file("/etc/nginx/sites-enabled").listdir() == ["docs.example.org.conf", "www.example.org.conf"]
+    assert f"docs.example.org is served by {host.name}." in fetched(seen, 8081)
+    assert "www.example.org is served" in fetched(seen, 8080)
+    assert not seen.socket("tcp://0.0.0.0:80").is_listening  # Debian's default site went with the exclusive directory
+
+
+def fetched(seen, port):
+    script = "import sys,urllib.request as u; print(u.urlopen('http://127.0.0.1:%s/' % sys.argv[1]).read().decode())"
+    return seen.run("python3 -c %s %s", script, str(port)).stdout
+
+
+def test_a_hand_on_the_server_is_found_and_put_right(lab_host, inspect, tmp_path):
+    """A password login that somebody let in, a stray site and a stopped service are drift; apply heals all three."""
+    project = placed(tmp_path, ROOT, {lab_host.name: lab_host}, "inventories/lab", files=["states", "inventories"])
+    project.write("inventories/lab/hosts.yml", INVENTORY.format(name=lab_host.name))
+    project.statectl("apply", "--yes", expect=0)
+    lab_host.sh(
+        "echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/60-statectl.conf && systemctl stop nginx"
+        " && echo 'server { listen 9999; }' > /etc/nginx/sites-enabled/mine.conf"
+    )
+    said = project.statectl("drift", "--json", expect=2)
+    for address in ("file:/etc/ssh/sshd_config.d/60-statectl.conf", "directory:/etc/nginx/sites-enabled"):
+        assert address in said.out
+    project.statectl("apply", "--yes", expect=0)
+    seen = inspect(lab_host)
+    assert "passwordauthentication no" in seen.run("/usr/sbin/sshd -T").stdout
+    assert seen.service("nginx").is_running
+    assert not seen.file("/etc/nginx/sites-enabled/mine.conf").exists
+    project.statectl("drift", expect=0)
+
+
+def test_a_careless_apply_at_the_root_touches_the_playground_only(lab_host, tmp_path):
+    """The checkout itself, with its own inventory and limits: one directory below /tmp is all that an apply can make."""
+    project = placed(tmp_path, ROOT, {}, "unused", files=LIMITED)
