@@ -61,7 +61,9 @@ def test_since_is_kept_while_the_status_stays(store, monkeypatch):
 
 def test_a_plan_is_applied_once(store):
     """The second apply of one plan is refused and names the first."""
-    store.save_plan({"id": "V7KQ2MXP", "created": "2026-01-01T00:00:00Z", "expires": "2999-01-01T00:00:00Z", "has_changes": True})
+    store.save_plan(
+        {"id": "V7KQ2MXP", "created": "2026-01-01T00:00:00Z", "expires": "2999-01-01T00:00:00Z", "has_changes": True}
+    )
     store.mark_applied("V7KQ2MXP")
     with pytest.raises(Refused, match="was applied at"):
         store.mark_applied("V7KQ2MXP")
