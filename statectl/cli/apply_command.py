@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,12 @@ from statectl.cli.formats.terminal import one_line
 from statectl.cli.options import Outputs, confirm, host_options, output_options, plan_options, to_json
 from statectl.errors import Interrupted, Refused, UsageError
 from statectl.plans.plan import Plan, checksum
+
+if TYPE_CHECKING:
+    from statectl.cli.fleet import Opened
+    from statectl.cli.scope import Scope
+    from statectl.reconcile.reconcile import Rate
+    from statectl.rollout.run_targets import Cancel
 
 FORMATS = ("text", "json", "jsonl", "junit")
 
@@ -49,13 +55,10 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, **options:
 
     PLAN, the id or file of an earlier plan, applies exactly that, once, and only where nothing moved since.
     """
-    from statectl.cli.deciding import apply_code
     from statectl.cli.fleet import Opened
-    from statectl.cli.planning import outputs_of, rate_of, run_interruptible
+    from statectl.cli.planning import outputs_of, rate_of
     from statectl.cli.scope import Scope
-    from statectl.reconcile import reconcile
     from statectl.rollout.budget import allowed_errors, batches, concurrency
-    from statectl.rollout.run_targets import Cancel
 
     shown = outputs_of(options, FORMATS)
     rate = rate_of(options)
@@ -65,26 +68,42 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, **options:
     if saved is not None:
         scope = Scope.saved(saved.scope)
         opened = Opened.for_plan(obj, saved, options)
-        hosts = [name for name, host in saved.hosts.items() if host.outcome == "planned"]
-        fleet = opened.fleet(scope, kind="apply", saved=saved, hosts=hosts)
     else:
         scope = Scope.of(what, options)
         opened = Opened.of(obj, options["inventory"], options)
-        fleet = opened.fleet(scope, kind="apply")
-    from statectl.cli.formats.progress import Progress
+    try:
+        return _apply(opened, scope, saved, rate, shown, {**options, "yes": yes})
+    finally:
+        opened.close()
 
+
+def _apply(
+    opened: "Opened", scope: "Scope", saved: Plan | None, rate: "Rate", shown: Outputs, options: dict[str, Any]
+) -> int:
+    from statectl.cli.deciding import apply_code
+    from statectl.cli.formats.progress import Progress
+    from statectl.cli.planning import run_interruptible
+    from statectl.reconcile import reconcile
+    from statectl.rollout.run_targets import Cancel
+
+    hosts = [name for name, host in saved.hosts.items() if host.outcome == "planned"] if saved is not None else None
+    fleet = opened.fleet(scope, kind="apply", saved=saved, hosts=hosts)
     progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
     cancel = Cancel()
+    plan_is_shown = False
 
     async def agree(plan: Plan) -> bool:
+        nonlocal plan_is_shown
         progress.close()
         if not plan.has_changes:
             return True
         if saved is None and "text" in shown.formats():
             _show_plan(plan, shown, options)
+            plan_is_shown = True
+        if options["yes"] or saved is not None:
+            return True
         hosts = plan.summary.hosts_changed
-        question = f"Apply this to {hosts} host{'s' * (hosts != 1)}?"
-        return await asyncio.to_thread(confirm, question, yes=yes or saved is not None, no_input=options["no_input"])
+        return await _asked(f"Apply this to {hosts} host{'s' * (hosts != 1)}?", cancel, no_input=options["no_input"])
 
     try:
         run = run_interruptible(
@@ -94,13 +113,39 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, **options:
         )
     finally:
         progress.close()
-        opened.close()
-    _write(run, shown, options, opened.root)
-    if run.outcome == "declined":
-        raise Refused("not applied: declined", code="E507")
     if run.outcome == "interrupted" and not run.results:
         raise Interrupted("interrupted; nothing was changed")
+    _write(run, shown, options, opened.root, plan_is_shown=plan_is_shown)
+    if run.outcome == "declined":
+        raise Refused("not applied: declined", code="E507")
     return apply_code(run)
+
+
+async def _asked(question: str, cancel: "Cancel", *, no_input: bool) -> bool:
+    """The answer of the one who sits there. Ctrl-C ends the waiting, which a thread in readline would not notice."""
+    if no_input or not sys.stdin.isatty():
+        return confirm(question, yes=False, no_input=True)
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bool] = loop.create_future()
+
+    def answered() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        answer.set_result(sys.stdin.readline().strip().lower() in ("y", "yes"))
+
+    def cancelled(_: object) -> None:
+        if not answer.done():
+            answer.set_result(False)
+
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    loop.add_reader(sys.stdin.fileno(), answered)
+    stopped = asyncio.create_task(cancel.requested.wait())
+    stopped.add_done_callback(cancelled)
+    try:
+        return await answer
+    finally:
+        stopped.cancel()
+        loop.remove_reader(sys.stdin.fileno())
 
 
 def _saved_plan(obj: dict[str, Any], what: tuple[str, ...]) -> Plan | None:
@@ -144,7 +189,7 @@ def _show_plan(plan: Plan, shown: Outputs, options: dict[str, Any]) -> None:
         click.echo(line)
 
 
-def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path) -> None:
+def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, plan_is_shown: bool) -> None:
     from statectl.targets.ranges import compress
 
     def text() -> str:
@@ -152,10 +197,11 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path) -> Non
         from statectl.cli.formats.plan_text import plan_lines
 
         if not run.results or (not run.plan.has_changes and run.outcome == "done"):
-            lines = list(plan_lines(run.plan, shown.screen, compress, full=options["full"], by_host=options["by_host"]))
+            again = plan_lines(run.plan, shown.screen, compress, full=options["full"], by_host=options["by_host"])
+            lines = [] if plan_is_shown else list(again)
             if run.outcome == "failed":
                 lines.append("Nothing was written anywhere: every host must be planned without an error first.")
-            return "\n".join(lines) + "\n"
+            return "".join(f"{line}\n" for line in lines)
         return "\n".join(report_lines(run, shown.screen, compress, root)) + "\n"
 
     def document() -> dict[str, Any]:

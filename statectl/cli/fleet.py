@@ -26,6 +26,8 @@ from statectl.targets.hosts import Host, Inventory
 from statectl.transport.channel import Become, Endpoint, Transport
 
 if TYPE_CHECKING:
+    import tempfile
+
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
     from statectl.project.types import ResourceType
@@ -105,6 +107,7 @@ class Opened:
         self._bundle: Bundle | None = None
         self._transports: dict[str, Transport] = {}
         self._stored: dict[str, tuple[dict[str, Any], str]] | None = None
+        self.checked_out: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
     def of(
@@ -143,9 +146,12 @@ class Opened:
         inventory = plan.scope.get("inventory")
         if not plan.commit or plan.dirty or (here.commit == plan.commit and not here.dirty):
             return cls.of(obj, inventory, options, at=here)
-        directory = Path(tempfile.mkdtemp(prefix="statectl-plan-"))
-        there = check_out(root, plan.commit, directory)
-        return cls.of({**obj, "directory": str(there)}, inventory, options, at=Revision(plan.commit), store_root=root)
+        directory = tempfile.TemporaryDirectory(prefix="statectl-plan-")
+        there = check_out(root, plan.commit, Path(directory.name))
+        at = Revision(plan.commit)
+        opened = cls.of({**obj, "directory": str(there)}, inventory, options, at=at, store_root=root)
+        opened.checked_out = directory  # removed with it, or at the end of the process when reading it fails
+        return opened
 
     def close(self) -> None:
         if self._renderer is not None:
@@ -154,6 +160,9 @@ class Opened:
         if self._store is not None:
             self._store.close()
             self._store = None
+        if self.checked_out is not None:
+            self.checked_out.cleanup()
+            self.checked_out = None
 
     # hosts
 

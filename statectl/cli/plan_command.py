@@ -25,7 +25,7 @@ FORMATS = ("text", "json", "jsonl", "md", "junit")
 @output_options(FORMATS)
 @click.pass_obj
 def command(
-    obj: dict[str, Any], associations: tuple[str, ...], detailed_exitcode: bool, save: Path | None, **options: Any
+    obj: dict[str, Any], /, associations: tuple[str, ...], detailed_exitcode: bool, save: Path | None, **options: Any
 ) -> int:
     """Show what apply would change, for all associations or those named. No host is changed.
 

@@ -39,7 +39,9 @@ class Records(Protocol):
     def begin_run(self, verb: str, scope: Mapping[str, Any], *, run_id: str, commit: str, plan_id: str) -> str: ...
     def end_run(self, run_id: str, outcome: str, counts: Mapping[str, int]) -> None: ...
     def record_host(self, run_id: str, record: Any) -> None: ...
+    def take_over(self, host: str, result: Mapping[str, Any]) -> None: ...
     def save_plan(self, document: Mapping[str, Any]) -> None: ...
+    def plan(self, plan_id: str) -> Any: ...
     def mark_applied(self, plan_id: str) -> None: ...
 
 
@@ -138,12 +140,14 @@ async def apply(
         elif saved is None and _blocked(plans):
             ended.outcome = "failed"
         elif not await agree(document):
-            ended.outcome = "declined"
+            ended.outcome = "interrupted" if cancel.requested.is_set() else "declined"
         if ended.outcome != "done":
             await _release_all(runs)
             await asyncio.to_thread(_record_plan, fleet, order, runs, document)
             return ended
         records = await asyncio.to_thread(fleet.records)
+        if saved is not None:
+            await asyncio.to_thread(_use_up, records, saved)
         await asyncio.to_thread(
             records.begin_run,
             "apply",
@@ -152,8 +156,6 @@ async def apply(
             commit=fleet.commit,
             plan_id=order.plan_id,
         )
-        if saved is not None:
-            await asyncio.to_thread(records.mark_applied, saved.id)
         await _go(fleet, rate, runs, observer, cancel, ended, records, saved)
         return ended
     finally:
@@ -161,11 +163,27 @@ async def apply(
             await run.drop()
 
 
+def _use_up(records: Records, saved: Plan) -> None:
+    """A plan is applied once. One from a file is remembered here as well; a store that never saw it leaves that to the hosts."""
+    if records.plan(saved.id) is None:
+        records.save_plan(saved.model_dump(mode="json"))
+    records.mark_applied(saved.id)
+
+
 def _runs(fleet: Fleet, order: Order, observer: Observer) -> dict[str, HostRun]:
     runs = {host: fleet.start(host, order) for host in fleet.hosts}
     for run in runs.values():
         run.on_message = observer.message
+        run.take_over = _taking_over(fleet, run.name)
     return runs
+
+
+def _taking_over(fleet: Fleet, host: str) -> Callable[[Mapping[str, Any]], Awaitable[None]]:
+    async def take_over(result: Mapping[str, Any]) -> None:
+        records = await asyncio.to_thread(fleet.records)
+        await asyncio.to_thread(records.take_over, host, result)
+
+    return take_over
 
 
 async def _contact_all(runs: Mapping[str, HostRun], rate: Rate, observer: Observer, cancel: Cancel) -> None:
@@ -213,13 +231,23 @@ async def _go(
     async def go(host: str) -> str:
         in_flight.add(host)
         run = runs[host]
+
+        recorded = False
+
+        async def record(result: HostResult) -> None:
+            nonlocal recorded
+            recorded = True
+            await asyncio.to_thread(records.record_host, ended.run_id, host_record(run, result, fleet.selected))
+
+        run.record = record
         try:
             observed = saved.hosts[host].observed if saved else run.plan.observed
             result = await run.apply(observed, saved.id if saved else "")
         finally:
             in_flight.discard(host)
         ended.results[host] = result
-        await asyncio.to_thread(records.record_host, ended.run_id, host_record(run, result, fleet.selected))
+        if not recorded:  # it ended without the executor's last word
+            await record(result)
         observer.applied(host, result)
         return result.outcome
 

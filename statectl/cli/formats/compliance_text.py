@@ -14,11 +14,16 @@ def compliance_lines(result: Compliance, screen: Screen, compress: Compress) -> 
     hosts = f"{result.hosts_compliant} of {result.hosts_total} host{'s' * (result.hosts_total != 1)} compliant"
     rest = ", ".join(f"{count} {status}" for status, count in result.by_status.items() if status != "compliant")
     share = f" ({result.percent:.0f} %)" if result.hosts_total > 1 else ""
-    if not result.oldest_check:
-        yield f"{hosts}{share}: no host was ever read from here, so nothing is known; statectl plan reads them"
+    if not result.hosts_total:
+        yield "No host has an association, so there is nothing to say."
         return
-    age = _age(result.oldest_check, result.as_of)
-    yield f"{hosts}{share}{', ' + rest if rest else ''}; from stored results, the oldest read {age} ago"
+    if result.oldest_check:
+        age = _age(result.oldest_check, result.as_of)
+        yield f"{hosts}{share}{', ' + rest if rest else ''}; from stored results, the oldest read {age} ago"
+    else:
+        # not even "0 compliant": with an empty store that would be said of hosts that may be as they should
+        total = f"{result.hosts_total} host{'s' * (result.hosts_total != 1)}"
+        yield f"No host was ever read from here, so nothing is known of {total}; statectl plan reads them"
     folded: dict[tuple[str, str, str, str], list[str]] = {}
     since: dict[tuple[str, str, str, str], str] = {}
     for entry in result.entries:
