@@ -8,7 +8,7 @@ An outcome is never better than what the executor's `end` message says: a channe
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -98,6 +98,12 @@ class HostRun:
         self._expected = expected
         self._conversation: Conversation | None = None
         self.on_message: Callable[[str, Mapping[str, Any]], None] | None = None  # told of every message as it comes
+        self.take_over: Callable[[Mapping[str, Any]], Awaitable[None]] | None = (
+            None  # stores a result the host kept for us
+        )
+        self.record: Callable[[HostResult], Awaitable[None]] | None = (
+            None  # stores the result of this run, before its ack
+        )
         self.keep = True  # keep the channel between plan and go
 
     @property
@@ -195,7 +201,7 @@ class HostRun:
                 hint="make a new plan: statectl plan",
             )
         if self.order.kind != "apply":
-            await self._finish(acknowledge=True)
+            await self._finish()
         elif not self.keep:
             await self._stop()
         return plan
@@ -228,7 +234,9 @@ class HostRun:
                     result.notified.append(message)
                 elif kind == "end":
                     _conclude(result, message)
-                    await self._finish(acknowledge=True)
+                    if self.record is not None:
+                        await self.record(result)
+                    await self._finish()
                     return result
         except Unreachable as error:
             # the executor goes on without us and keeps its result; the next contact fetches it
@@ -255,13 +263,16 @@ class HostRun:
         await self._say({"type": "stop"})
         while (await self._receive())["type"] != "end":
             pass
-        await self._finish(acknowledge=True)
+        await self._finish()
 
-    async def _finish(self, *, acknowledge: bool) -> None:
-        """After `end`: take over what the host kept for us, and close."""
-        if acknowledge:
-            runs = [str(entry["run"]) for entry in self.undelivered if "run" in entry]
-            await self._say({"type": "ack", "runs": [*runs, self.order.run_id]})
+    async def _finish(self) -> None:
+        """After `end`: what is stored here the host may forget. Then close."""
+        runs = [self.order.run_id]
+        for entry in self.undelivered:
+            if self.take_over is not None:
+                await self.take_over(entry)
+                runs.append(str(entry["run"]))
+        await self._say({"type": "ack", "runs": runs})
         await self.drop()
 
     async def drop(self) -> None:

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from statectl.errors import Refused
-from statectl.store import engine, tables
+from statectl.store.database import migrations, open_database
 from statectl.store.records import HostRecord, Status
 from statectl.store.store import Store
 
@@ -18,20 +18,49 @@ def store(tmp_path):
     store.close()
 
 
-def test_a_new_store_equals_a_migrated_one(tmp_path):
-    """Tables made at once and tables made by the migrations are the same; HEAD is the newest migration."""
-    import sqlalchemy
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
+def test_migrations_are_numbered_without_gaps():
+    """Each migration follows the one before, so that a store of any age has one way up."""
+    assert [number for number, _ in migrations()] == list(range(1, len(migrations()) + 1))
 
-    made = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/migrated.db")
-    with made.begin() as connection:
-        engine.migrate(connection)
-    with made.connect() as connection:
-        context = MigrationContext.configure(connection)
-        assert context.get_current_revision() == tables.HEAD
-        assert compare_metadata(context, tables.metadata) == []
-    made.dispose()
+
+def test_a_failed_migration_leaves_the_old_schema(tmp_path, monkeypatch):
+    """A migration is one transaction: killed or refused half way, the store is as it was, and the next start tries again."""
+    database = open_database("sqlite:x.db", tmp_path)
+    database.close()
+    scripts = tmp_path / "migrations"
+    scripts.mkdir()
+    for _, path in migrations():
+        (scripts / path.name).write_text(path.read_text())
+    bad = scripts / f"{len(migrations()) + 1:04}.sql"
+    bad.write_text("CREATE TABLE half (a INTEGER); INSERT INTO nowhere VALUES (1);")
+    monkeypatch.setattr("statectl.store.database.MIGRATIONS", scripts)
+    with pytest.raises(Refused, match="nowhere"):
+        open_database("sqlite:x.db", tmp_path)
+    bad.write_text("CREATE TABLE half (a INTEGER);")
+    database = open_database("sqlite:x.db", tmp_path)
+    with database.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM half").fetchone()[0] == 0
+    database.close()
+
+
+def test_a_result_left_on_a_host_is_taken_over(store):
+    """A run of which this store knows nothing, or not the end, has its result afterwards."""
+    result = {
+        "run": "R2222222",
+        "kind": "apply",
+        "outcome": "applied",
+        "started": 1767225600,
+        "ended": 1767225605,
+        "controller": "ci@runner",
+        "results": [{"type": "result", "address": "file:/a", "outcome": "changed"}],
+        "notified": [],
+    }
+    store.take_over("web1", result)
+    run = store.run("R2222222")
+    assert run["who"] == "ci@runner"
+    assert run["hosts"]["web1"]["results"][0]["address"] == "file:/a"
+    store.take_over("web1", result)  # twice is once
+    assert len(store.list_runs()) == 1
 
 
 def test_files_are_private_and_ignored(tmp_path, store):
@@ -100,7 +129,7 @@ def test_a_damaged_store_is_one_line(tmp_path, damage):
 def test_a_newer_store_is_refused(tmp_path, store):
     """A store of a newer version is left as it is."""
     database = sqlite3.connect(tmp_path / ".statectl" / "state.db")
-    database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.execute("PRAGMA user_version = 9999")
     database.commit()
     database.close()
     with pytest.raises(Refused, match="newer statectl"):
