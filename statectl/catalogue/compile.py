@@ -288,7 +288,7 @@ class Compiler:
         if any(not problem.is_warning for problem in found):
             return HostCatalogue({}, problems=found, waits_for_facts=waits)
         catalogue = self._catalogue(work, resources)
-        references = {targets: self._selections.of(targets).hosts for targets in sorted(work.asked)}
+        references = {targets: tuple(sorted(self._selections.of(targets).hosts)) for targets in sorted(work.asked)}
         return HostCatalogue(catalogue, blobs, secrets, found, references, waits)
 
     def _catalogue(self, work: _Work, resources: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Which resource of a host comes after which, and in which order all of them run.
 
 Hard edges are `after` and `before` as written, then what follows from types and notifications as far as it does not contradict
-them. Where they leave a choice: association by association, phase by phase, as written.
+them. Where they leave a choice: association by association, phase by phase, as written; what must come first is fetched
+forward, so that no phase waits for a later one.
 """
 
 import posixpath

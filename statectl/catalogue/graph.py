@@ -1,6 +1,5 @@
 """Order of things that come before others. Knows nothing of what they are."""
 
-import heapq
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -16,45 +15,35 @@ class Ring(Exception):
 
 
 def order(before: Mapping[Node, Iterable[Node]], key: Callable[[Node], Any]) -> list[Node]:
-    """All nodes, each after those that `before` names for it; where that leaves a choice, the smallest key first.
+    """All nodes by their keys, each preceded by those that `before` names for it: what is needed is fetched when it is needed.
 
-    Raises Ring. Every name in `before` must be a node, that is, a key of it.
+    So a node is never later than its key says, and what it needs may be earlier. Raises Ring. Every name in `before` must be a
+    node, that is, a key of it.
     """
-    waiting = {node: set(others) for node, others in before.items()}
-    following: dict[Node, list[Node]] = {node: [] for node in before}
-    for node, others in waiting.items():
-        for other in others:
-            following[other].append(node)
-    ready = [(key(node), index, node) for index, (node, others) in enumerate(waiting.items()) if not others]
-    heapq.heapify(ready)
-    places = {node: index for index, node in enumerate(before)}
     result: list[Node] = []
-    while ready:
-        _, _, node = heapq.heappop(ready)
-        result.append(node)
-        for next_one in following[node]:
-            left = waiting[next_one]
-            left.discard(node)
-            if not left:
-                heapq.heappush(ready, (key(next_one), places[next_one], next_one))
-    if len(result) < len(waiting):
-        done = set(result)
-        raise Ring(
-            _ring({node: [o for o in others if o not in done] for node, others in before.items() if node not in done})
-        )
+    done: set[Node] = set()
+    entered: dict[Node, None] = {}  # on the way from a node down to what it needs, in order
+    for start in sorted(before, key=key):
+        if start in done:
+            continue
+        todo = [(start, iter(sorted(before[start], key=key)))]
+        entered[start] = None
+        while todo:
+            node, needed = todo[-1]
+            for other in needed:
+                if other in entered:
+                    way = list(entered)
+                    raise Ring(way[way.index(other) :])
+                if other not in done:
+                    entered[other] = None
+                    todo.append((other, iter(sorted(before[other], key=key))))
+                    break
+            else:
+                todo.pop()
+                del entered[node]
+                done.add(node)
+                result.append(node)
     return result
-
-
-def _ring(before: Mapping[Node, Iterable[Node]]) -> list[Node]:
-    """One ring of a graph in which every node has something before it: walk back until a node comes twice."""
-    node = next(iter(before))
-    seen: dict[Node, int] = {}
-    walk: list[Node] = []
-    while node not in seen:
-        seen[node] = len(walk)
-        walk.append(node)
-        node = next(iter(before[node]))
-    return walk[seen[node] :]
 
 
 def reachable(start: Node, before: Mapping[Node, Iterable[Node]]) -> set[Node]:

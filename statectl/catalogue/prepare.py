@@ -22,7 +22,9 @@ from statectl.project.types import ResourceType
 from statectl.resources.model import Edge, Resource
 
 # Arguments of commands are visible to every user of the host while they run.
-ARGUMENTS = frozenset({"run", "unless", "validate", "command", "creates", "cwd"})
+ARGUMENTS = frozenset(
+    {"run", "unless", "validate", "command", "creates", "cwd", "version", "comment", "home", "shell", "expires"}
+)
 CONTENT = ("content", "source", "template", "fragments")  # of which `content` is made
 
 
@@ -79,7 +81,7 @@ class Preparer:
         self._trees = trees
         self._limits = limits
         self._known: dict[int, tuple[Prepared | None, list[Problem]]] = {}
-        self._mark = "statectl" + secrets.token_hex(8)
+        self._mark = "statectl" + secrets.token_hex(16)  # too long for a name of anything
 
     def prepare(self, rendered: Rendered) -> tuple[Prepared | None, list[Problem]]:
         """The resource, or None and what is wrong with it. Its content may have slots for templates."""
