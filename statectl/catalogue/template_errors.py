@@ -38,7 +38,7 @@ class Explainer:
         span = self._in_template(template, int(report.get("line") or 0), words) if template else None
         expression = self._expression(number) if not template else None
         if expression is not None:
-            span = self._in_expression(expression.span, int(report.get("line") or 0), words)
+            span = self._in_expression(expression, int(report.get("line") or 0), words)
         for user in report.get("used_by", []):
             used, path = self._expression(user), self._template(user)
             notes.append(Note("used here", used.span if used is not None else Span(path, 1, 1) if path else None))
@@ -68,17 +68,19 @@ class Explainer:
         last = line or len(lines)
         return _find(path, lines, max(line, 1), last, words) or Span(path, max(line, 1), 1)
 
-    def _in_expression(self, span: Span | None, line: int, words: list[str]) -> Span | None:
+    def _in_expression(self, expression: Expression, line: int, words: list[str]) -> Span | None:
+        """`line` counts in the expression; 0: anywhere in it."""
+        span = expression.span
         if span is None:
             return None
         lines = self._file(span.file)
-        line = max(line, 1)
-        if span.end_line == 0:  # a block: its text begins on the line below the mark
-            first = span.line + line
-            return _find(span.file, lines, first, first, words) or Span(span.file, first, 1)
-        first = min(span.line + line - 1, span.end_line)
-        found = _find(span.file, lines, first, span.end_line, words, span.column if first == span.line else 1)
-        return found or span
+        block = span.end_line == 0  # its text begins on the line below the mark
+        top = span.line + 1 if block else span.line
+        bottom = top + expression.source.count("\n") if block else span.end_line
+        first = min(top + max(line, 1) - 1, bottom)
+        last = first if block and line else bottom
+        found = _find(span.file, lines, first, last, words, span.column if first == span.line else 1)
+        return found or (Span(span.file, first, 1) if block else span)
 
     def _file(self, name: str) -> list[str]:
         if name not in self._lines:
