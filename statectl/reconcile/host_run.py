@@ -90,6 +90,7 @@ class HostRun:
         self.compiled: Compiled | None = None
         self.plan = HostPlan(outcome="not contacted")
         self.undelivered: list[dict[str, Any]] = []
+        self.read: list[tuple[str, str]] = []  # (association, address) of every verdict
         self._open = open_conversation
         self._compile = compile_with
         self._probes = probes
@@ -184,6 +185,7 @@ class HostRun:
                 await self._deliver(message["blobs"])
             elif kind == "verdict":
                 verdicts.append(message)
+                self.read.append((str(message.get("association") or ""), str(message["address"])))
             elif kind == "planned":
                 break
             elif kind == "end":

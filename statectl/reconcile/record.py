@@ -40,6 +40,7 @@ def host_record(run: HostRun, result: HostResult | None, selected: Sequence[str]
         host_id=str(run.memory.get("host_id", "")),
         run_counter=int(run.memory.get("run_counter", 0)),
         scope=list(selected) if selected is not None else None,
+        partial=run.compiled is None,
     )
 
 
@@ -56,6 +57,9 @@ def _statuses(run: HostRun, result: HostResult | None) -> list[Status]:
     """One row for every (association, address) that was read."""
     by_address = {verdict.address: verdict for verdict in run.plan.verdicts}
     ended: dict[str, Mapping[str, Any]] = {entry["address"]: entry for entry in result.results} if result else {}
+    if run.compiled is None:  # drift: what the host itself remembers, nothing of what the files say now
+        found = [(association, address, by_address.get(address)) for association, address in run.read]
+        return [Status(address, association, *_status(verdict, None)) for association, address, verdict in found]
     statuses: list[Status] = []
     for entry in run.declared():
         address = entry["address"]

@@ -1,7 +1,7 @@
 """What a run learned of one host, as it is handed to the store. No database here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -31,4 +31,5 @@ class HostRecord:
     memory: Mapping[str, Any] | None = None
     host_id: str = ""
     run_counter: int = 0
-    scope: Sequence[str] | None = field(default=None)  # associations that were read; None: all of the host
+    scope: Sequence[str] | None = None  # associations that were read; None: all of the host
+    partial: bool = False  # statuses are of some addresses only: the others' rows stay as they were

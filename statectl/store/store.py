@@ -279,6 +279,9 @@ def _overwrite_current(connection: Connection, run_id: str, record: HostRecord) 
     ).fetchall()
     scope = None if record.scope is None else set(record.scope)
     old = {(row["association"], row["address"]): row for row in rows if scope is None or row["association"] in scope}
+    if record.partial:
+        seen = {(status.association, status.address) for status in record.statuses or ()}
+        old = {key: row for key, row in old.items() if key in seen}
     connection.executemany(
         "DELETE FROM current_states WHERE host = ? AND association = ? AND address = ?",
         [(record.host, association, address) for association, address in old],

@@ -88,6 +88,15 @@ def test_since_is_kept_while_the_status_stays(store, monkeypatch):
     assert {row["address"]: row["since"] for row in store.current()}["file:/a"] > before["file:/a"]["since"]
 
 
+def test_a_partial_reading_leaves_the_other_rows(store):
+    """Drift reads what was applied; what it did not read keeps its status and the time it was last read."""
+    run = store.begin_run("plan", {}, run_id="R2345678")
+    both = [Status("file:/a", "web", "compliant"), Status("file:/b", "web", "exempt", "router")]
+    store.record_host(run, HostRecord("web1", "planned", statuses=both))
+    store.record_host(run, HostRecord("web1", "planned", statuses=[Status("file:/a", "web", "drifted")], partial=True))
+    assert {row["address"]: row["status"] for row in store.current()} == {"file:/a": "drifted", "file:/b": "exempt"}
+
+
 def test_a_plan_is_applied_once(store):
     """The second apply of one plan is refused and names the first."""
     store.save_plan(
