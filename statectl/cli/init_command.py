@@ -31,7 +31,7 @@ def command(directory: Path, starter: str) -> int:
     if existing:
         raise Refused(
             f"{target} already has {', '.join(existing[:3])}",
-            code="E506",
+            code="E517",
             hint="choose another directory, or remove the files",
         )
     name = re.sub(r"[^a-z0-9-]+", "-", target.name.lower()).strip("-") or "project"

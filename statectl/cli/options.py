@@ -200,7 +200,7 @@ def secret_from(what: str, *, ask: bool, descriptor: int | None, no_input: bool)
         return None
     if no_input or not sys.stdin.isatty():
         option = "--password-fd" if what == "login password" else "--become-password-fd"
-        raise Refused(f"{what} cannot be asked for: no terminal", code="E505", hint=f"use {option} N")
+        raise Refused(f"{what} cannot be asked for: no terminal", code="E516", hint=f"use {option} N")
     import getpass
 
     return Secret(getpass.getpass(f"{what}: "), what)
@@ -212,7 +212,7 @@ def confirm(question: str, *, yes: bool, no_input: bool) -> bool:
         return True
     if no_input or not sys.stdin.isatty():
         raise Refused(
-            "not applied: cannot ask without a terminal", code="E505", hint="say --yes to apply without being asked"
+            "not applied: cannot ask without a terminal", code="E516", hint="say --yes to apply without being asked"
         )
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

@@ -75,11 +75,11 @@ class Database:
         if version > known[-1][0]:
             raise Refused(
                 f"store {self.path} was written by a newer statectl (schema {version}, this one knows {known[-1][0]})",
-                code="E503",
+                code="E521",
                 hint="upgrade statectl, or name another store",
             )
         if version == 0 and tables:
-            raise Refused(f"{self.path} belongs to something else: it has tables, and none of a store", code="E503")
+            raise Refused(f"{self.path} belongs to something else: it has tables, and none of a store", code="E521")
         for number, path in known:
             if number <= version:
                 continue
@@ -95,16 +95,16 @@ class Database:
         if "locked" in cause:
             return Refused(
                 f"store {self.path} is held by another process for over {BUSY_TIMEOUT_MS // 1000} s",
-                code="E502",
+                code="E520",
                 hint="try again",
             )
         if "malformed" in cause or "not a database" in cause:
             return Refused(
                 f"store {self.path} is damaged: {cause}",
-                code="E504",
+                code="E522",
                 hint="restore a backup, or move the file away: the hosts keep their own memory, and the store is filled again at contact",
             )
-        return Refused(f"store {self.path} cannot be used: {cause}", code="E502")
+        return Refused(f"store {self.path} cannot be used: {cause}", code="E520")
 
 
 def statements(script: str) -> list[str]:
@@ -117,7 +117,8 @@ def open_database(url: str, root: Path) -> Database:
     """`sqlite:PATH`, relative to the project. Raises Refused with the cause in one line."""
     kind, colon, name = url.partition(":")
     if kind != "sqlite" or not colon or not name:
-        raise Refused(f"store {url!r} is not one that this version knows", code="E502", hint="write sqlite:PATH")
+        # the rest of the address is not shown: it may hold a password
+        raise Refused(f"store of kind {kind!r} is not known to this version", code="E520", hint="write sqlite:PATH")
     path = (root / name).resolve()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -127,7 +128,7 @@ def open_database(url: str, root: Path) -> Database:
                 ignore.write_text("*\n")
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise Refused(f"store {path} cannot be written: {error.strerror or error}", code="E502") from None
+        raise Refused(f"store {path} cannot be written: {error.strerror or error}", code="E520") from None
     database = Database(path)
     try:
         database.bring_up_to_date()
