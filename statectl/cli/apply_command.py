@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from statectl.reconcile.reconcile import Rate
     from statectl.rollout.run_targets import Cancel
 
-FORMATS = ("text", "json", "jsonl", "junit")
+FORMATS = ("text", "json", "jsonl", "md", "junit")
 
 
 @click.command()
@@ -236,4 +236,9 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
 
         return apply_junit(run)
 
-    shown.write({"text": text, "json": lambda: to_json(document()), "jsonl": lines, "junit": junit})
+    def markdown() -> str:
+        from statectl.cli.formats.markdown import run_markdown
+
+        return run_markdown(run, compress, root)
+
+    shown.write({"text": text, "json": lambda: to_json(document()), "jsonl": lines, "md": markdown, "junit": junit})

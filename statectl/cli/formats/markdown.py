@@ -3,9 +3,13 @@
 GitHub refuses comments above 65,536 characters; 60,000 leave room for what a bot adds.
 """
 
+from pathlib import Path
+
+from statectl.cli.formats.apply_text import report_lines
 from statectl.cli.formats.plan_text import Compress, plan_lines
 from statectl.cli.formats.terminal import Screen
 from statectl.plans.plan import Plan
+from statectl.reconcile.reconcile import Run
 
 LIMIT = 60_000
 
@@ -35,6 +39,31 @@ def plan_markdown(plan: Plan, compress: Compress) -> str:
         "| " + " | ".join(map(str, counts)) + " |",
         "",
     ]
+    return _document(head, lines)
+
+
+def run_markdown(run: Run, compress: Compress, root: Path) -> str:
+    """How an apply ended, as a comment."""
+    screen = Screen(width=100, colour=False, unicode=True)
+    counts: dict[str, int] = {}
+    for result in run.results.values():
+        counts[result.outcome] = counts.get(result.outcome, 0) + 1
+    head = [
+        f"<!-- statectl:apply:{run.plan.project or 'project'} -->",
+        f"### statectl apply, run {run.run_id}: {run.outcome}",
+        "",
+        "| hosts | " + " | ".join(counts) + " |",
+        "| --- |" + " --- |" * len(counts),
+        f"| {len(run.results)} | " + " | ".join(map(str, counts.values())) + " |",
+        "",
+    ]
+    if not run.results:
+        return _document(head[:2] + [""], list(plan_lines(run.plan, screen, compress, full=True)))
+    return _document(head, list(report_lines(run, screen, compress, root)))
+
+
+def _document(head: list[str], lines: list[str]) -> str:
+    """Head and fenced body, within the limit."""
     body = "\n".join(lines).replace("```", "``\u200b`")  # a fence inside a diff would end ours
     room = LIMIT - sum(len(line) + 1 for line in head) - 40
     if len(body) > room:

@@ -123,10 +123,38 @@ def _change(change: Change, screen: Screen, full: bool, *, new: bool) -> Iterato
             yield f"        {bar} {screen.mark('more')} {len(change.diff) - len(lines)} more lines (--full shows them)"
     elif change.binary:
         yield f"        {bar} {change.field}: {_size(change.found)} to {_size(change.wanted)}, not text"
+    elif isinstance(change.found, list | dict) and isinstance(change.wanted, list | dict):
+        for line in _nested(change.found, change.wanted):
+            yield screen.fit(f"        {bar} {change.field}{line}")
     elif new and change.found is None:
         yield screen.fit(f"        {bar} {change.field}: {_value(change.wanted)}")
     else:
         yield screen.fit(f"        {bar} {change.field}: {_value(change.found)} to {_value(change.wanted)}")
+
+
+def _nested(found: object, wanted: object) -> Iterator[str]:
+    """What differs inside lists and maps, one line each: what was added, what was taken away, what changed."""
+    from deepdiff import DeepDiff
+
+    difference = DeepDiff(found, wanted, ignore_order=True, view="tree")
+    kinds = (
+        ("iterable_item_removed", "dictionary_item_removed"),
+        ("iterable_item_added", "dictionary_item_added"),
+        ("values_changed", "type_changes"),
+    )
+    for index, group in enumerate(kinds):
+        for kind in group:
+            for item in difference.get(kind, ()):
+                keys = [str(key) for key in item.path(output_format="list")]
+                place = "." + ".".join(one_line(key) for key in keys) if isinstance(found, dict) and keys else ""
+                if index == 0:
+                    yield f"{place}: without {_value(item.t1)}"
+                elif index == 1:
+                    yield f"{place}: with {_value(item.t2)}"
+                else:
+                    yield f"{place}: {_value(item.t1)} to {_value(item.t2)}"
+    if not difference:
+        yield f": the order, {_value(found)} to {_value(wanted)}"
 
 
 def _size(value: object) -> str:
