@@ -70,7 +70,7 @@ def _yaml_scalar(value: Any) -> str:
         return str(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    return to_json(value)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in to_json(value))
 
 
 def from_json(value: str) -> Any:
