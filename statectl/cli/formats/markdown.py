@@ -58,7 +58,7 @@ def run_markdown(run: Run, compress: Compress, root: Path) -> str:
         "",
     ]
     if not run.results:
-        return _document(head[:2] + [""], list(plan_lines(run.plan, screen, compress, full=True)))
+        return _document([*head[:2], ""], list(plan_lines(run.plan, screen, compress, full=True)))
     return _document(head, list(report_lines(run, screen, compress, root)))
 
 
