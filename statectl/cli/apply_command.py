@@ -185,7 +185,8 @@ def _show_plan(plan: Plan, shown: Outputs, options: dict[str, Any]) -> None:
     from statectl.cli.formats.plan_text import plan_lines
     from statectl.targets.ranges import compress
 
-    for line in plan_lines(plan, shown.screen, compress, full=options["full"], by_host=options["by_host"]):
+    shape = {"full": options["full"], "by_host": options["by_host"]}
+    for line in plan_lines(plan, shown.screen, compress, **shape, before_apply=True):
         click.echo(line)
 
 

@@ -10,16 +10,23 @@ Compress = Callable[[Sequence[str]], str]
 
 
 def plan_lines(
-    plan: Plan, screen: Screen, compress: Compress, *, full: bool = False, by_host: bool = False, drift: bool = False
+    plan: Plan,
+    screen: Screen,
+    compress: Compress,
+    *,
+    full: bool = False,
+    by_host: bool = False,
+    drift: bool = False,
+    before_apply: bool = False,
 ) -> Iterator[str]:
-    """Lines without ends. `drift`: the words are drifted, not pending."""
+    """Lines without ends. `drift`: the words are drifted, not pending. `before_apply`: the apply of it is what comes next."""
     if by_host:
         yield from _by_host(plan, screen, full)
     else:
         yield from _blocks(plan, screen, compress, full)
     yield from _not_checked(plan.hosts, screen, compress)
     yield from _debts(plan.hosts, screen, compress)
-    yield from _summary(plan, screen, drift=drift)
+    yield from _summary(plan, screen, drift=drift, closing="" if before_apply else " Nothing was changed.")
 
 
 def _blocks(plan: Plan, screen: Screen, compress: Compress, full: bool) -> Iterator[str]:
@@ -204,7 +211,7 @@ def _debts(hosts: Mapping[str, HostPlan], screen: Screen, compress: Compress) ->
         yield f"{screen.mark('then')} owed from an earlier run: {one_line(debt)} on {compress(names)}"
 
 
-def _summary(plan: Plan, screen: Screen, *, drift: bool) -> Iterator[str]:
+def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterator[str]:
     summary = plan.summary
     right = f"{summary.hosts_right} host{'s' * (summary.hosts_right != 1)} already right"
     extra = []
@@ -242,11 +249,11 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool) -> Iterator[str]:
     if drift:
         things = f"{total} resource{'s' * (total != 1)}"
         yield f"Drifted: {things} on {hosts}: {listed}{told}."
-        yield f"         {right.replace('already right', 'as last applied')}{rest}. Nothing was changed."
+        yield f"         {right.replace('already right', 'as last applied')}{rest}.{closing}"
         return
     changes = f"{total} change{'s' * (total != 1)}"
     yield f"Plan {plan.id}: {changes} on {hosts} {screen.mark('dash')} {listed}{told}."
-    yield f"               {right}{rest}. Nothing was changed."
+    yield f"               {right}{rest}.{closing}"
 
 
 def _sides(left: str, right: str, screen: Screen, visible: int) -> str:

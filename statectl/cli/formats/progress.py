@@ -55,7 +55,7 @@ class Progress:
             if message["outcome"] == "failed" or not many or self._verbose:
                 self._line(notified_line(host, message, self._screen, with_host=self._total > 1))
         elif kind == "waiting" or (kind == "log" and (self._verbose >= 2 or message.get("level") == "warning")):
-            self._line(f"{host}: {one_line(str(message.get('text', '')))}")
+            self._line(f"{host}: {one_line(str(message.get('text') or message.get('reason') or ''))}")
         elif self._verbose >= 3 and kind not in ("log", "verdict"):
             self._line(f"{host}: message {kind}")
 
