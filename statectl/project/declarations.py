@@ -19,7 +19,6 @@ from statectl.project.yaml_nodes import Path
 from statectl.project.yaml_tree import BROKEN
 
 ON_REMOVAL = ("delete", "restore", "leave")
-_SHORT_WORDS = ("present", "absent", "purged", "latest", "running", "stopped")
 _FILE_FIELDS = ("template", "source")
 
 
@@ -90,7 +89,7 @@ class DeclarationReader:
         """`nginx: presnt` would be a version of that name; a word like that is a state written wrong."""
         if not isinstance(value, Plain) or "state" in fields or not value.isalpha():
             return False
-        near = get_close_matches(value, self._short_words(kind), n=1, cutoff=0.75)
+        near = get_close_matches(value, kind.words, n=1, cutoff=0.75)
         if near:
             label, hint = f"did you mean `{near[0]}`?", "quote it if it is meant as it stands"
             self.findings.add(
@@ -104,19 +103,15 @@ class DeclarationReader:
         return bool(near)
 
     def _no_short_form(self, kind: ResourceType, value: Any, path: Path) -> None:
-        words = self._short_words(kind)
+        words = kind.words
         forms = f"expected a map of fields{self._short_forms(kind, ' or ')}, got {kind_of(value)}"
         match = nearest(value, words) if isinstance(value, str) else ""
         label = f"did you mean `{match}`?" if match else ""
         name = path[-1]
         self.findings.add("E108", path, f"`{name}`: {forms}", label=label, replacement=match or None)
 
-    def _short_words(self, kind: ResourceType) -> list[str]:
-        """The words that are a state of this type; others may be a version or a target."""
-        return [word for word in _SHORT_WORDS if (kind.short("", Plain(word)) or {}).get("state") == word]
-
     def _short_forms(self, kind: ResourceType, before: str) -> str:
-        words = [f"`{word}`" for word in self._short_words(kind)]
+        words = [f"`{word}`" for word in kind.words]
         return before + one_of(words) if words else ""
 
     def _long(self, kind: ResourceType, key: str | Expression, value: dict[Any, Any], path: Path) -> Declaration:

@@ -14,7 +14,6 @@ from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
 
 WIDTH = 96
 _CODE = re.compile(r"[EW][0-9]{3}", re.IGNORECASE)
-_WORDS = ("present", "absent", "purged", "latest", "running", "stopped")
 
 # Things of the language that are no resource: what they are, and their fields.
 THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -104,7 +103,7 @@ def _description(kind: ResourceType, field: str) -> str:
 
 def short_forms(kind: ResourceType) -> str:
     """The short forms in words, found by trying them."""
-    words = [f"`{word}`" for word in _WORDS if (kind.short("x", Plain(word)) or {}).get("state") == word]
+    words = [f"`{word}`" for word in kind.words]
     if kind.short("x", Plain("1.0")) is not None and kind.short("x", Plain("1.0")) != {"state": "1.0"}:
         given = next(iter(kind.short("x", Plain("1.0")) or {}), "value")
         words.append(f"the value of `{given}`")

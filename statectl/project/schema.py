@@ -12,7 +12,6 @@ from statectl.project.scalars import Plain
 from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-_WORDS = ("present", "absent", "purged", "latest", "running", "stopped")
 _EXPRESSION = {"type": "string", "pattern": r"\{[{%]"}
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -129,11 +128,10 @@ def _section(kind: ResourceType, definitions: Schema) -> Schema:
 def _short(kind: ResourceType) -> list[Schema]:
     """The short forms, found by trying them."""
     forms: list[Schema] = []
-    if kind.short("x", Plain("1.0")) is not None:
+    if set(kind.short("x", Plain("1.0")) or {}) - {"state"}:
         forms.append(_SCALAR)
-    else:
-        words = [word for word in _WORDS if kind.short("x", Plain(word)) is not None]
-        forms += [{"enum": words}, _EXPRESSION] if words else []
+    elif kind.words:
+        forms += [{"enum": list(kind.words)}, _EXPRESSION]
     if kind.short("x", ["a"]) is not None:
         forms.append({"type": "array", "items": {"type": "string"}})
     return forms

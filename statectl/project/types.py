@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from statectl import resources
+from statectl.project.scalars import Plain
 from statectl.resources.model import Edge, Resource
 
 # In the order in which `explain` and the schema show them.
@@ -51,6 +52,13 @@ class ResourceType:
         return with_article(self.name)
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The states that are short forms of their own: `present`, `absent`, `running` ..."""
+        state = self.model.model_fields.get("state")
+        states = _literals(state.annotation) if state is not None else ()
+        return tuple(word for word in states if (self.short("x", Plain(word)) or {}).get("state") == word)
+
+    @property
     def key_is_path(self) -> bool:
         """Whether the key is a path on the host, so that two types can mean the same thing."""
         return self.section in PATH_SECTIONS
@@ -70,6 +78,13 @@ PATH_SECTIONS = frozenset({"files", "directories", "links", "trees"})
 
 def with_article(word: str) -> str:
     return f"{'an' if word[:1] in 'aeio' else 'a'} {word}"
+
+
+def _literals(annotation: Any) -> tuple[str, ...]:
+    """The words of a Literal, wherever it stands inside a field's type."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return tuple(word for inner in get_args(annotation) for word in _literals(inner))
 
 
 def _nothing(_model: Any) -> list[Edge]:

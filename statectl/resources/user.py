@@ -101,7 +101,7 @@ class Model(Resource):
     )
     password_hash: Annotated[Any, BeforeValidator(_password_hash)] = Field(
         default=None,
-        description="hash of the password as crypt(5) writes it ($6$...), `!` for none; use secret(). Written through stdin, never shown",
+        description="hash of the password as crypt(5) writes it ($6$...), `!` for none; give it as a secret variable. Written through stdin, never shown",
     )
     expires: Annotated[Text, BeforeValidator(_expires)] | None = Field(
         default=None, description="day from which the account is locked, such as 2027-06-30, or never"
