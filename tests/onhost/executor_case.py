@@ -172,6 +172,35 @@ for _make in (_daemon, _pack, _odd):
     sys.modules[_module.__name__] = _module
 
 
+def _kill_at(number):
+    """kill -9 of this process right before its call of that number that changes the disk."""
+    left = [number]
+
+    def counted(call):
+        def before(*args, **keywords):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args, **keywords)
+
+        return before
+
+    for name in (
+        "rename",
+        "replace",
+        "unlink",
+        "link",
+        "symlink",
+        "mkdir",
+        "rmdir",
+        "fsync",
+        "ftruncate",
+        "chmod",
+        "fchmod",
+    ):
+        setattr(os, name, counted(getattr(os, name)))
+
+
 class Ended(Exception):
     """The executor closed its side."""
 
@@ -179,7 +208,7 @@ class Ended(Exception):
 class Controller:
     """One conversation with one executor process."""
 
-    def __init__(self):
+    def __init__(self, kill_at=0):
         receive_fd, self.to = os.pipe()
         self.source, send_fd = os.pipe()
         self.pid = os.fork()
@@ -190,6 +219,8 @@ class Controller:
                 os.close(self.source)
                 from statectl.onhost import runner
 
+                if kill_at:
+                    _kill_at(kill_at)
                 code = runner.serve(receive_fd, send_fd, b"")
             except BaseException:  # noqa: BLE001  the child must not go on as a second test run
                 sys.excepthook(*sys.exc_info())
@@ -375,9 +406,9 @@ class ExecutorCase(unittest.TestCase):
 
     # -- conversations
 
-    def order(self, kind, **fields):
+    def order(self, kind, kill_at=0, **fields):
         self.runs += 1
-        controller = Controller()
+        controller = Controller(kill_at)
         self.addCleanup(controller.close)
         controller.blobs = self.blobs
         message = {

@@ -187,6 +187,19 @@ class Restarts(ExecutorCase):
         self.apply(*resources)
         assert self.text("daemon.log") == "restart\n"
 
+    def test_a_failed_association_does_not_restart_the_service_of_another(self):
+        """What changed belongs to a configuration that is only half there."""
+        daemon = self.daemon(association="web")
+        self.put("daemon", "1")
+        resources = [
+            daemon,
+            self.file("a", association="conf", notify=[daemon["address"]]),
+            self.odd("bad", association="conf", how="fails"),
+        ]
+        self.apply(*resources)
+        assert not self.exists("daemon.log")
+        assert "association conf failed" in self.notified[0]["reason"]
+
     def test_a_change_that_failed_untouched_owes_nothing(self):
         daemon = self.daemon()
         self.put("daemon", "1")

@@ -129,6 +129,14 @@ class Prune(ExecutorCase):
         assert list(self.record("ledger.json")) == [self.address("keep")]
         assert self.exists("m")
 
+    def test_made_again_after_an_absence_is_ours(self):
+        """Adopted, declared absent, declared again: the file that --prune finds is the one we made."""
+        self.put("f", "theirs\n")
+        self.apply(self.file("keep"), self.absent("f"))
+        self.apply(self.file("keep"), self.file("f"))
+        self.apply(self.file("keep"), prune=True)
+        assert not self.exists("f")
+
     def test_what_is_gone_already_is_only_forgotten(self):
         self.apply(self.file("keep"), self.file("a"))
         os.unlink(self.at("a"))

@@ -19,6 +19,7 @@ Every secret is stored as a keyed hash, wherever it would stand.
 import hashlib
 import hmac
 import os
+import re
 import stat
 import time
 
@@ -29,6 +30,8 @@ from statectl.onhost.memory.undelivered import Undelivered
 
 __all__ = ["Corrupt", "Memory", "default_state_dir"]
 
+_SCRATCH = re.compile(r"([0-9]+)-[0-9a-f]+\Z")
+_UNFINISHED = re.compile(r".*\.json\.([0-9]+)\.new\Z")
 MAX_USED_PLANS = 10000  # plans expire after a day: nobody brings one from before the last ten thousand
 
 
@@ -146,11 +149,12 @@ class Memory(object):
         self.sweep_temporary()
 
     def sweep_temporary(self):
-        """Directories of sessions whose process is gone: their names begin with its id."""
-        for name in os.listdir(self.path("tmp")):
-            pid = name.partition("-")[0]
-            if not pid.isdigit() or not os.path.exists("/proc/" + pid):
-                remove_flat(os.path.join(self.path("tmp"), name))
+        """What sessions left whose process is gone: the names of their files hold its id."""
+        for directory, pattern in (("tmp", _SCRATCH), ("", _UNFINISHED), ("undelivered", _UNFINISHED)):
+            for name in os.listdir(self.path(directory)):
+                left = pattern.match(name)
+                if left is not None and not os.path.exists("/proc/" + left.group(1)):
+                    remove_flat(os.path.join(self.path(directory), name))
 
     def temporary(self):
         """A new directory for the blobs of this session. The caller removes it with `remove_flat`."""
