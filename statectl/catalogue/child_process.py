@@ -31,7 +31,7 @@ class ChildProcess:
         # no site, no environment, nothing imported from the current directory: only these three places beside the standard library
         start = f"import sys; sys.path += {list(homes)!r}; from statectl.catalogue.child.serve import main; main()"
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", "-c", start, str(memory), str(job_s)],
+            [sys.executable, "-I", "-S", "-c", start, str(memory), str(job_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # what a dying interpreter prints is of no use to people; its own errors come as messages

@@ -111,6 +111,7 @@ class Compiler:
         self._skeletons = Skeletons(types, preparer, project.profiles, today)
         self._associations = _in_order(project.associations)
         renderer.answer_hosts(self._selections.find_hosts)
+        renderer.start()
 
     def fleet(
         self, names: Iterable[str] | None = None, *, read_secrets: bool = True
@@ -257,12 +258,14 @@ class Compiler:
 
     def _finish(self, work: _Work, *, read_secrets: bool = True) -> HostCatalogue:
         problems = work.problems
-        waits = sum(expansion.waits_for_facts for expansion in work.expansions)
+        waits = [span for expansion in work.expansions for span in expansion.waiting]
         for expansion in work.expansions:
             problems += expansion.problems
-        if waits and not work.offline:
-            text = "an expression uses facts of a host that was never contacted"
-            problems.append(Problem("E216", text, hint="`statectl plan -t HOST` contacts it and stores its facts"))
+        for span in waits if not work.offline else ():
+            text = "an expression uses facts of another host, which was never contacted"
+            problems.append(
+                Problem("E216", text, span, hint="`statectl plan -t HOST` contacts it and stores its facts")
+            )
         instances = [
             (index, instance)
             for index, expansion in enumerate(work.expansions)
@@ -286,10 +289,10 @@ class Compiler:
         secrets = {name: secret for number, name in read if (secret := self._secret(number, problems)) is not None}
         found = once(problems)
         if any(not problem.is_warning for problem in found):
-            return HostCatalogue({}, problems=found, waits_for_facts=waits)
+            return HostCatalogue({}, problems=found, waits_for_facts=len(waits))
         catalogue = self._catalogue(work, resources)
         references = {targets: tuple(sorted(self._selections.of(targets).hosts)) for targets in sorted(work.asked)}
-        return HostCatalogue(catalogue, blobs, secrets, found, references, waits)
+        return HostCatalogue(catalogue, blobs, secrets, found, references, len(waits))
 
     def _catalogue(self, work: _Work, resources: list[dict[str, Any]]) -> dict[str, Any]:
         limits = self.project.settings.limits

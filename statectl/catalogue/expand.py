@@ -68,7 +68,7 @@ class Expansion:
         self._open: list[tuple[Job, Then, Frame]] = []
         self.instances: list[Instance] = []
         self.problems: list[Problem] = []
-        self.waits_for_facts = 0  # steps left out because the host was never contacted
+        self.waiting: list[Span | None] = []  # steps left out because facts are not known, by their places
         self._step(self._body, association.body, Frame(origin=origin), association.places.key)
 
     def take(self) -> list[Job]:
@@ -83,7 +83,10 @@ class Expansion:
             if failures:
                 self.problems += [self._explain(failure, frame.origin) for failure in failures]
             elif any(isinstance(one, Unknown) for one in outcomes):
-                self.waits_for_facts += 1
+                number = next(
+                    source for source, one in zip(job.sources, outcomes, strict=True) if isinstance(one, Unknown)
+                )
+                self.waiting.append(self._shapes.place(number))
             else:
                 self._step(then, outcomes)
 

@@ -12,6 +12,7 @@ from statectl.catalogue.variables import Layered, Variables
 from statectl.problems import did_you_mean
 from statectl.project.model import Association, Project
 from statectl.project.scalars import Expression
+from statectl.secrets import Secret
 from statectl.targets.hosts import Inventory, Variable
 
 
@@ -108,4 +109,6 @@ def _written(value: Any) -> str:
 
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, Secret) or hasattr(value, "resolve"):
+        return str(shown(value))
     return json.dumps(shown(value), ensure_ascii=False)

@@ -75,6 +75,13 @@ class Renderer:
             child.close()
         self.register.forget_sent()
 
+    def start(self) -> ChildProcess:
+        """The child, started if there is none. It comes up while its caller does other things."""
+        if self._child is None:
+            self._child = ChildProcess(self._memory, self._job_s)
+            self.starts += 1
+        return self._child
+
     def answer_hosts(self, find: Callable[[str], Sequence[FoundHost]]) -> None:
         """Who answers `hosts()`. It raises TemplateRefused for targets that it does not understand."""
         self._hosts = find
@@ -201,16 +208,14 @@ class Renderer:
 
     def _exchange(self, jobs: Sequence[Job], what: str, *, careful: bool) -> tuple[int, str]:
         """Have the child render; gives how many jobs have outcomes, and why there are no more ('' when all have)."""
-        if self._child is None:
-            self._child = ChildProcess(self._memory, self._job_s)
-            self.starts += 1
+        child = self.start()
         scopes = {job.scope.number: job.scope for job in jobs}.values()
         request = self.register.definitions(scopes, [number for job in jobs for number in job.sources])
         request["jobs"] = [[what, job.scope.number, job.sources, encoded_names(job)] for job in jobs]
         request["careful"] = careful
         index, memory = 0, 0
         try:
-            for message in self._child.converse(request, self._answer):
+            for message in child.converse(request, self._answer):
                 for outcomes, asked in message["results"]:
                     jobs[index].outcomes = [_outcome(*one) for one in outcomes]
                     jobs[index].asked = asked

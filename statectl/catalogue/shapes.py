@@ -155,6 +155,11 @@ class Shapes:
             known = self._known[id(declaration)] = (declaration, self._look(declaration))
         return known[1]
 
+    def place(self, number: int) -> Span | None:
+        """Where a source stands."""
+        source = self._renderer.register.sources[number]
+        return source.expression.span if source.expression is not None else Span(source.text, 1, 1)
+
     def source(self, expression: Expression) -> int:
         return self._renderer.register.source("condition" if expression.bare else "value", expression)
 

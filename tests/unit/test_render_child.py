@@ -392,3 +392,22 @@ def test_param_and_secret_say_what_to_use_instead(renderer):
     for call in ("param('/x')", "secret('/x')"):
         report = failure(render(renderer, "{{ " + call + " }}"))
         assert report["code"] == "E210" and "value_from" in report["hint"]
+
+
+def test_a_child_that_grew_gives_way_to_a_fresh_one(renderer, monkeypatch):
+    """Between two batches a large child is replaced, and the next one knows all it needs."""
+    monkeypatch.setattr("statectl.catalogue.render.REPLACE_ABOVE", -1)
+    for number in range(3):
+        assert render(renderer, "{{ a }} {{ facts.n }}", {"a": 5}, facts={"n": number}) == f"5 {number}"
+    assert renderer.starts >= 3
+
+
+def test_what_ansible_vault_closed_stays_closed_until_it_is_used(renderer):
+    """An encrypted value does no harm where it is not used, and is named where it is."""
+    from statectl.targets.values import Vaulted
+
+    variables = {"v": Vaulted("$ANSIBLE_VAULT;1.1;AES256"), "m": {"v": Vaulted("x"), "w": 1}}
+    assert render(renderer, "{% if false %}{{ v }}{% endif %}{{ m.w }}", variables) == "1"
+    report = failure(render(renderer, "{{ v }}", variables))
+    assert report["code"] == "E215"
+    assert "ansible-vault" in report["summary"]
