@@ -29,6 +29,7 @@ START_S = 20.0  # from login to the executor's first word
 PATIENCE_S = 12.0  # of those: how long a first interpreter may stay silent before the others are tried one by one
 MAX_NOISE = 2 * 1024 * 1024  # bytes that a login shell may print before the executor speaks
 NOISE_TAIL = 4096
+PARTING_S = 2.0  # from our last word to the executor's exit
 LOOK_S = 0.03  # how often stderr is looked at for sudo's prompt
 CHUNK = 256 * 1024  # bytes of one blob frame
 
@@ -111,7 +112,17 @@ class ExecutorSession:
         return f" (stderr: {said})" if said else ""
 
     async def close(self) -> None:
+        if self._ended:
+            await self._part()
         await self._channel.close()
+
+    async def _part(self) -> None:
+        """Until the executor has read our last word and is gone: an ack still under way would be lost with the connection."""
+        with contextlib.suppress(TimeoutError, Unreachable):
+            async with asyncio.timeout(PARTING_S):
+                await self._channel.send_eof()
+                while await self._channel.receive():
+                    continue
 
 
 async def start(
