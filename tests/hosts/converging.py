@@ -41,12 +41,22 @@ def placed(
     return project
 
 
-def converges(project: LabProject, *options: str, env: Mapping[str, str] | None = None) -> Said:
-    """Plan has changes; apply makes them; then apply, plan and drift find nothing. Gives what the first apply said."""
-    project.statectl("plan", "--detailed-exitcode", *options, env=env, expect=2)
-    applied = project.statectl("apply", "--yes", *options, env=env, expect=0)
-    again = project.statectl("apply", "--yes", "--json", *options, env=env, expect=0)
-    assert again.json["summary"].get("changed", 0) == 0, again
-    project.statectl("plan", "--detailed-exitcode", *options, env=env, expect=0)
-    project.statectl("drift", *[o for o in options if not o.startswith("--set")], env=env, expect=0)
+def converges(project: LabProject, *where: str, env: Mapping[str, str] | None = None) -> Said:
+    """Plan has changes; apply makes them; then apply, plan and drift find nothing. Gives what the first apply said.
+
+    `where`: options such as -i and -t.
+    """
+    project.statectl("plan", "--detailed-exitcode", *where, env=env, expect=2)
+    applied = project.statectl("apply", "--yes", *where, env=env, expect=0)
+    again = project.statectl("apply", "--yes", "--json", *where, env=env, expect=0)
+    touched = [
+        f"{name}/{entry['address']}"
+        for name, host in again.json["hosts"].items()
+        for entry in host["results"]
+        if entry["outcome"] != "ok"
+    ]
+    assert not touched, again
+    assert not again.json["plan"]["has_changes"], again
+    project.statectl("plan", "--detailed-exitcode", *where, env=env, expect=0)
+    project.statectl("drift", *where, env=env, expect=0)
     return applied

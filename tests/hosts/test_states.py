@@ -100,5 +100,28 @@ def test_a_hand_on_the_server_is_found_and_put_right(lab_host, inspect, tmp_path
 
 
 def test_a_careless_apply_at_the_root_touches_the_playground_only(lab_host, tmp_path):
-    """The checkout itself, with its own inventory and limits: one directory below /tmp is all that an apply can make."""
-    project = placed(tmp_path, ROOT, {}, "unused", files=LIMITED)
+    """The checkout with its own inventory and limit: an apply makes two things below one directory, and can make no other."""
+    project = placed(tmp_path, ROOT, {lab_host.name: lab_host}, "inventories/lab", files=LIMITED)
+    playground = tmp_path / "playground"
+    for path in ("statectl.yml", "states/playground.yml"):
+        text = (project.root / path).read_text()
+        assert "/tmp/statectl-playground" in text
+        project.write(path, text.replace("/tmp/statectl-playground", str(playground)))
+    project.commit("the same, in a directory of this test")
+    document = project.statectl("apply", "--yes", "--json", expect=0).json
+    assert set(document["hosts"]) == {"localhost"}
+    made = [entry["address"] for entry in document["hosts"]["localhost"]["results"]]
+    assert made == [f"directory:{playground}", f"file:{playground}/motd"]
+    assert [path.name for path in playground.iterdir()] == ["motd"]
+    project.statectl("drift", expect=0)
+
+    project.write("inventories/lab/hosts.yml", INVENTORY.format(name=lab_host.name))
+    lab_host.cut()  # whoever contacts it waits
+    refused = project.statectl("apply", "--yes", "-i", "inventories/lab", expect=4)
+    assert refused.seconds < 10
+    assert "limits.paths" in refused.err
+    project.write(
+        "states/elsewhere.yml",
+        "associations:\n  elsewhere:\n    targets: all\n    files: {/etc/statectl-elsewhere: {content: x}}\n",
+    )
+    assert "limits.paths" in project.statectl("apply", "--yes", expect=4).err
