@@ -82,9 +82,10 @@ class AuthorizedKeys(TypeCase):
 
     def test_a_link_in_place_of_the_file_is_not_read(self):
         """A user cannot make root copy a file they may not read into one they may."""
-        self.put("/etc/secret", b"secret\n", 0o600)
+        self.put("/etc/secret", (A + "\n").encode(), 0o600)
         self.directory("/home/bob/.ssh")
         os.symlink(self.at("/etc/secret"), self.at(self.path))
+        assert self.found(self.want("bob", keys=[A])).state == "absent"
         self.failure(self.want("bob", keys=[A]))
         assert os.path.islink(self.at(self.path))
 
