@@ -13,7 +13,7 @@ import time
 from statectl.onhost import process
 from statectl.onhost.blobs import IN_MEMORY, Blobs
 from statectl.onhost.content import Content
-from statectl.onhost.ending import End
+from statectl.onhost.ending import End, system_says
 from statectl.onhost.failure import Failed
 
 PIECE = 32768  # bytes of output in one message
@@ -126,7 +126,7 @@ class AdHoc(object):
                 os.chown(directory, identity.uid, identity.gid)
         except OSError as error:
             shutil.rmtree(directory, ignore_errors=True)
-            raise Failed("the script cannot be stored: %s" % error.strerror.lower(), error.strerror.lower())
+            raise Failed("the script cannot be stored: %s" % system_says(error), system_says(error))
         return directory, path
 
     def _output(self, stream, data):

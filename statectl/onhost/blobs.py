@@ -3,6 +3,7 @@
 import hashlib
 import os
 
+from statectl.onhost.ending import system_says
 from statectl.onhost.failure import Failed
 from statectl.onhost.protocol import ProtocolError
 from statectl.onhost.wire import Closed, TimedOut
@@ -91,7 +92,5 @@ class Blobs(object):
                     stream.write(chunk)
         except OSError as error:
             self._wire.refuse("the rest of a blob that could not be stored")
-            raise Failed(
-                "content of %d bytes cannot be stored: %s" % (size, error.strerror.lower()), error.strerror.lower()
-            )
+            raise Failed("content of %d bytes cannot be stored: %s" % (size, system_says(error)), system_says(error))
         return path

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from typing import Any
 
 from statectl.onhost.content import Content, SecretText
 
@@ -104,7 +105,7 @@ def found_hash(module, want, found, keyed, hide):
     hide: the values are secret, so the hash is a keyed one and tells nothing outside of this host.
     """
     if found is None:
-        fields = {"state": "absent"}
+        fields: Any = {"state": "absent"}
     elif is_absent(found):
         fields = {"state": found.state}
     else:

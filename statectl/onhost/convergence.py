@@ -6,7 +6,7 @@ Durable before the first write to the machine: the run counter, the plan id as u
 import time
 
 from statectl.onhost.blobs import Blobs
-from statectl.onhost.ending import End
+from statectl.onhost.ending import End, system_says
 from statectl.onhost.engine import Engine
 from statectl.onhost.failure import Failed
 from statectl.onhost.redact import Redactor
@@ -133,7 +133,7 @@ def _apply(session, engine, go):
             engine.catalogue.get("hash"),
         )
     except OSError as error:
-        raise End("failed", "cannot write the journal: %s; nothing was written" % error.strerror.lower(), "E401")
+        raise End("failed", "cannot write the journal: %s; nothing was written" % system_says(error), "E401")
     results, notified = [], []
 
     def emit(message):
@@ -149,7 +149,7 @@ def _apply(session, engine, go):
         reason = walk.run()
     except OSError as error:
         # no record, no action: the journal tells the next contact how far this came
-        raise End("failed", "cannot write the journal: %s" % error.strerror.lower(), "E401", walk.counts)
+        raise End("failed", "cannot write the journal: %s" % system_says(error), "E401", walk.counts)
     outcome = "stopped" if reason else "failed" if walk.counts["failed"] else "applied"
     result = {
         "run": session.order["run"],
@@ -170,5 +170,5 @@ def _apply(session, engine, go):
     try:
         session.memory.finish(result)
     except OSError as error:
-        raise End("failed", "cannot store what was done: %s" % error.strerror.lower(), "E401", walk.counts)
+        raise End("failed", "cannot store what was done: %s" % system_says(error), "E401", walk.counts)
     return End(outcome, reason, counts=walk.counts)

@@ -4,9 +4,11 @@ The engine alone decides whether anything is written; a type only reads and make
 """
 
 import time
+from typing import Any
 
 from statectl.onhost import compare, diff, removal
 from statectl.onhost.content import Content
+from statectl.onhost.ending import system_says
 from statectl.onhost.failure import Failed, Unknown
 from statectl.onhost.wanted import contents
 
@@ -63,7 +65,7 @@ class Engine(object):
 
     def read(self, items):
         """Read these items, one call per type, and compare. A type that cannot read one thing costs the others nothing."""
-        by_module = {}
+        by_module: Any = {}
         for item in items:
             by_module.setdefault(item.module, []).append(item)
         for module, group in by_module.items():
@@ -77,7 +79,7 @@ class Engine(object):
         try:
             return module.read(self.host, wanted)
         except Unknown as unknown:
-            told = unknown
+            told: Any = unknown
         except Failed as error:
             told = error
         except Exception as error:  # noqa: BLE001  one bad thing must not cost the others their reading
@@ -305,9 +307,9 @@ def trouble(message, cause):
 
 def as_failed(error, doing):
     """A bug in a type, or an error of the system nobody mapped -> Failed with what helps to find it."""
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError):
         where = " %s" % error.filename if isinstance(error.filename, str) else ""
-        return Failed("%s%s: %s" % (doing, where, error.strerror.lower()), error.strerror.lower())
+        return Failed("%s%s: %s" % (doing, where, system_says(error)), system_says(error))
     import traceback
 
     # no text of the exception: it may hold a value

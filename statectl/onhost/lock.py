@@ -12,7 +12,7 @@ import json
 import os
 import time
 
-from statectl.onhost.process import MARKER
+from statectl.onhost.supervised import MARKER
 
 LOOK_S = 0.2
 GLANCE_S = 2.0

@@ -7,6 +7,8 @@ failed    it failed, and stays owed
 skipped   still owed, and why not now
 """
 
+from typing import Any
+
 from statectl.onhost import compare
 from statectl.onhost.debts import happened
 from statectl.onhost.engine import as_failed
@@ -46,14 +48,14 @@ class Restarts(object):
         last = {}
         for index, item in enumerate(items):
             last[item.association] = index
-        moments = {}
+        moments: Any = {}
         for item in items:
             for target in item.notify:
                 moments[target] = max(moments.get(target, -1), last[item.association])
         for index, item in enumerate(items):
             if item.address in moments or (item.address in self._debts.owed and not item.runs):
                 moments[item.address] = max(moments.get(item.address, -1), last[item.association], index)
-        due = {}
+        due: Any = {}
         for target, index in sorted(moments.items()):
             due.setdefault(index, []).append(target)
         return due

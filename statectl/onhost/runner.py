@@ -18,8 +18,9 @@ import os
 import signal
 import sys
 import time
+from typing import Any
 
-from statectl.onhost.ending import End
+from statectl.onhost.ending import End, system_says
 from statectl.onhost.files import sweep
 from statectl.onhost.host import Host
 from statectl.onhost.lock import Busy, Lock, describe
@@ -65,8 +66,8 @@ class Session(object):
     def __init__(self, wire):
         self.wire = wire
         self.order = {}
-        self.memory = None
-        self.lock = None
+        self.memory: Any = None
+        self.lock: Any = None
         self.state = "order"
         self._cancelled = ""
         self.deadline = time.monotonic() + ORDER_S
@@ -118,7 +119,7 @@ class Session(object):
             self._open_memory(kind)
         except OSError as error:
             where = self.order.get("state_dir") or default_state_dir()
-            raise End("refused", "cannot use the state directory %s: %s" % (where, error.strerror.lower()), "E503")
+            raise End("refused", "cannot use the state directory %s: %s" % (where, system_says(error)), "E503")
         host = Host({}, {})
         if kind == "run":
             from statectl.onhost import adhoc

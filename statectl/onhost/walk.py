@@ -9,6 +9,7 @@ skipped   not tried, and why: see Walk._skip_reason; or it only audits
 
 import os
 import time
+from typing import Any
 
 from statectl.onhost import compare, diff
 from statectl.onhost.debts import Debts
@@ -42,7 +43,7 @@ class Walk(object):
         self._directories = set()  # where writing was announced
         self._stopped = ""
         self.counts = {"ok": 0, "changed": 0, "failed": 0, "skipped": 0, "unknown": 0}
-        self._triggered = {}  # address: commands that run when it changed
+        self._triggered: Any = {}  # address: commands that run when it changed
         for resource in engine.catalogue["resources"]:
             for trigger in resource["want"].get("when_changed") or ():
                 self._triggered.setdefault(trigger, []).append(resource["address"])
@@ -202,21 +203,21 @@ class Walk(object):
             return
         batch = [(item.want, item.found, item.fields) for item in ready]
         before = [(item.found, item.found_hash) for item in ready]
-        error = None
+        wrong: Any = None
         try:
             if getattr(ready[0].module, "BATCH", False):
                 ready[0].module.apply(engine.host, batch)
             else:
                 ready[0].module.apply(engine.host, *batch[0])
         except Failed as failed:
-            error = failed
+            wrong = failed
         except Exception as bug:  # noqa: BLE001  a bug in one type must not leave the others of this host undone
-            error = as_failed(bug, "applying %s" % ready[0].address)
+            wrong = as_failed(bug, "applying %s" % ready[0].address)
         engine.generation += 1
         engine.read(ready)
         duration_ms = int(1000 * (time.monotonic() - started))
         for item, (found, found_hash), (entry, owes_before) in zip(ready, before, told):
-            self._conclude(item, found, found_hash, entry, owes_before, error, len(ready) > 1, duration_ms)
+            self._conclude(item, found, found_hash, entry, owes_before, wrong, len(ready) > 1, duration_ms)
 
     def _intend(self, item):
         """Make durable what is about to happen -> (ledger entry, debts of its targets as they were)."""
@@ -350,7 +351,7 @@ def _stored(result):
 
 def _groups(items):
     """Runs of items of one type, association and phase."""
-    groups = []
+    groups: Any = []
     for item in items:
         first = groups[-1][0] if groups else None
         same = first is not None and (first.type, first.association, first.phase) == (

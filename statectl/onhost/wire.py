@@ -8,8 +8,10 @@ import collections
 import os
 import select
 import time
+from typing import Any
 
 from statectl.onhost import messages, protocol
+from statectl.onhost.ending import system_says
 
 PIECE = 4096  # bytes of one write: a pipe or socket that polls writable takes that many without blocking
 READ = 65536
@@ -43,7 +45,7 @@ class Wire(object):
         self.digest = protocol.Digest()
         self._stall_s = stall_s
         self._decoder = protocol.Decoder()
-        self._queue = collections.deque()
+        self._queue: Any = collections.deque()
         self._ended = ""
         self._take(buffered)
 
@@ -67,7 +69,7 @@ class Wire(object):
             except BlockingIOError:
                 time.sleep(0.01)
             except OSError as error:
-                self.broken = "the channel is closed: %s" % error.strerror.lower()
+                self.broken = "the channel is closed: %s" % system_says(error)
                 return False
         return True
 
@@ -118,7 +120,7 @@ class Wire(object):
         except BlockingIOError:
             return False
         except OSError as error:
-            self._ended = "the channel is closed: %s" % error.strerror.lower()
+            self._ended = "the channel is closed: %s" % system_says(error)
             return False
         if not data:
             self._ended = "the controller closed the channel"

@@ -22,7 +22,9 @@ import os
 import re
 import stat
 import time
+from typing import Any
 
+from statectl.onhost.ending import system_says
 from statectl.onhost.memory.files import Corrupt, create_json, read_json, write_json
 from statectl.onhost.memory.journal import Journal, replay
 from statectl.onhost.memory.preimages import Preimages
@@ -57,12 +59,12 @@ class Memory(object):
 
     def __init__(self, state_dir):
         self.directory = state_dir
-        self.ledger = {}
-        self.debts = {}
-        self.runs = {"counter": 0, "last": None, "used_plans": {}}
+        self.ledger: Any = {}
+        self.debts: Any = {}
+        self.runs: Any = {"counter": 0, "last": None, "used_plans": {}}
         self.host_id = ""
-        self.interrupted = None  # the run that a crash cut off, as `journal.replay` tells it
-        self.journal = None
+        self.interrupted: Any = None  # the run that a crash cut off, as `journal.replay` tells it
+        self.journal: Any = None
         self.preimages = Preimages(os.path.join(state_dir, "preimages"))
         self.undelivered = Undelivered(os.path.join(state_dir, "undelivered"))
         self._key = b""
@@ -245,7 +247,7 @@ def make_private(path):
     except FileExistsError:
         pass
     except OSError as error:
-        raise Corrupt("cannot make the state directory %s: %s" % (path, error.strerror.lower()))
+        raise Corrupt("cannot make the state directory %s: %s" % (path, system_says(error)))
     info = os.lstat(path)
     if not stat.S_ISDIR(info.st_mode):
         raise Corrupt("%s is not a directory; move it away" % path)

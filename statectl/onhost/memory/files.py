@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 
+from statectl.onhost.ending import system_says
+
 FORMAT = 1
 
 
@@ -24,7 +26,7 @@ def read_json(path, consequence):
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Corrupt("cannot read %s: %s" % (path, error.strerror.lower()))
+        raise Corrupt("cannot read %s: %s" % (path, system_says(error)))
     remedy = "restore it from a backup, or move it away (then %s)" % consequence
     try:
         document = json.loads(raw.decode("ascii"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Any
 
 from statectl.onhost.memory.files import read_json, write_json
 
@@ -38,7 +39,8 @@ class Undelivered(object):
 
     def all(self):
         """-> results, oldest first, as many as fit into one message. Raises Corrupt."""
-        results, size = [], 0
+        results: Any = []
+        size = 0
         for run in self.names():
             size += os.stat(self._path(run)).st_size
             if results and size > MAX_HANDED_OVER:
