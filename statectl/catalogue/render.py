@@ -173,11 +173,8 @@ class Renderer:
                 return None
             number = seen[name] = scope.names.get(name, -1)
             if number >= 0 and self.register.variables[number].sources:
-                # what a variable refers to never sees item or inputs: a name hidden by a local one would be looked at wrongly
-                for inner in self._names_of_variable(number):
-                    if inner in local:
-                        return None
-                    todo.append(inner)
+                # a variable never sees item or inputs, and none can have these names
+                todo += self._names_of_variable(number)
         return (job.sources, job.names_key, tuple(sorted(seen.items())))
 
     # Talking to the child

@@ -144,14 +144,23 @@ def test_one_mistake_one_line(tmp_path, files, place, code, words):
     assert time.monotonic() - started < 15
 
 
-def test_a_link_in_the_project_leads_nowhere_else(tmp_path):
-    """A link that was committed as a template, to a file of this machine, is refused by where it leads."""
-    files = in_template("x")
-    load_files(tmp_path, files)
-    (tmp_path / "states/t.j2").unlink()
-    (tmp_path / "states/t.j2").symlink_to("/etc/passwd")
-    found = answers(tmp_path, {"states/a.yml": files["states/a.yml"]})
-    assert len(found) == 1 and ("E122" in found[0] or "E203" in found[0]) and "root:" not in found[0]
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../../../../../../etc/passwd", "elsewhere/passwd"])
+def test_a_link_in_the_project_leads_nowhere_else(tmp_path, target):
+    """A committed link to a file of this machine is refused by where it leads, as a template and as an include."""
+    root = tmp_path / "project"
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/passwd").write_text("root:x")
+    load_files(root, in_template("{% include 'u.j2' %}"))
+    (root / "states/elsewhere").symlink_to(tmp_path / "outside")
+    (root / "states/u.j2").symlink_to(target)
+    found = answers(root, {})
+    assert len(found) == 1
+    assert "states/t.j2:1:13: error[E203]" in found[0]
+    (root / "states/t.j2").unlink()
+    (root / "states/t.j2").symlink_to(target)
+    found = answers(root, {})
+    assert len(found) == 1
+    assert "E122" in found[0]
 
 
 def test_all_mistakes_come_in_one_go(tmp_path):

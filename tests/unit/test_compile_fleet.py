@@ -18,6 +18,14 @@ def test_one_mistake_on_many_hosts_is_one_problem_with_its_hosts(tmp_path):
     assert next(one for one in problems if "nope" in one.summary).hosts == ()
 
 
+def test_one_mistake_met_on_many_ways_is_one_problem(tmp_path):
+    """A variable that is broken is named where it stands, once, however many files use it."""
+    body = "vars: {bad: '{{ nope }}'}\nfiles: {/x: {content: '{{ bad }}'}, /y: {content: 'y {{ bad }}'}, /z: {content: z, when: bad == 1}}"
+    with Compiled(tmp_path, {"states/a.yml": association(body)}) as compiled:
+        assert [(one.code, one.span.line) for one in compiled.host().problems] == [("E201", 4)]
+        assert [(one.code, one.span.line) for one in compiled.fleet()[1]] == [("E201", 4)]
+
+
 def test_an_association_that_matches_nobody_is_a_warning(tmp_path):
     """A valid expression without hosts warns; an unknown name in it is an error with the nearest."""
     with Compiled(tmp_path, {"states/a.yml": association("packages: [a]", targets="env=nowhere")}) as compiled:

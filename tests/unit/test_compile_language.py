@@ -213,6 +213,16 @@ def test_before_the_first_contact_only_what_needs_facts_waits(tmp_path):
         assert list(resources(compiled.host())) == ["file:/a", "file:/b", "file:/c"]
 
 
+def test_facts_of_hosts_that_were_never_contacted_wait_offline_and_fail_then(tmp_path):
+    """Offline nobody is blamed; when the host's own turn comes, what is missing is named with its place."""
+    with Compiled(
+        tmp_path, {"states/a.yml": association("files: {/x: {content: \"{{ hosts('web2')[0].facts.cpu }}\"}}")}
+    ) as compiled:
+        assert compiled.fleet()[1] == ()
+        found = compiled.host()
+    assert [(one.code, str(one.span)) for one in found.problems] == [("E216", "states/a.yml:4:27")]
+
+
 SECRET_HOSTS = "hosts: {web1: {groups: [web]}}\ngroups: {web: {vars: {key: {value_from: 'env:CANARY_KEY'}, dsn: 'pg://{{ key }}@db'}}}\n"
 CANARY = "canary-77aa"
 

@@ -158,12 +158,14 @@ def test_variables_refer_to_variables_at_any_depth(renderer):
     variables = {
         "base": "/srv",
         "app": {"name": "shop", "dir": Expression("{{ base }}/{{ app.name }}"), "bad": Expression("{{ nope }}")},
+        "cfg": {"dir": Expression("{{ base }}")},
         "dirs": [Expression("{{ app.dir }}"), "x"],
         "bad": Expression("{{ nope }}"),
     }
     assert render(renderer, "{{ app.dir }}", variables) == "/srv/shop"
     assert render(renderer, "{{ dirs }}", variables) == ["/srv/shop", "x"]
     assert render(renderer, "{{ dirs | join(',') }} {{ dirs == ['/srv/shop', 'x'] }}", variables) == "/srv/shop,x True"
+    assert render(renderer, "{{ cfg == {'dir': '/srv'} }} {{ {'dir': '/srv'} == cfg }}", variables) == "True True"
     assert render(renderer, "{{ ['a'] + dirs }}", variables) == ["a", "/srv/shop", "x"]
     assert render(renderer, "{{ dirs | to_json }}", variables) == '["/srv/shop", "x"]'
     assert render(renderer, "{% if false %}{{ bad }}{% endif %}fine", variables) == "fine"
