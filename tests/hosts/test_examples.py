@@ -1,0 +1,152 @@
+"""Every example is applied, as it is published, to lab hosts of several suites; only addresses and repositories are the lab's."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from converging import ROOT, converges, placed
+
+from tests.lab import LabHost
+
+EXAMPLES = sorted(str(path.parent.relative_to(ROOT / "examples")) for path in ROOT.glob("examples/**/statectl.yml"))
+FETCH = "import sys,urllib.request as u; a=u.urlopen(sys.argv[1]); print(a.headers.get('X-Served-By')); print(a.read().decode())"
+APPS = {"app1", "app2"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where an example is played: lab suites by its own host names, and what testinfra must see afterwards."""
+
+    inventory: str
+    hosts: Mapping[str, str]
+    check: Callable[[Mapping[str, Any], Mapping[str, LabHost]], None]
+    env: Mapping[str, str] = field(default_factory=dict)
+    vars: str = ""  # YAML of an inventory beside the example's own
+    user: str = "root"
+    where: tuple[str, ...] = ()
+    prepare: str = ""  # shell, on every host
+
+
+def fetched(seen: Any, url: str) -> tuple[str, str]:
+    """X-Served-By and body of a page, as the host itself gets it."""
+    served, _, body = seen.check_output("python3 -c %s %s", FETCH, url).partition("\n")
+    return served, body
+
+
+def check_load_balanced(seen: Mapping[str, Any], hosts: Mapping[str, LabHost]) -> None:
+    lb = seen["lb1"]
+    assert lb.service("haproxy").is_running
+    pages = [fetched(lb, "http://127.0.0.1/") for _ in range(6)]
+    assert {served for served, _ in pages} == APPS  # both take their share
+    assert "Served by one of app1, app2." in pages[0][1]
+    config = lb.file("/etc/haproxy/haproxy.cfg")
+    assert (config.mode, config.group) == (0o640, "haproxy")
+    assert f"server app2 {hosts['app2'].address}:8080 weight 2" in config.content_string
+    assert "stats auth numbers:lab-stats-password" in config.content_string
+    assert lb.sysctl("net.core.somaxconn") == 4096
+    for name in APPS:
+        app = seen[name]
+        assert app.service("nginx").is_running
+        assert app.file("/srv/shop").listdir() == ["404.html", "assets", "index.html"]
+        assert app.file("/srv/shop/assets/style.css").mode == 0o644
+        assert fetched(app, "http://127.0.0.1:8081/")[1].strip() == f"{name} in prod"
+        refused = lb.run("python3 -c %s %s", FETCH, f"http://{hosts[name].address}:8081/")
+        assert "403" in refused.stderr
+        assert app.sysctl("net.core.somaxconn") == 1024
+        assert "/var/tmp/uploads" in app.file("/etc/cron.d/statectl-old-uploads").content_string
+        assert app.file("/etc/nginx/conf.d/cache.conf").user == "root"
+    for one in seen.values():
+        assert "operators" in one.user("ada").groups
+        assert "operators" not in one.user("grace").groups
+        assert one.file("/home/ada/.ssh/authorized_keys").content_string.endswith("ada@example.org\n")
+        assert not one.user("mallory").exists
+        assert one.run("runuser -u ada -- sudo -n true").rc == 0
+
+
+def check_fleet_baseline(seen: Mapping[str, Any], hosts: Mapping[str, LabHost]) -> None:
+    for name in ("shop1", "data1", "build1"):
+        one = seen[name]
+        assert one.file("/etc/apt/sources.list.d/company.sources").contains("/srv/lab/apt/extra")
+        assert one.package("lab-extra-01").is_installed
+        assert one.sysctl("net.ipv4.conf.all.accept_redirects") == 0
+    notice = "{} belongs to the company. Questions: {}\n"
+    assert seen["shop1"].file("/etc/motd").content_string == (
+        notice.format("shop1", "operations@example.org") + "The shop team deploys on Tuesdays.\n"
+    )
+    assert seen["data1"].file("/etc/motd").content_string == (
+        notice.format("data1", "data@example.org") + "The data team's jobs run from 01:00 to 05:00.\n"
+    )
+    assert seen["build1"].file("/etc/motd").content_string == notice.format("build1", "build@example.org")
+    assert seen["shop1"].sysctl("net.ipv4.tcp_keepalive_time") == 7200
+    assert seen["data1"].sysctl("net.ipv4.tcp_keepalive_time") == 240  # the override
+    assert seen["data1"].file("/etc/baseline/watched").content_string == "/etc\n/usr/local\n/srv/lake\n"
+    forwarding = {name: "allowtcpforwarding {}\n".format("local" if name == "data1" else "no") for name in seen}
+    for name in ("shop1", "data1", "build1"):
+        effective = seen[name].run("/usr/sbin/sshd -T").stdout
+        assert forwarding[name] in effective
+        assert "maxauthtries 4\n" in effective
+    assert seen["build1"].file("/etc/security/limits.d/40-admins.conf").content_string == (
+        "linus hard nofile 65536\ndennis hard nofile 4096\nmargaret hard nofile 8192\n"
+    )
+    assert seen["build1"].run("rpm -q lab-alpha").rc == 0
+    # audit: nothing of it
+    legacy = seen["legacy1"]
+    assert not legacy.file("/etc/baseline").exists
+    assert not legacy.file("/etc/apt/sources.list.d/company.sources").exists
+    assert "belongs to the company" not in legacy.file("/etc/motd").content_string
+
+
+LAB_REPOSITORIES = """groups:
+  all:
+    vars:
+      company_apt:
+        uris: ["file:/srv/lab/apt/extra"]
+        suites: [lab]
+        components: [main]
+        signed_by: /srv/lab/apt/keys/extra.asc
+      company_tools: [lab-extra-01]
+      company_rpm: {baseurl: ["file:///srv/lab/rpm"], key: ""}
+      build_tools: [lab-alpha]
+"""
+STAGES = {
+    "load-balanced": Stage(
+        "inventories/prod",
+        {"lb1": "trixie", "app1": "bookworm", "app2": "bullseye"},
+        check_load_balanced,
+        env={"LB_STATS_PASSWORD": "lab-stats-password"},
+        user="admin",
+        prepare="useradd -m mallory",
+    ),
+    "fleet-baseline": Stage(
+        "inventories/fleet",
+        {"shop1": "bookworm", "data1": "trixie", "legacy1": "bullseye", "build1": "rpm"},
+        check_fleet_baseline,
+        vars=LAB_REPOSITORIES,
+    ),
+}
+
+
+def test_every_example_has_a_stage():
+    """An example that nobody applies stops working one day; a new directory needs an entry here."""
+    assert set(STAGES) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("example", STAGES)
+def test_an_example_converges(lab_hosts, inspect, tmp_path, example):
+    """Planned, applied, seen by testinfra, and nothing left to do for a second apply."""
+    stage = STAGES[example]
+    taken = {suite: lab_hosts(list(stage.hosts.values()).count(suite), suite) for suite in set(stage.hosts.values())}
+    hosts = {name: taken[suite].pop() for name, suite in stage.hosts.items()}
+    for host in hosts.values():
+        if stage.prepare:
+            host.sh(stage.prepare)
+    source = ROOT / "examples" / example
+    project = placed(
+        tmp_path, source, hosts, stage.inventory, files=["statectl.yml", "states", "inventories"], user=stage.user
+    )
+    if stage.vars:
+        project.write(f"{stage.inventory}/zz-vars.yml", stage.vars)
+        project.commit("the lab's repositories")
+    converges(project, *stage.where, env=stage.env)
+    stage.check({name: inspect(host) for name, host in hosts.items()}, hosts)
