@@ -138,6 +138,20 @@ def test_undefined_is_an_error_where_it_is_used_and_nowhere_else(renderer):
     assert report["root"] == "up"
 
 
+def test_a_key_of_the_wrong_kind_is_told_from_a_missing_one(renderer):
+    """12 and "12" look the same in a message; it says which is there and which was asked for."""
+    variables = {"versions": {"12": "a", "13": "b"}, "number": 12, "l": ["a"]}
+    report = failure(render(renderer, "{{ versions[number] }}", variables))
+    assert report["summary"] == "`versions[12]` is undefined"
+    assert report["label"] == "versions has 12 as text, and this is a number"
+    assert (report["root"], report["find"][-1]) == ("versions", "versions")
+    assert failure(render(renderer, "{{ versions[number + 2] }}", variables))["label"].startswith(
+        "versions has: 12, 13"
+    )
+    assert failure(render(renderer, "{{ l[5] }}", variables))["label"] == "l is a list of 1, it has no element 5"
+    assert failure(render(renderer, "{{ number.x }}", variables))["label"] == "number is a number"
+
+
 def test_the_path_of_an_undefined_field_goes_through_loops(renderer):
     """In a loop the variable that the loop runs over is named, with the line of the template."""
     report = failure(

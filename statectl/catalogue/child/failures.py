@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from statectl.catalogue.child.environment import Sandbox
 
 SHOWN_NAMES = 12
+COMPUTED = "…"  # a step that only rendering knows
 KINDS = {
     "str": "text",
     "int": "a number",
@@ -170,32 +171,37 @@ def _undefined(undefined: Undefined, env: "Sandbox", eid: int, template: str, li
             "label": did_you_mean(path, env.known_names()),
             "find": [path],
         }
-    owner = path.rsplit(".", 1)[0] if "." in path else "it"
-    label = f"{owner} {describe(holder)}"
-    if isinstance(holder, Mapping):
-        near = did_you_mean(str(name), [str(key) for key in holder])
-        label += f"   ({near})" if near else ""
-    elif not isinstance(name, str):
-        label = f"{owner} {describe(holder)}, it has no element {name}"
-    return {
+    report = {
         "code": "E201",
         "summary": f"`{path}` is undefined",
-        "label": label,
-        "find": [path, str(name)],
+        "find": [path, str(name), root],
         "root": root,
         "via": via,
     }
+    owner = path.rpartition(".")[0] if path.endswith(f".{name}") else path.rpartition("[")[0]
+    owner = owner or "it"
+    if not isinstance(holder, Mapping):
+        return {
+            **report,
+            "label": f"{owner} {describe(holder)}" + ("" if isinstance(name, str) else f", it has no element {name}"),
+        }
+    twin = next((key for key in holder if str(key) == str(name)), None)
+    if twin is not None:  # 12 and "12" look the same and are not
+        kinds = [KINDS.get(type(one).__name__, "text") for one in (twin, name)]
+        return {**report, "label": f"{owner} has {name} as {kinds[0]}, and this is {kinds[1]}"}
+    near = did_you_mean(str(name), [str(key) for key in holder])
+    return {**report, "label": f"{owner} {describe(holder)}" + (f"   ({near})" if near else "")}
 
 
 def name_path(tree: nodes.Template | None, name: str, is_root: bool, line: int) -> tuple[str, str, str]:
     """(path as written, variable it starts from, loop variable on the way) of the use of `name` on a line of a template."""
     if is_root or tree is None:
         return name, "" if tree is None else name, ""
-    found: list[tuple[bool, list[str]]] = []
+    found: list[tuple[int, list[str]]] = []  # how far from what is meant, and the steps
     for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
         steps = _steps(node)
-        if steps and steps[-1] == name:
-            found.append((node.lineno != line, steps))
+        if steps and steps[-1] in (name, COMPUTED):
+            found.append((2 * (node.lineno != line) + (steps[-1] == COMPUTED), steps))
     if not found:
         return name, "", ""
     steps = min(found, key=lambda pair: pair[0])[1]
@@ -208,7 +214,8 @@ def name_path(tree: nodes.Template | None, name: str, is_root: bool, line: int) 
             source = next((_steps(node) for node in [loop.iter, *loop.iter.find_all(nodes.Expr)] if _steps(node)), [])
             if source:
                 root, via = source[0], root
-    return ".".join(steps), root, via
+    shown = f"{'.'.join(steps[:-1])}[{name}]" if steps[-1] == COMPUTED else ".".join(steps)
+    return shown, root, via
 
 
 def _steps(node: nodes.Node) -> list[str]:
@@ -222,5 +229,5 @@ def _steps(node: nodes.Node) -> list[str]:
         head = _steps(node.node)
         if not head:
             return []
-        return [*head, str(node.arg.value) if isinstance(node.arg, nodes.Const) else "…"]
+        return [*head, str(node.arg.value) if isinstance(node.arg, nodes.Const) else COMPUTED]
     return []
