@@ -11,7 +11,9 @@ from typing import Any
 from statectl.catalogue.child import wire
 from statectl.catalogue.register import outcome_tag
 
-PATIENCE_S = 2.0  # the child stops a job by itself; this much later the child is stopped
+# The child stops a job by itself after so much processor time, and the kernel stops the child soon after. Only when neither
+# happens does the clock decide; on a busy machine a second of work may take many.
+PATIENCE = 12
 
 
 class ChildLost(Exception):
@@ -76,11 +78,11 @@ class ChildProcess:
         while True:
             while (payload := wire.take_frame(buffer)) is not None:
                 yield wire.decode(payload, outcome_tag)
-            if not select.select([pipe], [], [], self._job_s + PATIENCE_S)[0]:
-                raise ChildLost(f"render took more than {self._job_s:g} s")
+            if not select.select([pipe], [], [], PATIENCE * self._job_s)[0]:
+                raise ChildLost(f"render took more than {PATIENCE * self._job_s:g} s")
             data = os.read(pipe, 1 << 20)
             if not data:
-                code = self._process.wait(timeout=PATIENCE_S)
+                code = self._process.wait()
                 why = "render used more than it may have of memory or time"
                 raise ChildLost(why if code < 0 else f"the rendering process ended with {code}")
             buffer += data

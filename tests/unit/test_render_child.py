@@ -320,6 +320,17 @@ def test_a_killed_child_is_replaced(renderer):
     assert renderer.starts == 2
 
 
+def test_a_child_that_says_nothing_is_not_waited_for_for_ever(tmp_path):
+    """A stopped child is given up after a bounded time, and another one does its work."""
+    with Renderer(tmp_path, job_s=0.1) as renderer:
+        assert render(renderer, "{{ 1 }}") == 1
+        os.kill(renderer._child.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        assert render(renderer, "{{ 2 }}") == 2
+        assert time.monotonic() - started < 20
+        assert renderer.starts == 2
+
+
 @pytest.mark.parametrize(
     "source",
     [
