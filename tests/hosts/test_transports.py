@@ -79,7 +79,9 @@ def test_sudo(project, host):
 def test_an_apply_through_sudo_and_one_without(project, host):
     """Through sudo the machine is managed; without it a user's own files are, with a memory of its own in a 0700 directory."""
     reach(project, f"address: {host.address}", "user: operator", "become: true")
-    project.write("states/a.yml", "associations: {a: {targets: all, files: {/etc/by-sudo.conf: {content: x, mode: 0600}}}}\n")
+    project.write(
+        "states/a.yml", "associations: {a: {targets: all, files: {/etc/by-sudo.conf: {content: x, mode: 0600}}}}\n"
+    )
     project.statectl("apply", "--yes", "--become-password-fd", "0", stdin=OPERATOR_PASSWORD, expect=0)
     assert host.sh("stat -c '%U %a' /etc/by-sudo.conf") == "root 600"
     reach(project, f"address: {host.address}", "user: plain")
@@ -119,7 +121,9 @@ def test_agent_and_certificate(project, host, tmp_path):
         environment = {"SSH_AUTH_SOCK": str(tmp_path / "agent")}
         while not (tmp_path / "agent").exists():
             pass
-        subprocess.run(["ssh-add", "-q", host.key], env={**os.environ, **environment}, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            ["ssh-add", "-q", host.key], env={**os.environ, **environment}, check=True, stderr=subprocess.DEVNULL
+        )
         assert who(project, env=environment, expect=0).out == "admin\n"
     finally:
         agent.kill()
@@ -184,7 +188,9 @@ def test_unknown_host_key(project, host):
     assert f"host key unknown: shown {fingerprint}" in refused.out
     assert "[E311]" in refused.out
     assert "statectl inventory trust target" in refused.out
-    assert "exit 5" in project.statectl("inventory", "trust", "target", expect=5).__str__()  # nobody there to compare it
+    assert (
+        "exit 5" in project.statectl("inventory", "trust", "target", expect=5).__str__()
+    )  # nobody there to compare it
     other = project.statectl("inventory", "trust", "target", "--fingerprint", "SHA256:" + "A" * 43, expect=5)
     assert fingerprint in other.err
     project.statectl("inventory", "trust", "target", "--fingerprint", fingerprint, expect=0)
@@ -208,7 +214,9 @@ def test_changed_host_key(project, host):
     """N14: a changed key is refused with both fingerprints, before anything is sent; replacing it takes a word of its own."""
     reach(project, f"address: {host.address}", "user: root")
     host.sh("journalctl --rotate -q; journalctl --vacuum-time=1s -q; cp -p /etc/ssh/ssh_host_ed25519_key* /root/")
-    host.sh("rm /etc/ssh/ssh_host_ed25519_key*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key; systemctl restart ssh")
+    host.sh(
+        "rm /etc/ssh/ssh_host_ed25519_key*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key; systemctl restart ssh"
+    )
     host.wait_ssh()
     try:
         new = host.sh("ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
@@ -294,7 +302,10 @@ def test_no_python(project, host):
 def test_every_name_of_a_host_is_checked_before_it_is_used(project, tmp_path):
     """A host name or user that is an option or a shell line never reaches ssh: exit 4, and nothing runs."""
     mark = tmp_path / "mark"
-    for fields in ((f'"-oProxyCommand=touch {mark}":', "  user: root"), ("target:", f'  user: "-oProxyCommand=touch {mark}"')):
+    for fields in (
+        (f'"-oProxyCommand=touch {mark}":', "  user: root"),
+        ("target:", f'  user: "-oProxyCommand=touch {mark}"'),
+    ):
         project.write("inventories/lab/hosts.yml", "hosts:\n" + "".join(f"  {line}\n" for line in fields))
         project.statectl("run", "--", "id", expect=4)
     assert not Path(mark).exists()

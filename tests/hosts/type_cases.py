@@ -589,10 +589,10 @@ CASES = (
         files:
           /etc/kit-trigger.conf: {content: "one\\n"}
         commands:
-          kit-creates: {run: [/usr/bin/touch, /var/lib/kit-created], creates: /var/lib/kit-created}
+          kit-creates: {run: [/bin/touch, /var/lib/kit-created], creates: /var/lib/kit-created}
           kit-unless:
             run: "echo $KIT_TEXT > /var/lib/kit-unless"
-            unless: [/usr/bin/grep, -q, hello, /var/lib/kit-unless]
+            unless: [/bin/grep, -q, hello, /var/lib/kit-unless]
             user: root
             cwd: /tmp
             env: {KIT_TEXT: hello}
