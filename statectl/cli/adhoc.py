@@ -51,6 +51,8 @@ class Answer:
     outcome: str = "unknown"  # ok | failed | unreachable | unknown | refused | terminated
     code: int | None = None
     reason: str = ""
+    error: str = ""  # code of the reason
+    hint: str = ""
     out: bytearray = field(default_factory=bytearray)
     err: bytearray = field(default_factory=bytearray)
 
@@ -86,13 +88,12 @@ def run_everywhere(
                 await conversation.send({"type": "ack", "runs": [run_id]})
             finally:
                 await conversation.close()
-        except Unreachable as error:
-            started = bool(answer.out or answer.err)
-            answer.outcome, answer.reason = ("unknown" if started else "unreachable"), error.message
-        except Refused as error:
-            answer.outcome, answer.reason = "refused", error.message
         except StatectlError as error:
-            answer.outcome, answer.reason = "failed", error.message
+            answer.reason, answer.error, answer.hint = error.message, error.code, error.hint
+            if isinstance(error, Unreachable):
+                answer.outcome = "unknown" if answer.out or answer.err else "unreachable"
+            else:
+                answer.outcome = "refused" if isinstance(error, Refused) else "failed"
         return answer.outcome
 
     budget = Budget(allowed_errors(rate.max_errors, len(hosts)), rate.unreachable_counts)
@@ -194,24 +195,29 @@ def _bare(answer: Answer, shown: Outputs) -> int:
         stream.flush()
     if answer.code is not None:
         return answer.code
-    sys.stderr.write(f"error: {answer.outcome}: {one_line(answer.reason)}\n")
+    coded = f"[{answer.error}]" if answer.error else ""
+    sys.stderr.write(f"error{coded}: {answer.outcome}: {one_line(answer.reason)}\n")
+    if answer.hint:
+        sys.stderr.write(f"  hint: {one_line(answer.hint)}\n")
     return {"unreachable": 3, "unknown": 3, "refused": 5}.get(answer.outcome, 1)
 
 
 def _text(answers: Mapping[str, Answer], screen: Screen) -> str:
     from statectl.targets.ranges import compress
 
-    folded: dict[tuple[str, int | None, str, bytes, bytes], list[str]] = {}
+    folded: dict[tuple[str, int | None, str, str, bytes, bytes], list[str]] = {}
     for host, answer in answers.items():
-        key = (answer.outcome, answer.code, answer.reason, bytes(answer.out), bytes(answer.err))
+        why = one_line(answer.reason) + (f" [{answer.error}]" if answer.error else "")
+        key = (answer.outcome, answer.code, why, one_line(answer.hint), bytes(answer.out), bytes(answer.err))
         folded.setdefault(key, []).append(host)
     lines: list[str] = []
-    for (outcome, code, reason, out, err), names in sorted(folded.items(), key=lambda item: -len(item[1])):
+    for (outcome, code, why, hint, out, err), names in sorted(folded.items(), key=lambda item: -len(item[1])):
         mark = screen.paint(screen.mark("ok" if outcome == "ok" else "failed"), "ok" if outcome == "ok" else "failed")
         count = f"{len(names)} host{'s' * (len(names) != 1)}"
         ended = f"exit {code}" if code is not None else outcome
-        tail = f": {one_line(reason)}" if reason else ""
+        tail = f": {why}" if why else ""
         lines.append(f"{mark} {count}  {compress(names)}  {ended}{tail}")
+        lines += [f"    hint: {hint}"] if hint else []
         lines += [f"  {screen.mark('bar')} {clean(line)}" for line in out.decode("utf-8", "replace").splitlines()]
         lines += [
             f"  {screen.mark('bar')} {screen.paint(clean(line), 'warning')}"

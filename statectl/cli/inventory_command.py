@@ -7,7 +7,7 @@ import click
 
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.options import inventory_option, output_options, outputs, to_json
-from statectl.errors import StatectlError, UsageError
+from statectl.errors import Refused, Unreachable, UsageError
 
 FORMATS = ("text", "json", "name")
 
@@ -162,37 +162,63 @@ def trust(
     no_input: bool,
     inventory: str | None,
 ) -> int:
-    """Fetch the host keys of HOST... and write them to the inventory's known_hosts, after you have compared the fingerprints."""
+    """Fetch the host keys of HOST... and write them to the inventory's known_hosts, after you have compared the fingerprints.
+
+    Jump hosts on the way that are not trusted yet come first.
+    """
     from statectl.cli.fleet import Opened
-    from statectl.cli.options import confirm
-    from statectl.transport.known_hosts import enrol, own_file
-    from statectl.transport.ssh import shown_host_key
+    from statectl.transport.ssh import hops
 
     opened = Opened.of(obj, inventory, states=False)
     names = opened.matching(",".join(targets), allow_empty=False)
     if fingerprint and len(names) != 1:
         raise UsageError("--fingerprint is for one host")
     failed = 0
+    met: set[str] = set()
     for name in names:
         endpoint = opened.endpoint(name)
         if endpoint.connection != "ssh":
             continue
+        way = [hop for hop in hops(endpoint) if hop.name not in met]
+        met.update(hop.name for hop in way)
         try:
-            keys = asyncio.run(shown_host_key(endpoint))
-        except StatectlError as error:
+            for hop in way:
+                _enrol(opened, hop, None, replace=replace, yes=yes, no_input=no_input, only_unknown=True)
+            _enrol(opened, endpoint, fingerprint, replace=replace, yes=yes, no_input=no_input)
+        except Unreachable as error:
             click.echo(f"{name}: {error.message}", err=True)
             failed = 3
-            continue
-        for key in keys:
-            shown = key.get_fingerprint()
-            if fingerprint is not None and shown != fingerprint:
-                raise StatectlError(f"{name} shows {shown}, not {fingerprint}", code="E312")
-            click.echo(f"{name}  {endpoint.address}  {key.get_algorithm()}  {shown}", err=True)
-            if fingerprint is None and not confirm(f"Is this the key of {name}?", yes=yes, no_input=no_input):
-                continue
-            enrol(own_file(opened.inventory_path), endpoint.address, endpoint.port or 22, key, replace=replace)
-            click.echo(f"{name}  trusted")
     return failed
+
+
+def _enrol(
+    opened: Any,
+    endpoint: Any,
+    fingerprint: str | None,
+    *,
+    replace: bool,
+    yes: bool,
+    no_input: bool,
+    only_unknown: bool = False,
+) -> None:
+    """Fetch one key, have it confirmed, write it. `only_unknown`: one that is trusted already needs no word."""
+    from statectl.cli.options import confirm
+    from statectl.transport.known_hosts import TrustedKeys, enrol, own_file, standard_files
+    from statectl.transport.ssh import shown_host_key
+
+    trusted = TrustedKeys(standard_files(opened.inventory_path))
+    found = asyncio.run(shown_host_key(endpoint, trusted))
+    shown = found.key.get_fingerprint()
+    if only_unknown and shown in trusted.known(found.host, "", found.port):
+        return
+    if fingerprint is not None and shown != fingerprint:
+        raise Refused(f"{endpoint.name} shows {shown}, not {fingerprint}", code="E312")
+    where = found.host if found.port == 22 else f"{found.host} port {found.port}"
+    click.echo(f"{endpoint.name}  {where}  {found.key.get_algorithm()}  {shown}", err=True)
+    if fingerprint is None and not confirm(f"Is this the key of {endpoint.name}?", yes=yes, no_input=no_input):
+        return
+    enrol(own_file(opened.inventory_path), found.host, found.port, found.key, replace=replace)
+    click.echo(f"{endpoint.name}  trusted")
 
 
 def _row(opened: Any, name: str) -> dict[str, Any]:

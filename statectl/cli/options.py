@@ -83,7 +83,7 @@ def host_options(function: F) -> F:
                 "timeout",
                 metavar="SECONDS",
                 type=click.FloatRange(1, 172800),
-                default=1800.0,
+                default=1800,
                 show_default=True,
                 help="Limit for one host.",
             ),
@@ -94,6 +94,7 @@ def host_options(function: F) -> F:
             click.option("--ask-password", is_flag=True, help="Ask for the login password."),
             click.option(
                 "--password-fd",
+                metavar="FD",
                 type=click.IntRange(0),
                 default=None,
                 help="Read the login password from this file descriptor.",
@@ -101,6 +102,7 @@ def host_options(function: F) -> F:
             click.option("-K", "--ask-become-password", is_flag=True, help="Ask for the sudo password, once."),
             click.option(
                 "--become-password-fd",
+                metavar="FD",
                 type=click.IntRange(0),
                 default=None,
                 help="Read the sudo password from this file descriptor.",
@@ -131,10 +133,11 @@ def plan_options(function: F) -> F:
             ),
             click.option(
                 "--lock-timeout",
+                metavar="SECONDS",
                 type=click.FloatRange(0, 86400),
-                default=0.0,
+                default=0,
                 show_default=True,
-                help="Seconds to wait for another run on a host.",
+                help="How long to wait for another run on a host.",
             ),
             click.option("--full", is_flag=True, help="Show whole diffs."),
             click.option("--by-host", is_flag=True, help="Do not fold hosts with the same changes."),
@@ -212,7 +215,7 @@ def confirm(question: str, *, yes: bool, no_input: bool) -> bool:
         return True
     if no_input or not sys.stdin.isatty():
         raise Refused(
-            "not applied: cannot ask without a terminal", code="E516", hint="say --yes to apply without being asked"
+            f"cannot ask without a terminal: {question}", code="E516", hint="say --yes to go on without being asked"
         )
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

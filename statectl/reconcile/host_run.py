@@ -48,6 +48,7 @@ class HostResult:
     outcome: str  # ok | changed | failed | unreachable | unknown | refused | stopped
     reason: str = ""
     code: str = ""
+    hint: str = ""  # what to do about the reason
     results: list[dict[str, Any]] = field(default_factory=list)
     notified: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
@@ -221,7 +222,7 @@ class HostRun:
             self.keep = True
             await self.contact()
             if self.plan.outcome != "planned":
-                return HostResult(self.plan.outcome, self.plan.reason, self.plan.code)
+                return HostResult(self.plan.outcome, self.plan.reason, self.plan.code, self.plan.hint)
         result = HostResult("unknown")
         try:
             await self._say({"type": "go", "plan_id": plan_id or None, "observed": dict(observed)})
@@ -242,10 +243,9 @@ class HostRun:
                     return result
         except Unreachable as error:
             # the executor goes on without us and keeps its result; the next contact fetches it
-            result.reason = error.message
-            result.code = error.code
+            result.reason, result.code, result.hint = error.message, error.code, error.hint
         except StatectlError as error:
-            result.outcome, result.reason, result.code = "failed", error.message, error.code
+            result.outcome, result.reason, result.code, result.hint = "failed", error.message, error.code, error.hint
         return result
 
     async def cancel(self) -> None:
@@ -400,7 +400,7 @@ def _conclude(result: HostResult, message: Mapping[str, Any]) -> None:
     if outcome == "applied":
         failed = any(entry["outcome"] == "failed" for entry in (*result.results, *result.notified))
         unknown = any(entry["outcome"] == "unknown" for entry in result.results)
-        changed = any(entry["outcome"] == "changed" for entry in result.results) or result.notified
+        changed = any(entry["outcome"] == "changed" for entry in (*result.results, *result.notified))
         result.outcome = "failed" if failed else "unknown" if unknown else "changed" if changed else "ok"
     elif outcome in ("stale", "refused"):
         result.outcome = "refused"

@@ -222,7 +222,7 @@ async def _go(
     for host, run in runs.items():
         if run.plan.outcome != "planned":
             budget.record(run.plan.outcome if run.plan.outcome in ("unreachable", "unknown") else "failed")
-            ended.results[host] = HostResult(run.plan.outcome, run.plan.reason, run.plan.code)
+            ended.results[host] = HostResult(run.plan.outcome, run.plan.reason, run.plan.code, run.plan.hint)
             await asyncio.to_thread(
                 records.record_host, ended.run_id, host_record(run, ended.results[host], fleet.selected)
             )

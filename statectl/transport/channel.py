@@ -29,7 +29,7 @@ class Endpoint:
     connection: str = "ssh"  # ssh | local
     jump: tuple[str, ...] = ()  # [user@]host[:port], outermost first
     identity_files: tuple[str, ...] = ()
-    host_key: str = ""  # pinned fingerprint "SHA256:..." ; '' : known_hosts decides
+    host_key: str = ""  # pinned public key, TYPE BASE64; '' : known_hosts decides
     python: str = ""  # absolute path of the interpreter; '' : look for one
     become: Become | None = None
     password: Secret | None = None  # login password, from a prompt or a file descriptor only

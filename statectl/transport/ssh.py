@@ -13,6 +13,7 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from statectl.errors import Refused, Unreachable
@@ -118,8 +119,8 @@ class SshTransport:
         connections: list[asyncssh.SSHClientConnection] = []
         try:
             tunnel: asyncssh.SSHClientConnection | None = None
-            for hop in endpoint.jump:
-                tunnel = await self._connect(_hop(hop, endpoint), tunnel, stage)
+            for hop in hops(endpoint):
+                tunnel = await self._through(hop, tunnel, stage, endpoint.name)
                 connections.insert(0, tunnel)
             connection = await self._connect(endpoint, tunnel, stage)
             connections.insert(0, connection)
@@ -130,6 +131,17 @@ class SshTransport:
             for connection in connections:
                 connection.abort()
             raise
+
+    async def _through(
+        self, hop: Endpoint, tunnel: "asyncssh.SSHClientConnection | None", stage: "Stage", target: str
+    ) -> "asyncssh.SSHClientConnection":
+        """Log in on a jump host of `target`: what goes wrong there is said to be there."""
+        try:
+            return await self._connect(hop, tunnel, stage)
+        except (Unreachable, Refused) as error:
+            hint = error.hint.replace(f"trust {hop.name}", f"trust {target}")
+            hint = hint.replace(f"--replace {hop.name}", f"--replace {target}")
+            raise type(error)(f"jump host {hop.name}: {error.message}", code=error.code, hint=hint) from None
 
     async def _connect(
         self, endpoint: Endpoint, tunnel: "asyncssh.SSHClientConnection | None", stage: "Stage"
@@ -167,9 +179,11 @@ class SshTransport:
         except (OSError, ValueError, asyncssh.Error) as error:
             raise Unreachable(f"SSH settings for this host do not work: {_one_line(error)}", code="E306") from None
         host, port = resolved.host or endpoint.address, resolved.port or 22
-        algorithms = self.trusted.known_algorithms(host, "", port)
-        if algorithms and not endpoint.host_key:
-            # ask for the kind of key that is on file, or a server with several kinds shows one we do not know
+        algorithms = (
+            [endpoint.host_key.split()[0]] if endpoint.host_key else self.trusted.known_algorithms(host, "", port)
+        )
+        if algorithms:
+            # ask for the kind of key that we know, or a server with several kinds shows one that we do not
             options["server_host_key_algs"] = _preferring(algorithms)
         stage.port = port
         try:
@@ -202,7 +216,8 @@ class SshTransport:
         shown = seen.key.get_fingerprint() if seen.key is not None else "no key of a kind we accept"
         if endpoint.host_key:
             return Refused(
-                f"host key is not the one the inventory pins: shown {shown}, pinned {endpoint.host_key}", code="E312"
+                f"host key is not the one the inventory pins: shown {shown}, pinned {_pin(endpoint.host_key)}",
+                code="E312",
             )
         known = self.trusted.known(host, "", port)
         if known:
@@ -221,20 +236,51 @@ class SshTransport:
         """Nothing is kept between hosts."""
 
 
-async def shown_host_key(endpoint: Endpoint, *, deadline_s: float = 10) -> "list[asyncssh.SSHKey]":
-    """The key that a host shows, without logging in: for `inventory trust`."""
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """What a host showed, and by which name and port known_hosts knows it (the user's ssh config may have changed both)."""
+
+    host: str
+    port: int
+    key: "asyncssh.SSHKey"
+
+
+async def shown_host_key(endpoint: Endpoint, trusted: TrustedKeys, *, deadline_s: float = 10) -> ShownKey:
+    """The key that a host shows, without logging in there: for `inventory trust`. Its jump hosts must be trusted already."""
     import asyncssh
 
+    transport = SshTransport(trusted)
+    stage = Stage(deadline_s)
+    connections: list[asyncssh.SSHClientConnection] = []
+    address, config = endpoint.address, _user_config()
     try:
         async with asyncio.timeout(deadline_s):
-            key = await asyncssh.get_server_host_key(endpoint.address, endpoint.port or 22, config=None)
+            for hop in hops(endpoint):
+                tunnel = connections[-1] if connections else None
+                connections.append(await transport._through(hop, tunnel, stage, endpoint.name))  # noqa: SLF001 - its other half
+            stage.name, stage.endpoint, stage.port = "TCP connection", endpoint, endpoint.port
+            resolved = asyncssh.SSHClientConnectionOptions(host=address, port=endpoint.port or (), config=config)
+            host, port = resolved.host or address, resolved.port or 22
+            stage.port = port
+            key = await asyncssh.get_server_host_key(
+                address, endpoint.port or (), tunnel=connections[-1] if connections else (), config=config
+            )
     except TimeoutError:
-        raise Unreachable(
-            f"no answer in {deadline_s:g} s ({endpoint.address} tcp {endpoint.port or 22})", code="E302"
-        ) from None
+        raise Unreachable(stage.timed_out(endpoint), code="E302") from None
+    except socket.gaierror as error:
+        raise Unreachable(f"name {address} does not resolve: {_one_line(error)}", code="E303") from None
+    except ConnectionRefusedError:
+        raise Unreachable(f"connection refused ({address} tcp {endpoint.port or 22})", code="E301") from None
+    except _Dropped as dropped:
+        raise Unreachable(dropped.text, code="E305") from None
     except (OSError, asyncssh.Error, ValueError) as error:
         raise Unreachable(_one_line(error), code="E305") from None
-    return [key] if key is not None else []
+    finally:
+        for connection in reversed(connections):
+            connection.abort()
+    if key is None:
+        raise Unreachable("the host showed no key", code="E305")
+    return ShownKey(host, port, key)
 
 
 class Stage:
@@ -279,7 +325,7 @@ class _Seen:
             def validate_host_public_key(self, host: str, addr: str, port: int, key: "asyncssh.SSHKey") -> bool:
                 del host, addr, port
                 seen.key = key
-                return bool(seen.pinned) and key.get_fingerprint() == seen.pinned
+                return bool(seen.pinned) and key.get_fingerprint() == _pin(seen.pinned)
 
             def auth_completed(self) -> None:
                 seen.authenticated = True
@@ -326,6 +372,18 @@ async def _tcp(host: str, port: int) -> socket.socket:
             raise
         return sock
     raise last or OSError(f"{host} has no address")
+
+
+def hops(endpoint: Endpoint) -> list[Endpoint]:
+    """The jump hosts on the way, outermost first; each is to be reached through those before it."""
+    return [replace(_hop(text, endpoint), jump=endpoint.jump[:number]) for number, text in enumerate(endpoint.jump)]
+
+
+def _pin(text: str) -> str:
+    """TYPE BASE64, as the inventory has it -> its fingerprint."""
+    import asyncssh
+
+    return asyncssh.import_public_key(text).get_fingerprint()
 
 
 def _hop(text: str, endpoint: Endpoint) -> Endpoint:

@@ -44,11 +44,12 @@ def report_lines(run: Run, screen: Screen, compress: Compress, root: Path) -> It
     for number, ((address, cause), hosts) in enumerate(_failures(run.results).items(), 1):
         yield ""
         yield from _failure(number, address, cause, hosts, run, sources, screen, compress, root)
-    for (outcome, reason), names in _ended(run.results).items():
-        label = {"unknown": "unknown", "refused": "refused", "unreachable": "unreachable", "failed": "failed"}.get(
-            outcome, outcome
-        )
-        yield f"{screen.paint(screen.mark('warning'), 'warning')} {label}: {compress(names)} ({one_line(reason) or 'no reason given'})"
+    for (outcome, reason, code, hint), names in _ended(run.results).items():
+        mark = screen.paint(screen.mark("warning"), "warning")
+        coded = f" [{code}]" if code else ""
+        yield f"{mark} {outcome}: {compress(names)} ({one_line(reason) or 'no reason given'}){coded}"
+        if hint:
+            yield f"    hint: {one_line(hint)}"
     yield from _counts(run)
 
 
@@ -88,13 +89,13 @@ def _failures(results: Mapping[str, HostResult]) -> dict[tuple[str, str], list[s
     return dict(sorted(folded.items(), key=lambda item: -len(item[1])))
 
 
-def _ended(results: Mapping[str, HostResult]) -> dict[tuple[str, str], list[str]]:
-    """Hosts whose run as a whole did not end well, folded by reason."""
-    folded: dict[tuple[str, str], list[str]] = {}
+def _ended(results: Mapping[str, HostResult]) -> dict[tuple[str, str, str, str], list[str]]:
+    """Hosts whose run as a whole did not end well, folded by (outcome, reason, code, hint)."""
+    folded: dict[tuple[str, str, str, str], list[str]] = {}
     for host, result in results.items():
         told = any(entry["outcome"] == "failed" for entry in (*result.results, *result.notified))
         if result.outcome not in ("ok", "changed") and not told:
-            folded.setdefault((result.outcome, result.reason), []).append(host)
+            folded.setdefault((result.outcome, result.reason, result.code, result.hint), []).append(host)
     return folded
 
 
