@@ -21,6 +21,7 @@ from statectl.errors import StatectlError, UsageError
 @click.option("-K", "--ask-become-password", is_flag=True, help="Ask for the sudo password, once.")
 @click.option(
     "--become-password-fd",
+    metavar="FD",
     type=click.IntRange(0),
     default=None,
     help="Read the sudo password from this file descriptor.",

@@ -1,4 +1,4 @@
-"""statectl drift: the hosts against what was last applied to them. Changes nothing; needs neither files nor store."""
+"""statectl drift: the hosts against what was last applied to them. Changes nothing; needs no states and no store."""
 
 from typing import Any
 
@@ -22,6 +22,6 @@ def command(obj: dict[str, Any], /, **options: Any) -> int:
     from statectl.cli.planning import shown_plan
     from statectl.cli.scope import Scope
 
-    opened = Opened.of(obj, options["inventory"], options)
+    opened = Opened.of(obj, options["inventory"], options, states=False)
     plan, _ = shown_plan(opened, Scope.of((), options), options, FORMATS, kind="drift")
     return plan_code(plan, detailed=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from statectl.catalogue.folding import fold, once
 from statectl.cli.formats.problems import as_json
 from statectl.cli.formats.terminal import Screen, one_line, screen
 from statectl.cli.opening import open_project, open_settings, open_store
@@ -74,8 +75,21 @@ def offline_problems(project: Project, given: str | None) -> tuple[list[Problem]
     if hosts_unknown or any(not problem.is_warning for problem in problems):
         return problems, len(inventory.hosts)
     with Renderer(project.root) as renderer:
-        _, found = Compiler(project, inventory, renderer, _types()).fleet()
-    return [*problems, *found], len(inventory.hosts)
+        compiler = Compiler(project, inventory, renderer, _types())
+        _, found = compiler.fleet()
+        _, further = _probes(compiler, project, list(inventory.hosts))
+    return [*problems, *once([*found, *further])], len(inventory.hosts)
+
+
+def _probes(
+    compiler: "Compiler", project: Project, names: Sequence[str]
+) -> tuple[dict[str, list[dict[str, Any]]], tuple[Problem, ...]]:
+    """What each host is asked together with its facts, and the mistakes in that, each once."""
+    if not any(association.probes for association in project.associations.values()):
+        return {}, ()
+    found = {name: compiler.probes(name) for name in names}
+    problems = fold({name: wrong for name, (_, wrong) in found.items()}, len(names))
+    return {name: probes for name, (probes, _) in found.items()}, problems
 
 
 class Opened:
@@ -357,11 +371,8 @@ class Opened:
         if kind != "drift":
             compiler = self.compiler(scope)
             _, problems = compiler.fleet(names)
-            probing = any(association.probes for association in self.project.associations.values())
-            if probing:
-                for name in names:
-                    probes[name], wrong = compiler.probes(name)
-                    problems = (*problems, *wrong)
+            probes, wrong = _probes(compiler, self.project, names)
+            problems = once([*problems, *wrong])
             if any(not problem.is_warning for problem in problems):
                 raise ConfigError(problems)
             warnings += problems

@@ -173,7 +173,8 @@ def _empty(parent, name, device, path):
             deeper = None
             for entry in os.listdir(fd):
                 info = os.stat(entry, dir_fd=fd, follow_symlinks=False)
-                if info.st_dev != device:
+                # directories only: on overlayfs a file may tell the device of the layer it lies in
+                if stat.S_ISDIR(info.st_mode) and info.st_dev != device:
                     below = "/".join(part for _, part in levels[1:]) + "/" + entry
                     raise Failed("%s/%s is a mount point; unmount it first" % (path, below.lstrip("/")), "mount point")
                 if stat.S_ISDIR(info.st_mode):

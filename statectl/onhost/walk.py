@@ -204,9 +204,10 @@ class Walk(object):
         batch = [(item.want, item.found, item.fields) for item in ready]
         before = [(item.found, item.found_hash) for item in ready]
         wrong: Any = None
+        each = {}  # what a batch says of one of its items alone
         try:
             if getattr(ready[0].module, "BATCH", False):
-                ready[0].module.apply(engine.host, batch)
+                each = ready[0].module.apply(engine.host, batch) or {}
             else:
                 ready[0].module.apply(engine.host, *batch[0])
         except Failed as failed:
@@ -217,7 +218,9 @@ class Walk(object):
         engine.read(ready)
         duration_ms = int(1000 * (time.monotonic() - started))
         for item, (found, found_hash), (entry, owes_before) in zip(ready, before, told):
-            self._conclude(item, found, found_hash, entry, owes_before, wrong, len(ready) > 1, duration_ms)
+            own = each.get(item.want.name)
+            together = own is None and len(ready) > 1
+            self._conclude(item, found, found_hash, entry, owes_before, own or wrong, together, duration_ms)
 
     def _intend(self, item):
         """Make durable what is about to happen -> (ledger entry, debts of its targets as they were)."""
@@ -350,10 +353,12 @@ def _stored(result):
 
 
 def _groups(items):
-    """Runs of items of one type, association and phase."""
+    """Runs of items of one type, association and phase, none of which comes after another of its run."""
     groups: Any = []
     for item in items:
         first = groups[-1][0] if groups else None
+        if first is not None and any(other.address in item.after for other in groups[-1]):
+            first = None
         same = first is not None and (first.type, first.association, first.phase) == (
             item.type,
             item.association,

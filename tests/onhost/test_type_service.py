@@ -1,7 +1,7 @@
 import unittest
 
 from recorded import RecordedHost
-from type_case import TypeCase
+from type_case import TypeCase, make_so
 
 from statectl.onhost.failure import Failed, Unknown
 from statectl.onhost.process import Ran
@@ -20,6 +20,10 @@ UNIT = {
     "Result": "success",
     "ActiveEnterTimestampMonotonic": "0",
 }
+
+
+def apply_one(host, want, found, differing):
+    make_so(service, host, want, found, differing)
 
 
 class Services(TypeCase):
@@ -93,6 +97,24 @@ class Services(TypeCase):
         assert self.converge(self.want("nginx", state="running", enabled=True)) == ["state", "enabled"]
         assert self.verbs() == ["enable nginx.service", "start nginx.service"]
 
+    def test_several_are_enabled_at_once_and_one_that_breaks_is_named(self):
+        """Five services cost one call to enable and one wait; the one that does not come up is told apart, the others stay up."""
+        names = ["s%d" % number for number in range(5)]
+        for name in names:
+            self.unit(name)
+        self.host.answer("systemctl --no-ask-password start -- s3.service", Ran(1, "", "Job for s3.service failed\n"))
+        wants = [self.want(name, state="running", enabled=True) for name in names]
+        found = service.read(self.host, wants)
+        failed = service.apply(self.host, [(want, found[want.name], ["state", "enabled"]) for want in wants])
+        assert list(failed) == ["s3"]
+        assert self.verbs()[0] == "enable " + " ".join(name + ".service" for name in names)
+        assert [name for name, block in service.read(self.host, wants).items() if block.state == "running"] == [
+            "s0",
+            "s1",
+            "s2",
+            "s4",
+        ]
+
     def test_stopped_and_masked(self):
         """Stopped before it is masked; masking alone would leave it running."""
         self.unit("nginx", ActiveState="active", UnitFileState="enabled")
@@ -131,9 +153,7 @@ class Services(TypeCase):
         """A package or unit of the same plan may bring it; one that is to be stopped need not be there."""
         assert self.found(self.want("x", state="running")).state == "absent"
         assert self.differing(self.want("x", state="stopped", enabled=False, masked=False)) == []
-        assert (
-            "no unit x.service" in self.failed(service.apply, self.want("x", state="running"), None, ["state"]).message
-        )
+        assert "no unit x.service" in self.failed(apply_one, self.want("x", state="running"), None, ["state"]).message
 
     def test_a_deleted_unit_that_still_runs_is_stopped(self):
         """Its file is gone, its process is not."""
@@ -152,7 +172,7 @@ class Services(TypeCase):
             return self.show(argv, text)
 
         self.host.answer("systemctl show", dying)
-        error = self.failed(service.apply, self.want("x", state="running"), None, ["state"])
+        error = self.failed(apply_one, self.want("x", state="running"), None, ["state"])
         assert "active for 0.0 s, then failed (exit-code)" in error.message
         assert error.output == "x[1]: going down\n"
 
@@ -167,7 +187,7 @@ class Services(TypeCase):
             return self.show(argv, text)
 
         self.host.answer("systemctl show", looping)
-        error = self.failed(service.apply, self.want("x", state="running"), None, ["state"])
+        error = self.failed(apply_one, self.want("x", state="running"), None, ["state"])
         assert "then restarted by systemd" in error.message
 
     def test_a_unit_between_two_automatic_restarts_is_not_running(self):
@@ -196,7 +216,7 @@ class Services(TypeCase):
     def test_a_changed_unit_file_is_read_before_it_is_started(self):
         """Or systemd would start what the file said before."""
         self.unit("x", NeedDaemonReload="yes")
-        service.apply(self.host, self.want("x", state="running"), None, ["state"])
+        apply_one(self.host, self.want("x", state="running"), None, ["state"])
         assert self.verbs() == ["daemon-reload", "start x.service"]
 
     def test_notifications(self):

@@ -78,7 +78,7 @@ class TypeCase(unittest.TestCase):
         fields = differing(self.module, want, found)
         assert before == self.snapshot(), "reading wrote something"
         if fields:
-            self.module.apply(self.host, want, found, fields)
+            make_so(self.module, self.host, want, found, fields)
         assert not self.differing(want), "a second reading is not content"
         return fields
 
@@ -110,3 +110,12 @@ def delivered(data, secret=False):
     if isinstance(data, str):
         data = data.encode("utf-8")
     return Content.of_bytes(data, secret)
+
+
+def make_so(module, host, want, found, fields):
+    """apply() of one, also of a type that takes several at once and says of each what went wrong."""
+    if not getattr(module, "BATCH", False):
+        module.apply(host, want, found, fields)
+        return
+    for error in (module.apply(host, [(want, found, fields)]) or {}).values():
+        raise error

@@ -94,6 +94,8 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
     for change in verdict.changes:
         if change.field == "state" and verdict.action in ("add", "remove"):
             continue  # the mark says it
+        if verdict.action == "add" and change.found is None and change.wanted in ([], {}, False, ""):
+            continue  # an empty default of something new says nothing
         if not (short and change.field in _SHORT):
             yield from _change(change, screen, full, new=verdict.action == "add")
     for override in verdict.overrides:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Optional
 from statectl.onhost.failure import Failed, Unknown
 
 OPTIONS = ("on_notify",)
+BATCH = True
 PROPERTIES = [
     "Id",
     "LoadState",
@@ -151,34 +152,76 @@ def validate(host, want, found):
     return ""
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  what the unit is now is asked again: a package may have brought it
-    """Unmask, enable, start; or stop, disable, mask: in this order nothing is refused for what the next step would change."""
-    block = show(host, [want.name])[want.name]
-    if block.get("NeedDaemonReload") == "yes":
+def apply(host, batch):
+    """All services of one association together: one reload of systemd, one call to enable, one wait for those that were started.
+
+    For each: unmask, enable, start; or stop, disable, mask: in this order nothing is refused for what the next step would
+    change. -> {name: Failed} of those that did not come out; the others go on.
+    """
+    failed = {}
+    # what each unit is now is asked again: a package may have brought it
+    blocks = show(host, [want.name for want, _, _ in batch])
+    if any(block.get("NeedDaemonReload") == "yes" for block in blocks.values()):
         _systemctl(host, "daemon-reload")
-    if want.masked is False and "masked" in differing:
-        _systemctl(host, "unmask", unit(want.name))
-        if block.get("UnitFileState") == "masked-runtime":
-            _systemctl(host, "--runtime", "unmask", unit(want.name))
-        block = show(host, [want.name])[want.name]
-    if block["LoadState"] != "loaded" and (want.state == "running" or want.enabled):
-        raise _unusable(want.name, block)
-    if "enabled" in differing and want.enabled:
-        _systemctl(host, "enable", block["Id"])  # by its own name: systemctl refuses to enable an alias
-    if "state" in differing and want.state == "running":
-        if block["ActiveState"] == "failed":
-            _systemctl(
-                host, "reset-failed", unit(want.name)
-            )  # or the start limit would refuse what was mended meanwhile
-        _start(host, want.name, "start")
-    if "state" in differing and want.state == "stopped":
-        _systemctl(host, "stop", unit(want.name))
-    if "enabled" in differing and want.enabled is False:
-        _systemctl(host, "disable", block["Id"])
-        if block.get("UnitFileState") == "enabled-runtime":
-            _systemctl(host, "--runtime", "disable", block["Id"])
-    if "masked" in differing and want.masked:
-        _systemctl(host, "mask", unit(want.name))
+
+    def each(step):
+        for want, _, differing in batch:
+            if want.name not in failed:
+                try:
+                    step(want, differing)
+                except Failed as error:
+                    failed[want.name] = error
+
+    def unmask(want, differing):
+        block = blocks[want.name]
+        if want.masked is False and "masked" in differing:
+            _systemctl(host, "unmask", unit(want.name))
+            if block.get("UnitFileState") == "masked-runtime":
+                _systemctl(host, "--runtime", "unmask", unit(want.name))
+            block = blocks[want.name] = show(host, [want.name])[want.name]
+        if block["LoadState"] != "loaded" and (want.state == "running" or want.enabled):
+            raise _unusable(want.name, block)
+
+    def enable(want, differing):
+        if "enabled" in differing and want.enabled:
+            _systemctl(host, "enable", blocks[want.name]["Id"])  # by its own name: systemctl refuses to enable an alias
+
+    started = {}
+
+    def start(want, differing):
+        if "state" in differing and want.state == "running":
+            if blocks[want.name]["ActiveState"] == "failed":
+                # or the start limit would refuse what was mended meanwhile
+                _systemctl(host, "reset-failed", unit(want.name))
+            started[want.name] = _begin(host, want.name, "start")
+
+    def stop(want, differing):
+        if "state" in differing and want.state == "stopped":
+            _systemctl(host, "stop", unit(want.name))
+        if "enabled" in differing and want.enabled is False:
+            _systemctl(host, "disable", blocks[want.name]["Id"])
+            if blocks[want.name].get("UnitFileState") == "enabled-runtime":
+                _systemctl(host, "--runtime", "disable", blocks[want.name]["Id"])
+        if "masked" in differing and want.masked:
+            _systemctl(host, "mask", unit(want.name))
+
+    each(unmask)
+    enabling = [
+        blocks[want.name]["Id"]
+        for want, _, differing in batch
+        if want.name not in failed and "enabled" in differing and want.enabled
+    ]
+    if len(enabling) > 1:
+        try:
+            _systemctl(host, "enable", *enabling)
+        except Failed:
+            each(enable)  # one by one tells which
+    else:
+        each(enable)
+    each(start)
+    failed.update(_hold(host, started))
+    each(stop)
+    return failed
 
 
 def notify(host, want, verb):
@@ -211,7 +254,13 @@ def _systemctl(host, *words):
 
 
 def _start(host, name, verb):
-    """Start, restart or reload, and be sure that it holds: up, in the same invocation, for STABLE_S."""
+    """Start, restart or reload one unit, and be sure that it holds."""
+    for error in _hold(host, {name: _begin(host, name, verb)}).values():
+        raise error
+
+
+def _begin(host, name, verb):
+    """Start, restart or reload -> (when it was up, its properties then). Raises Failed when it does not come up."""
     import time
 
     ran = host.run(["systemctl", "--no-ask-password", verb, "--", unit(name)], timeout=JOB_TIMEOUT_S, check=False)
@@ -219,17 +268,36 @@ def _start(host, name, verb):
     first = show(host, [name])[name]
     if ran.timed_out or ran.code != 0:
         raise _broken(host, name, "%s: %s" % (verb, _why(ran, first)), first)
-    block = first
-    while time.monotonic() - begun < STABLE_S:
-        if block["ActiveState"] not in UP or any(
-            block.get(key) != first.get(key) for key in ("NRestarts", "InvocationID")
-        ):
-            if block.get("Type") == "oneshot" and _state(block) == "stopped":
-                return
-            after = time.monotonic() - begun
-            raise _broken(host, name, "active for %.1f s, then %s" % (after, _now(block)), block)
-        time.sleep(LOOK_S)
-        block = show(host, [name])[name]
+    return begun, first
+
+
+def _hold(host, started):
+    """Do these stay up, in the same invocation, for STABLE_S? started: {name: (when, properties)} -> {name: Failed}."""
+    import time
+
+    broken = {}
+    waiting = dict(started)
+    blocks = {name: first for name, (_, first) in started.items()}
+    while waiting:
+        for name, (begun, first) in list(waiting.items()):
+            block = blocks[name]
+            moved = any(block.get(key) != first.get(key) for key in ("NRestarts", "InvocationID"))
+            if block["ActiveState"] not in UP or moved:
+                del waiting[name]
+                if block.get("Type") != "oneshot" or _state(block) != "stopped":
+                    after = time.monotonic() - begun
+                    broken[name] = _broken(host, name, "active for %.1f s, then %s" % (after, _now(block)), block)
+            elif time.monotonic() - begun >= STABLE_S:
+                del waiting[name]
+        if waiting:
+            time.sleep(LOOK_S)
+            blocks = show(host, sorted(waiting))
+    return broken
+
+
+def instance(host, want):
+    """Which start of the unit this is: tells a restart that happened from one that is still owed."""
+    return show(host, [want.name])[want.name].get("InvocationID", "")
 
 
 def _now(block):
