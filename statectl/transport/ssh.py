@@ -188,10 +188,11 @@ class SshTransport:
         stage.port = port
         try:
             if tunnel is not None or resolved.tunnel or resolved.proxy_command:
-                return await asyncssh.connect(host, tunnel=tunnel or (), **options)
+                return await asyncssh.connect(endpoint.address, tunnel=tunnel or (), **options)
             sock = await _tcp(host, port)
             stage.name = "SSH banner and login"
-            return await asyncssh.connect(host, sock=sock, **{**options, "port": port})
+            # by the name as it was given: the user's configuration is looked up once more
+            return await asyncssh.connect(endpoint.address, sock=sock, **{**options, "port": port})
         except socket.gaierror as error:
             raise Unreachable(f"name {host} does not resolve: {_one_line(error)}", code="E303") from None
         except ConnectionRefusedError:

@@ -13,8 +13,6 @@ from tests.lab.bases import OPERATOR_PASSWORD
 from tests.lab.places import run
 from tests.lab.project import LabProject, Said
 
-START_S = 6.0  # what the command itself may take on a busy machine, beside the limits of the network
-
 
 @pytest.fixture(scope="module")
 def pair(host_pool: HostPool) -> Iterator[list[LabHost]]:
@@ -141,7 +139,7 @@ def test_jump_host(project, pair):
     """A host that only a bastion reaches: its key is enrolled and it is managed through the bastion, whose key is checked as well."""
     bastion, inner = pair
     known = project.home / ".ssh" / "known_hosts"
-    both = known.read_text()
+    enrolled = project.root / "inventories/lab/known_hosts"
     rules = (
         "table inet lab_cut {\nchain inward { type filter hook input priority -10;"
         f" tcp dport 22 ip saddr != {bastion.address} drop; }}\n}}\n"
@@ -150,21 +148,19 @@ def test_jump_host(project, pair):
     try:
         reach(project, f"address: {inner.address}", "user: root", f"jump: admin@{bastion.address}")
         assert who(project, expect=0).out == "root\n"
-        known.write_text("".join(line for line in both.splitlines(True) if line.startswith(bastion.name)))
-        assert "host key unknown" in one_line(who(project, expect=5))
-        project.statectl("inventory", "trust", "target", "--yes", expect=0)
-        assert who(project, expect=0).out == "root\n"
         known.write_text("")
-        unknown = one_line(who(project, expect=5))
-        assert "host key unknown" in unknown
-        assert f"jump host admin@{bastion.address}" in unknown
-        known.write_text(both)
+        unknown = who(project, expect=5)
+        assert f"jump host admin@{bastion.address}: host key unknown" in one_line(unknown)
+        assert "statectl inventory trust target" in unknown.err
+        project.statectl("inventory", "trust", "target", "--yes", expect=0)  # the whole way, the bastion first
+        assert enrolled.read_text() == f"{bastion.address} {bastion.host_key}\n{inner.address} {inner.host_key}\n"
+        assert who(project, expect=0).out == "root\n"
         bastion.stop_sshd()
         gone = who(project, expect=3)
-        assert f"connection refused ({bastion.address} tcp 22)" in one_line(gone)
+        assert f"jump host admin@{bastion.address}: connection refused ({bastion.address} tcp 22)" in one_line(gone)
     finally:
         inner.heal()
-        if not bastion.sh("systemctl is-active ssh.service", check=False) == "active":
+        if bastion.sh("systemctl is-active ssh.service", check=False) != "active":
             bastion.start_sshd()
 
 
@@ -269,13 +265,16 @@ def test_noise_of_login_scripts(project, host):
 def test_no_answer(project, host):
     """N02 and N03: a closed port is told at once, a black hole within the announced limit; both exit 3 and name address and port."""
     reach(project, f"address: {host.address}", "user: root")
+    project.write("states/a.yml", "associations: {a: {targets: all, files: {/etc/no-answer.conf: {content: x}}}}\n")
+    usual = who(project, expect=0).seconds
     host.stop_sshd()
     try:
         refused = who(project, expect=3)
     finally:
         host.start_sshd()
     assert f"connection refused ({host.address} tcp 22)" in one_line(refused)
-    assert refused.seconds < START_S
+    assert "[E301]" in one_line(refused)
+    assert refused.seconds < 2 * usual + 2
     host.cut()
     try:
         silent = project.statectl("plan", expect=3)
@@ -283,20 +282,21 @@ def test_no_answer(project, host):
         host.heal()
     assert f"no answer in 10 s ({host.address} tcp 22)" in silent.out
     assert "Nothing is known: none of 1 host could be read" in silent.out
-    assert silent.seconds < 10 + START_S
+    assert 10 < silent.seconds < 10 + 2 * usual + 2
 
 
 def test_no_python(project, host):
-    """E01: a host without Python is one line that says what was looked for, within 5 s."""
+    """E01: a host without Python is one line that says what was looked for, and at once."""
     reach(project, f"address: {host.address}", "user: root")
+    usual = who(project, expect=0).seconds
     host.sh("mkdir /root/away; mv /usr/bin/python3* /root/away/")
     try:
         said = who(project, expect=3)
     finally:
         host.sh("mv /root/away/* /usr/bin/")
-    assert re.search(r"no python3 >= 3\.6 found \(.*\)", one_line(said))
+    assert re.search(r"\[E320\].*no python3 >= 3\.6 found \(.*\)", one_line(said))
     assert "install python3 there" in said.err
-    assert said.seconds < START_S
+    assert said.seconds < 2 * usual + 5
 
 
 def test_every_name_of_a_host_is_checked_before_it_is_used(project, tmp_path):
