@@ -87,7 +87,7 @@ def _type_field(kind: ResourceType, field: str) -> str | None:
     if field not in kind.fields and field != "name":
         return None
     info = kind.model.model_fields[field]
-    facts = [f"takes     {_takes(kind, field)}"]
+    facts = [f"takes     {takes(kind, field)}"]
     if info.is_required():
         facts.append("required  yes")
     elif info.default is not None:
@@ -114,7 +114,7 @@ def short_forms(kind: ResourceType) -> str:
     return one_of(words) if words else ""
 
 
-def _takes(kind: ResourceType, field: str) -> str:
+def takes(kind: ResourceType, field: str) -> str:
     schema = kind.model.model_json_schema()
     return _in_words(schema["properties"][field], schema.get("$defs", {}))
 
