@@ -13,8 +13,8 @@ import time
 from statectl.onhost import process
 from statectl.onhost.blobs import IN_MEMORY, Blobs
 from statectl.onhost.content import Content
-from statectl.onhost.ending import End, system_says
-from statectl.onhost.failure import Failed
+from statectl.onhost.ending import End
+from statectl.onhost.failure import Failed, system_says
 
 PIECE = 32768  # bytes of output in one message
 KEPT = 65536  # bytes of output that are kept when nobody listens

@@ -3,8 +3,7 @@
 import hashlib
 import os
 
-from statectl.onhost.ending import system_says
-from statectl.onhost.failure import Failed
+from statectl.onhost.failure import Failed, system_says
 from statectl.onhost.protocol import ProtocolError
 from statectl.onhost.wire import Closed, TimedOut
 

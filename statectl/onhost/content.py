@@ -8,7 +8,7 @@ import io
 import os
 import stat
 
-from statectl.onhost.failure import Failed
+from statectl.onhost.failure import Failed, system_says
 
 CHUNK = 256 * 1024  # bytes read at a time: huge files are never held in memory
 
@@ -99,7 +99,7 @@ def open_regular(path, dir_fd=None):
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=dir_fd)
     except OSError as error:
-        raise Failed("cannot read %s: %s" % (path, error.strerror), error.strerror.lower())
+        raise Failed("cannot read %s: %s" % (path, error.strerror), system_says(error))
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise Failed("cannot read %s: not a regular file" % path, "not a regular file")

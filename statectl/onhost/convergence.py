@@ -6,9 +6,9 @@ Durable before the first write to the machine: the run counter, the plan id as u
 import time
 
 from statectl.onhost.blobs import Blobs
-from statectl.onhost.ending import End, system_says
+from statectl.onhost.ending import End
 from statectl.onhost.engine import Engine
-from statectl.onhost.failure import Failed
+from statectl.onhost.failure import Failed, system_says
 from statectl.onhost.redact import Redactor
 from statectl.onhost.removal import shown
 from statectl.onhost.wanted import Reader, secret_ids

@@ -1,11 +1,6 @@
 """End: what the executor says last, raised from wherever the session is over and returned from where it has gone through."""
 
 
-def system_says(error):
-    """OSError -> 'no space left on device'. Not every one of them has a text of the system."""
-    return (error.strerror or str(error)).lower()
-
-
 class End(Exception):
     """outcome  planned, applied, done, stopped, stale, refused or failed
     reason   one line; '' when the outcome says all

@@ -8,8 +8,7 @@ from typing import Any
 
 from statectl.onhost import compare, diff, removal
 from statectl.onhost.content import Content
-from statectl.onhost.ending import system_says
-from statectl.onhost.failure import Failed, Unknown
+from statectl.onhost.failure import Failed, Unknown, system_says
 from statectl.onhost.wanted import contents
 
 PACKAGES = ("package", "package_repository")

@@ -42,3 +42,8 @@ class Unknown(Exception):
 def os_text(text):
     """Text with undecodable bytes (surrogates) -> text that any encoder takes, the bytes spelled out in hexadecimal."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def system_says(error):
+    """OSError -> 'no space left on device'. Not every one of them has a text of the system."""
+    return (error.strerror or str(error)).lower()

@@ -9,7 +9,7 @@ import stat
 
 from statectl.onhost import files, process
 from statectl.onhost.content import Content, SecretText
-from statectl.onhost.failure import Failed, Unknown
+from statectl.onhost.failure import Failed, Unknown, system_says
 from statectl.onhost.place import kind, open_place
 from statectl.onhost.process import Ran
 
@@ -103,14 +103,14 @@ class Host(object):
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise Failed("cannot read %s: %s" % (path, error.strerror.lower()), error.strerror.lower())
+            raise Failed("cannot read %s: %s" % (path, system_says(error)), system_says(error))
         with os.fdopen(fd, "rb") as stream:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise Failed("cannot read %s: it is %s" % (path, kind(os.fstat(fd).st_mode)), "not a regular file")
             try:
                 return stream.read() if limit is None else stream.read(limit)
             except OSError as error:
-                raise Failed("cannot read %s: %s" % (path, error.strerror.lower()), error.strerror.lower())
+                raise Failed("cannot read %s: %s" % (path, system_says(error)), system_says(error))
 
     def lstat(self, path):
         """-> os.stat_result of the name itself, or None when it is not there."""
@@ -119,7 +119,7 @@ class Host(object):
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise Failed("cannot look at %s: %s" % (path, error.strerror.lower()), error.strerror.lower())
+            raise Failed("cannot look at %s: %s" % (path, system_says(error)), system_says(error))
 
     def listdir(self, path):
         """-> sorted names, [] when there is no such directory."""
@@ -128,7 +128,7 @@ class Host(object):
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise Failed("cannot list %s: %s" % (path, error.strerror.lower()), error.strerror.lower())
+            raise Failed("cannot list %s: %s" % (path, system_says(error)), system_says(error))
 
     def readlink(self, path):
         """-> text of a symbolic link, or None when the name is missing or something else."""

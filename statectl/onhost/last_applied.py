@@ -4,6 +4,8 @@ Contents come from the copies that the host keeps; where a copy is gone, the dif
 wanted with a secret in it is known as a keyed hash only, and compared by that.
 """
 
+from typing import Any
+
 from statectl.onhost.content import Content, SecretText
 from statectl.onhost.wanted import Reader
 
@@ -57,6 +59,9 @@ class LedgerReader(Reader):
 class KeyedText(SecretText):
     """A text of which only the keyed hash is known: equal to a text with that hash."""
 
+    identity = ""
+    keyed: Any = None
+
     @classmethod
     def of(cls, identity, keyed):
         self = cls("")
@@ -69,7 +74,7 @@ class KeyedText(SecretText):
     def __ne__(self, other):
         return not self == other
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # equal to what it was not made of, so no key of a map
 
 
 class KeyedContent(Content):
@@ -87,7 +92,7 @@ class KeyedContent(Content):
     def __ne__(self, other):
         return not self == other
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # equal to what it was not made of, so no key of a map
 
 
 def fetch_from(memory, known):

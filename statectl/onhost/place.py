@@ -6,6 +6,7 @@ against the limits is the path that the walk ended at.
 
 import os
 import stat
+from typing import Any
 
 from statectl.onhost.causes import explain
 from statectl.onhost.failure import Failed
@@ -59,7 +60,7 @@ def open_place(path, root=""):
     if name == "..":
         raise Failed("%s: a path may not end in .." % path, "path ends in ..")
     fd = os.open(root or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    above = []  # (descriptor, name) of the directories on the way
+    above: Any = []  # (descriptor, name) of the directories on the way
     strangers = set()
     links = 0
     try:

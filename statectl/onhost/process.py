@@ -11,9 +11,9 @@ import select
 import signal
 import stat
 import time
-from typing import NamedTuple, Optional, Sequence
+from typing import Any, NamedTuple, Optional, Sequence
 
-from statectl.onhost.failure import Failed
+from statectl.onhost.failure import Failed, system_says
 from statectl.onhost.supervised import MARKER, Supervised
 
 SEARCH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -196,7 +196,7 @@ class _Streams(object):
 
 def _start(program, argv, variables, stdin, cwd, identity):
     """Fork and exec -> (pid, _Streams)."""
-    ends = []
+    ends: Any = []
 
     def pipe():
         pair = os.pipe()
@@ -218,7 +218,7 @@ def _start(program, argv, variables, stdin, cwd, identity):
     except OSError as error:
         for fd in ends:
             os.close(fd)
-        raise Failed("cannot start %s: %s" % (program, error.strerror), error.strerror.lower(), map(os.fsdecode, argv))
+        raise Failed("cannot start %s: %s" % (program, error.strerror), system_says(error), map(os.fsdecode, argv))
     if pid == 0:
         _become(program, argv, variables, cwd, identity, (child_in, child_out, child_err), child_status)
     for fd in (child_in, child_out, child_err, child_status):
@@ -265,7 +265,7 @@ def _become(program, argv, variables, cwd, identity, streams, status):
         stage = "exec"
         os.execve(program, argv, variables)  # noqa: S606  that there is no shell is the rule
     except OSError as error:
-        os.write(status, ("%s:%d" % (stage, error.errno)).encode("ascii"))
+        os.write(status, ("%s:%d" % (stage, error.errno or errno.EIO)).encode("ascii"))
     except BaseException:  # noqa: BLE001  a second executor must never return from here
         os.write(status, ("%s:%d" % (stage, errno.EINVAL)).encode("ascii"))
     finally:

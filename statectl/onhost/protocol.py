@@ -72,9 +72,7 @@ def decode_json(payload):
         elif byte in (93, 125):
             depth -= 1
     try:
-        message = json.loads(
-            payload.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
-        )
+        message = json.loads(payload.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ProtocolError("message is not JSON: %s" % error)
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):

@@ -20,7 +20,8 @@ import sys
 import time
 from typing import Any
 
-from statectl.onhost.ending import End, system_says
+from statectl.onhost.ending import End
+from statectl.onhost.failure import system_says
 from statectl.onhost.files import sweep
 from statectl.onhost.host import Host
 from statectl.onhost.lock import Busy, Lock, describe

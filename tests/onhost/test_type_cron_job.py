@@ -65,7 +65,7 @@ class CronJobs(TypeCase):
     def test_a_block_without_its_end_is_never_guessed(self):
         """A damaged mark must not cost the lines behind it."""
         self.put("/etc/crontab", b"# statectl cron job one: begin\n5 * * * * root x\n")
-        assert "no end mark" in self.found(self.job("one", file="/etc/crontab")).reason
+        assert "no end mark" in self.found(self.job("one", file="/etc/crontab")).message
 
     def test_absent_removes_the_file(self):
         """Nothing is left, and a second time there is nothing to do."""

@@ -9,6 +9,7 @@ be killed. Facts are data: bounded in size, never rendered, never evaluated.
 """
 
 import importlib
+from typing import Any
 
 # In this order: a later topic may use an earlier one.
 TOPICS = (
@@ -31,7 +32,7 @@ MAX_ENTRIES = 256  # of one list or map
 
 def gather(host, topics=TOPICS):
     """-> {topic: value, "missing": {topic: reason}}. A topic that cannot be read costs nobody the others."""
-    facts = {"missing": {}}
+    facts: Any = {"missing": {}}
     for topic in topics:
         module = importlib.import_module("statectl.onhost.facts." + topic)
         try:

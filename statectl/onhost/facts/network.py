@@ -9,6 +9,7 @@ Read from the kernel over netlink, which is what `ip address` does.
 # ruff: noqa: ARG001  the signature of gather is the contract of all topics
 
 import struct
+from typing import Any
 
 RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR = 16, 18, 20, 22
 NLM_F_REQUEST_DUMP = 0x1 | 0x300
@@ -24,7 +25,8 @@ HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 def gather(host, known):
     import _socket as socket  # what `socket` is made of; that one costs 5 ms more, for names and streams not used here
 
-    interfaces, names, found = {}, {}, []
+    interfaces: Any = {}
+    names, found = {}, []
     for body in dump(socket, RTM_GETLINK, RTM_NEWLINK):
         _, _, index, flags, _ = struct.unpack_from("=BxHiII", body)
         fields = attributes(body[16:])
@@ -51,7 +53,7 @@ def gather(host, known):
 
 def dump(socket, request, answer):
     """Bodies of all messages of type `answer` that the kernel gives for `request`."""
-    bodies = []
+    bodies: Any = []
     channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)  # 0: NETLINK_ROUTE
     try:
         channel.settimeout(TIMEOUT_S)

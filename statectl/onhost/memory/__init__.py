@@ -24,7 +24,7 @@ import stat
 import time
 from typing import Any
 
-from statectl.onhost.ending import system_says
+from statectl.onhost.failure import system_says
 from statectl.onhost.memory.files import Corrupt, create_json, read_json, write_json
 from statectl.onhost.memory.journal import Journal, replay
 from statectl.onhost.memory.preimages import Preimages

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 
-from statectl.onhost.ending import system_says
+from statectl.onhost.failure import system_says
 
 FORMAT = 1
 

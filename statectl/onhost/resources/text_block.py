@@ -66,7 +66,8 @@ def _markers(want):
 def _blocks(lines, want):
     """-> list of (index of the begin marker, index of the end marker); the last end is None when there is none."""
     begin, end = _markers(want)
-    blocks, start = [], None
+    blocks: Any = []
+    start = None
     for index, line in enumerate(lines.bare()):
         if start is None and line == begin:
             start = index
