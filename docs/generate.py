@@ -4,6 +4,8 @@
 WHAT is `fields THING`, `options COMMAND`, `shared NAME` or `document MODEL`.
 """
 
+# ruff: noqa: INP001  a script beside pages, not a package
+
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +25,7 @@ from statectl.resources.model import PHASES
 
 DOCS = Path(__file__).resolve().parent
 RESOURCES = DOCS / "reference" / "resources.md"
-EXAMPLES = DOCS / "reference" / "resources.example.yml"
+EXAMPLES = DOCS / "reference" / "examples"  # TYPE.yml: a file of states with one association
 PAGES = tuple(DOCS / "reference" / name for name in ("language.md", "cli.md", "json.md"))
 REGION = re.compile(r"(<!-- generated: (?P<what>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -45,7 +47,7 @@ def resources_page() -> str:
     common = table(("field", "meaning"), ((f"`{name}`", text) for name, text in COMMON_FIELDS.items()))
     return (
         "# Resource types\n\n"
-        "<!-- made by docs/generate.py from the models and resources.example.yml; not edited by hand -->\n\n"
+        "<!-- made by docs/generate.py from the models and docs/reference/examples; not edited by hand -->\n\n"
         "The section says the type, the key says which one. The same text stands in `statectl explain TYPE` and in the JSON\n"
         "Schema for editors. How sections are put together is in [language](language.md).\n\n"
         f"{table(('section', 'address', 'key', 'phase'), rows)}\n"
@@ -89,12 +91,14 @@ def default(field: Any) -> str:
 
 
 def example(kind: ResourceType) -> str:
-    """The section of this type out of the file of examples, with its indentation removed."""
-    text = EXAMPLES.read_text(encoding="utf-8")
-    found = re.search(rf"^  {kind.name}:\n    targets: all\n(?P<body>(?:    .*\n|\n)+)", text, re.MULTILINE)
-    if found is None:
-        raise SystemExit(f"{EXAMPLES.name} has no example of {kind.name}")
-    return re.sub(r"^    ", "", found["body"], flags=re.MULTILINE)
+    """What the association of docs/reference/examples/TYPE.yml declares, with its indentation removed."""
+    path = EXAMPLES / f"{kind.name}.yml"
+    if not path.is_file():
+        raise SystemExit(
+            f"docs/reference/examples/{kind.name}.yml is missing: an example of each type, as a file of states"
+        )
+    _, _, body = path.read_text(encoding="utf-8").partition("    targets: all\n")
+    return re.sub(r"^    ", "", body, flags=re.MULTILINE)
 
 
 # Fields of the language
