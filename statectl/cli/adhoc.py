@@ -1,7 +1,6 @@
 """Run one command on many hosts over the executor, and fold what they say."""
 
 import base64
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from statectl.cli.deciding import worst
 from statectl.cli.formats.progress import Progress
 from statectl.cli.formats.terminal import Screen, clean, one_line
-from statectl.cli.options import Outputs, to_json
+from statectl.cli.options import Outputs, to_json, to_json_lines
 from statectl.cli.planning import run_interruptible
 from statectl.errors import Refused, StatectlError, Unreachable
 from statectl.reconcile.reconcile import Rate
@@ -156,7 +155,7 @@ def shown_result(answers: Mapping[str, Answer], shown: Outputs, *, streamed: boo
 
     def document() -> dict[str, Any]:
         return {
-            "format": "statectl.results/1.0",
+            "format": "statectl.output/1.0",
             "hosts": {
                 host: {
                     "outcome": answer.outcome,
@@ -175,10 +174,7 @@ def shown_result(answers: Mapping[str, Answer], shown: Outputs, *, streamed: boo
         {
             "text": text,
             "json": lambda: to_json(document()),
-            "jsonl": lambda: "".join(
-                json.dumps({"host": host, **entry}, ensure_ascii=False) + "\n"
-                for host, entry in document()["hosts"].items()
-            ),
+            "jsonl": lambda: to_json_lines({"host": host, **entry} for host, entry in document()["hosts"].items()),
         }
     )
     codes = {"failed": 1, "terminated": 1, "unknown": 3, "unreachable": 3, "refused": 5}

@@ -1,12 +1,11 @@
 """statectl runs: earlier runs, from the store."""
 
-import json
 from typing import Any
 
 import click
 
 from statectl.cli.formats.terminal import one_line
-from statectl.cli.options import Outputs, output_options, outputs, to_json
+from statectl.cli.options import Outputs, output_options, outputs, to_json, to_json_lines
 from statectl.errors import UsageError
 
 FORMATS = ("text", "json", "jsonl")
@@ -38,7 +37,7 @@ def list_runs(
         {
             "text": lambda: _list_text(runs, shown),
             "json": lambda: to_json({"format": "statectl.runs/1.0", "runs": runs}),
-            "jsonl": lambda: "".join(json.dumps(run, ensure_ascii=False) + "\n" for run in runs),
+            "jsonl": lambda: to_json_lines(runs),
         }
     )
     return 0
@@ -62,9 +61,7 @@ def show_run(
         {
             "text": lambda: _run_text(run, shown),
             "json": lambda: to_json({"format": "statectl.results/1.0", **run}),
-            "jsonl": lambda: "".join(
-                json.dumps({"host": host, **entry}, ensure_ascii=False) + "\n" for host, entry in run["hosts"].items()
-            ),
+            "jsonl": lambda: to_json_lines({"host": host, **entry} for host, entry in run["hosts"].items()),
         }
     )
     return 0
