@@ -97,6 +97,9 @@ class Summary(Model):
     notify: int = Field(default=0, description="services that would be restarted or reloaded")
     hosts_changed: int = Field(default=0, description="hosts with changes")
     hosts_right: int = Field(default=0, description="hosts as wanted")
+    hosts_audited: int = Field(
+        default=0, description="hosts with nothing to apply, that differ where associations only audit"
+    )
     hosts_unreachable: int = Field(default=0, description="hosts that did not answer")
     hosts_failed: int = Field(default=0, description="hosts that could not be planned")
 
@@ -134,15 +137,18 @@ def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
     summary = Summary()
     for plan in hosts.values():
         changed = bool(plan.debts)
+        audited = refused = False
         notified = set(plan.debts)
         for verdict in plan.verdicts:
             if verdict.audited:
+                audited = True
                 continue
             if verdict.verdict == "orphan" and verdict.action == "none":
                 summary.orphans += 1
                 continue
             if verdict.verdict == "refused":
                 summary.refused += 1
+                refused = True
                 continue
             changed = True
             if verdict.verdict == "unknown":
@@ -153,7 +159,8 @@ def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
         summary.notify += len(notified)
         if plan.outcome == "planned":
             summary.hosts_changed += changed
-            summary.hosts_right += not changed
+            summary.hosts_right += not (changed or audited or refused)
+            summary.hosts_audited += audited and not (changed or refused)
         elif plan.outcome in ("unreachable", "unknown"):
             summary.hosts_unreachable += 1
         else:

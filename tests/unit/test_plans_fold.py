@@ -66,7 +66,7 @@ def test_folding_loses_and_invents_nothing(chosen):
 
 
 def test_counts_are_of_what_apply_would_do():
-    """Audited, kept and refused resources are not counted as changes; unreachable hosts are never right."""
+    """Audited, kept and refused resources are not counted as changes; who differs or was not read is never right."""
     summary = summarise(
         {
             "a": planned(verdict(action="add", notify=["reload service:n"]), verdict("file:/b", action="remove")),
@@ -79,7 +79,7 @@ def test_counts_are_of_what_apply_would_do():
     )
     assert (summary.add, summary.change, summary.remove, summary.notify) == (1, 0, 1, 1)
     assert (summary.orphans, summary.refused) == (1, 1)
-    assert (summary.hosts_changed, summary.hosts_right) == (1, 3)
+    assert (summary.hosts_changed, summary.hosts_right, summary.hosts_audited) == (1, 1, 1)
     assert (summary.hosts_unreachable, summary.hosts_failed) == (1, 1)
 
 

@@ -82,7 +82,7 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
         tail.append(f"(predicted, after {_names(verdict.predicted_after)})")
     if verdict.unknown_until:
         tail.append(f"(known after {_names(verdict.unknown_until)})")
-    if verdict.reason:
+    if verdict.reason and not (verdict.audited and verdict.reason.endswith("only audits")):
         tail.append(one_line(verdict.reason))
     if verdict.audited:
         tail.append("(audit only)")
@@ -101,7 +101,7 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
     for override in verdict.overrides:
         until = f" until {override['until']}" if override.get("until") else ""
         yield f"      overrides {override.get('of', '')}: {one_line(override.get('reason', ''))}{until}"
-    for owed in verdict.notify:
+    for owed in verdict.notify if not verdict.audited else ():
         yield f"      {screen.mark('then')} {one_line(owed)}"
 
 
@@ -217,6 +217,8 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterat
     summary = plan.summary
     right = f"{summary.hosts_right} host{'s' * (summary.hosts_right != 1)} already right"
     extra = []
+    if summary.hosts_audited:
+        extra.append(f"{summary.hosts_audited} only audited and not as wanted")
     if summary.hosts_unreachable:
         extra.append(f"{summary.hosts_unreachable} unreachable")
     if summary.hosts_failed:
@@ -227,7 +229,7 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterat
         extra.append(f"{summary.refused} refused")
     rest = "".join(f", {part}" for part in extra)
     unread = summary.hosts_unreachable + summary.hosts_failed
-    if not plan.has_changes and unread and not summary.hosts_right:
+    if not plan.has_changes and unread and not (summary.hosts_right or summary.hosts_audited or summary.refused):
         yield f"Nothing is known: none of {unread} host{'s' * (unread != 1)} could be read{rest}."
         return
     if drift and not plan.has_changes:
