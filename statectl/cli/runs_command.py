@@ -60,7 +60,7 @@ def show_run(
     shown.write(
         {
             "text": lambda: _run_text(run, shown),
-            "json": lambda: to_json({"format": "statectl.results/1.0", **run}),
+            "json": lambda: to_json({"format": "statectl.run/1.0", **run}),
             "jsonl": lambda: to_json_lines({"host": host, **entry} for host, entry in run["hosts"].items()),
         }
     )
