@@ -582,6 +582,46 @@ CASES = (
         },
         suites=EVERYWHERE,
     ),
+    Case(
+        "mount",
+        """
+        directories:
+          /srv/kit-mount: {mode: 0755}
+          "/srv/kit mount": {mode: 0755}
+          /srv/kit-adopted: {mode: 0755}
+        mounts:
+          /srv/kit-mount: {device: tmpfs, fstype: tmpfs, options: [size=1m, mode=0755, noexec]}
+          "/srv/kit mount": {device: /srv/kit-mount, fstype: none, options: bind}
+          /srv/kit-adopted: {device: tmpfs, fstype: tmpfs, options: "size=2m,mode=0755"}
+        """,
+        ("mount:/srv/kit-mount", "mount:/srv/kit mount", "mount:/srv/kit-adopted"),
+        lambda h: {
+            **says(h, "findmnt -n -o FSTYPE /srv/kit-mount", "tmpfs"),
+            **says(h, "findmnt -n -o OPTIONS /srv/kit-mount | grep -o noexec", "noexec"),
+            **says(h, "findmnt -n -o FSTYPE '/srv/kit mount'", "tmpfs"),
+            **says(h, "findmnt -n -b -o SIZE /srv/kit-adopted", "2097152"),
+            **says(h, r"grep -c '^/srv/kit-mount /srv/kit\\040mount none bind 0 0$' /etc/fstab", "1"),
+            **says(h, "grep -c '^# kit' /etc/fstab", "1"),
+        },
+        prepare=(
+            "mkdir /srv/kit-adopted; echo '# kit' >> /etc/fstab; "
+            "echo 'tmpfs /srv/kit-adopted tmpfs size=1m,mode=0755 0 0' >> /etc/fstab; mount /srv/kit-adopted"
+        ),
+        breaking="umount '/srv/kit mount'; mount -o remount,exec /srv/kit-mount; sed -i /kit-adopted/d /etc/fstab",
+        absent="""
+        mounts: {/srv/kit-mount: absent, "/srv/kit mount": absent}
+        """,
+        gone=lambda h: {
+            **says(h, "grep -c kit.mount /proc/self/mountinfo", "0"),
+            **says(h, "grep -E 'kit.*mount' /etc/fstab", ""),
+        },
+        pruned=lambda h: {
+            **says(h, "grep -c kit.mount /proc/self/mountinfo", "0"),
+            **says(h, "grep -E 'kit.*mount' /etc/fstab", ""),
+            **says(h, "grep kit-adopted /etc/fstab", "tmpfs /srv/kit-adopted tmpfs size=1m,mode=0755 0 0"),
+            **says(h, "findmnt -n -b -o SIZE /srv/kit-adopted", "1048576"),
+        },
+    ),
     # -- commands --------------------------------------------------------------------------------------------------
     Case(
         "command",

@@ -246,6 +246,9 @@ class Mounts(TypeCase):
         """A mount over a directory that may not be written would change all below it."""
         self.host.limits = {"deny": ["/srv/data/keys"]}
         assert "denied by limits.deny" in self.message(lambda: self.refusal(self.want()))
+
+    def test_limits_hold_for_fstab(self):
+        """A run that may write below /srv alone writes no line of fstab."""
         self.host.limits = {"paths": ["/srv"]}
         assert "/etc/fstab is outside limits.paths" in self.message(lambda: self.refusal(self.want()))
 
