@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statectl.cli.formats.terminal import one_line
-from statectl.cli.options import Outputs, confirm, host_options, output_options, plan_options, to_json
+from statectl.cli.options import Outputs, confirm, host_options, output_options, plan_options, to_json, to_json_lines
 from statectl.errors import Interrupted, Refused, UsageError
 from statectl.plans.plan import Plan, checksum
 
@@ -58,12 +58,9 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, **options:
     from statectl.cli.fleet import Opened
     from statectl.cli.planning import outputs_of, rate_of
     from statectl.cli.scope import Scope
-    from statectl.rollout.budget import allowed_errors, batches, concurrency
 
     shown = outputs_of(options, FORMATS)
     rate = rate_of(options)
-    for check, text in ((concurrency, rate.max_concurrency), (allowed_errors, rate.max_errors), (batches, rate.batch)):
-        check(text, 1)
     saved = _saved_plan(obj, what)
     if saved is not None:
         scope = Scope.saved(saved.scope)
@@ -159,8 +156,13 @@ def _saved_plan(obj: dict[str, Any], what: tuple[str, ...]) -> Plan | None:
     if path.suffix == ".json" or "/" in name:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            raise UsageError(f"plan file {one_line(name)} cannot be read: {error}") from None
+        except OSError as error:
+            reason = (error.strerror or "error").lower()
+            raise UsageError(f"plan file {one_line(name)} cannot be read: {reason}") from None
+        except ValueError as error:
+            raise UsageError(
+                f"plan file {one_line(name)} is not JSON: {error}", hint="statectl plan --save FILE"
+            ) from None
     elif name.isupper():
         from statectl.cli.opening import open_settings, open_store
 
@@ -227,10 +229,9 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
     def lines() -> str:
         whole = document()
         hosts = whole.pop("hosts")
-        written = [
-            json.dumps({"type": "host", "host": name, **host}, ensure_ascii=False) for name, host in hosts.items()
-        ]
-        return "\n".join([*written, json.dumps({"type": "run", **whole}, ensure_ascii=False)]) + "\n"
+        return to_json_lines(
+            [*({"type": "host", "host": name, **host} for name, host in hosts.items()), {"type": "run", **whole}]
+        )
 
     def junit() -> str:
         from statectl.cli.formats.junit import apply_junit

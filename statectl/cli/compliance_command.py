@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from statectl.cli.options import host_options, output_options, to_json
+from statectl.cli.options import host_options, output_options, to_json, to_json_lines
 from statectl.errors import UsageError
 
 FORMATS = ("text", "json", "jsonl")
@@ -41,7 +41,7 @@ def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **option
         {
             "text": lambda: "\n".join(compliance_lines(result, shown.screen, compress)) + "\n",
             "json": lambda: to_json(document),
-            "jsonl": lambda: "".join(entry.model_dump_json() + "\n" for entry in result.entries),
+            "jsonl": lambda: to_json_lines(document["entries"]),
         }
     )
     return 2 if floor is not None and result.percent < floor else 0

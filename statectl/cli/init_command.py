@@ -1,5 +1,6 @@
 """statectl init: a project in a directory, from one of the starters that travel with the package."""
 
+import os
 import re
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from statectl.errors import Refused
+from statectl.errors import Refused, UsageError
 
 STARTERS = ("empty", "local")
 
@@ -24,10 +25,10 @@ STARTERS = ("empty", "local")
 )
 def command(directory: Path, starter: str) -> int:
     """Start a project in DIRECTORY. Nothing that exists is overwritten."""
-    target = directory.expanduser().resolve()
+    target = Path(os.path.realpath(directory.expanduser()))
     source = resources.files("statectl.cli") / "starters" / starter
     files = list(_walk(source, ""))
-    existing = [name for name, _ in files if (target / name).exists()]
+    existing = [name for name, _ in files if os.path.lexists(target / name)]
     if existing:
         raise Refused(
             f"{target} already has {', '.join(existing[:3])}",
@@ -35,10 +36,15 @@ def command(directory: Path, starter: str) -> int:
             hint="choose another directory, or remove the files",
         )
     name = re.sub(r"[^a-z0-9-]+", "-", target.name.lower()).strip("-") or "project"
-    for file, text in files:
-        path = target / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace("@PROJECT@", str(target)).replace("@NAME@", name), encoding="utf-8")
+    os.umask(os.umask(0o022) | 0o022)  # a project that everybody can write is refused
+    try:
+        for file, text in files:
+            path = target / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.replace("@PROJECT@", str(target)).replace("@NAME@", name), encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or "error").lower()
+        raise UsageError(f"cannot make a project in {target}: {reason}") from None
     click.echo(f"Made a project in {target}:")
     for file, _ in files:
         click.echo(f"  {file}")

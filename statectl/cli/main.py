@@ -4,6 +4,7 @@ The only place that turns exceptions into exit codes.
 """
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ import click
 
 from statectl import __version__
 from statectl.errors import ConfigError, Interrupted, StatectlError, UsageError
-from statectl.problems import nearest
 
 # name -> (module, one line for --help), by section of the help text
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -65,7 +65,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and name not in COMMANDS and name not in ALIASES:
-            near = nearest(name, COMMANDS)
+            from statectl.problems import nearest
+
+            near = nearest(name[:80], COMMANDS)
             hint = f"; did you mean {near!r}?" if near else "; statectl --help lists them"
             raise click.UsageError(f"no command {printable(name)!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
@@ -77,11 +79,11 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name, help_line) for name, (_, help_line) in commands.items()])
 
 
-def printable(text: str) -> str:
-    """A word of the command line with control characters and broken bytes escaped, and not longer than a line."""
+def printable(text: str, limit: int = 80) -> str:
+    """Words of the command line with control characters and broken bytes escaped, and not longer than `limit`."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
     shown = shown.encode("utf-8", "backslashreplace").decode()
-    return shown if len(shown) <= 80 else shown[:77] + "..."
+    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."
 
 
 @click.command(
@@ -99,6 +101,9 @@ def root(ctx: click.Context, directory: str | None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """The whole program. Returns the exit code of `experience`: 0, 1, 2, 3, 4, 5, 64 or 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the locale cannot write is escaped, never a traceback
+            stream.reconfigure(errors="backslashreplace")
     if "_STATECTL_COMPLETE" in os.environ:
         root.main(args=list(arguments), prog_name="statectl", complete_var="_STATECTL_COMPLETE")
     try:
@@ -123,7 +128,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _usage(error: click.ClickException) -> UsageError:
-    message = error.format_message().rstrip(".")
+    message = printable(error.format_message().rstrip("."), 400)
     hint = ""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         hint = f"{error.ctx.command_path} --help shows the usage"
@@ -137,8 +142,10 @@ def _report(error: StatectlError) -> int:
 
         print_problems(error.problems)
         return error.exit_code
+    from statectl.cli.formats.terminal import one_line
+
     code = f"[{error.code}]" if error.code else ""
-    click.echo(f"error{code}: {error.message}", err=True)
+    click.echo(f"error{code}: {one_line(error.message)}", err=True)
     if error.hint:
-        click.echo(f"  hint: {error.hint}", err=True)
+        click.echo(f"  hint: {one_line(error.hint)}", err=True)
     return error.exit_code

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statectl.errors import ConfigError
+from statectl.problems import Problem
 from statectl.project.model import Project, Settings
 
 if TYPE_CHECKING:
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
 
 
 def start_directory(obj: Mapping[str, Any]) -> Path:
-    """-C DIR, or here."""
-    return Path(obj.get("directory") or ".")
+    """-C DIR, or here. Raises ConfigError when there is no such directory."""
+    directory = obj.get("directory") or "."
+    if not os.path.isdir(directory):
+        raise ConfigError([Problem("E107", f"no such directory: {directory}")])
+    return Path(directory)
 
 
 def open_settings(obj: Mapping[str, Any]) -> tuple[Path, Settings]:

@@ -3,15 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from statectl.cli.formats.terminal import Screen, screen
-from statectl.errors import Refused, UsageError
+from statectl.cli.formats.terminal import Screen, json_safe, one_line, screen
+from statectl.errors import Failed, Refused, UsageError
 from statectl.secrets import Secret
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -167,7 +167,7 @@ class Outputs:
                 sys.stdout.write(text)
                 sys.stdout.flush()
             else:
-                path.write_text(text, encoding="utf-8")
+                write_file(path, text)
 
 
 def outputs(
@@ -183,11 +183,31 @@ def outputs(
         if equals and not file:
             raise UsageError(f"-o {text}: no file name behind =")
         targets.append((name, Path(file) if file else None))
+        if file:
+            check_writable(Path(file), f"-o {name}")
     if sum(path is None for _, path in targets) > 1:
         raise UsageError("two output formats for stdout", hint="give all but one a file: -o json=plan.json")
     if all(path is not None for _, path in targets):
         targets.append(("text", None))
     return Outputs(targets, screen(sys.stdout, color=color), screen(sys.stderr, color=color), quiet, verbose)
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Before anything is done for a file that cannot be written. Raises UsageError."""
+    parent = path.absolute().parent
+    if not os.path.isdir(parent):
+        raise UsageError(f"{option}: no directory {one_line(str(parent))}")
+    there = os.path.exists(path)
+    too_long = len(path.name.encode("utf-8", "surrogateescape")) > 255
+    if too_long or os.path.isdir(path) or not os.access(path if there else parent, os.W_OK):
+        raise UsageError(f"{option}: cannot write {one_line(str(path))}")
+
+
+def write_file(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise Failed(f"cannot write {one_line(str(path))}: {(error.strerror or 'error').lower()}") from None
 
 
 def secret_from(what: str, *, ask: bool, descriptor: int | None, no_input: bool) -> Secret | None:
@@ -223,4 +243,9 @@ def confirm(question: str, *, yes: bool, no_input: bool) -> bool:
 
 
 def to_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return json_safe(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
+
+
+def to_json_lines(values: Iterable[Any]) -> str:
+    """One document a line."""
+    return "".join(json_safe(json.dumps(value, ensure_ascii=False)) + "\n" for value in values)

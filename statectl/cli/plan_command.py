@@ -1,11 +1,12 @@
 """statectl plan: the working tree against the hosts. Changes nothing."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from statectl.cli.options import host_options, output_options, plan_options
+from statectl.cli.options import check_writable, host_options, output_options, plan_options, write_file
 
 FORMATS = ("text", "json", "jsonl", "md", "junit")
 
@@ -36,11 +37,13 @@ def command(
     from statectl.cli.planning import shown_plan
     from statectl.cli.scope import Scope
 
+    if save is not None:
+        check_writable(save, "--save")
     scope = Scope.of(associations, options)
     opened = Opened.of(obj, options["inventory"], options)
     plan, shown = shown_plan(opened, scope, options, FORMATS, kind="plan")
     if save is not None:
-        save.write_text(plan.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_file(save, json.dumps(plan.model_dump(mode="json"), indent=1) + "\n")
     if "text" in shown.formats() and plan.has_changes:
         what = str(save) if save is not None else plan.id
         click.echo(f"Apply exactly this:  statectl apply {what}")

@@ -1,14 +1,13 @@
 """Plan or drift with progress, shown in the formats that were asked for. Shared by plan, drift and apply."""
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from statectl.cli.formats.progress import Progress
-from statectl.cli.options import Outputs, outputs, to_json
+from statectl.cli.options import Outputs, outputs, to_json, to_json_lines
 from statectl.errors import Interrupted
 from statectl.plans.plan import Plan
 from statectl.rollout.run_targets import Cancel
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
 
 def rate_of(options: Mapping[str, Any]) -> "Rate":
     from statectl.reconcile.reconcile import Rate
+    from statectl.rollout.budget import allowed_errors, batches, concurrency
 
-    return Rate(
+    rate = Rate(
         max_concurrency=options["max_concurrency"],
         max_errors=options.get("max_errors") or "100%",
         batch=options.get("batch") or "100%",
@@ -30,6 +30,9 @@ def rate_of(options: Mapping[str, Any]) -> "Rate":
         lock_timeout_s=float(options.get("lock_timeout") or 0.0),
         deadline_s=float(options["timeout"]),
     )
+    for check, text in ((concurrency, rate.max_concurrency), (allowed_errors, rate.max_errors), (batches, rate.batch)):
+        check(text, 1)
+    return rate
 
 
 def outputs_of(options: Mapping[str, Any], formats: Sequence[str]) -> Outputs:
@@ -50,12 +53,13 @@ def shown_plan(
     from statectl.reconcile import reconcile
 
     shown = outputs_of(options, formats)
+    rate = rate_of(options)
     fleet = opened.fleet(scope, kind=kind)
     progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
     cancel = Cancel()
     try:
         plan = run_interruptible(
-            lambda: reconcile.plan(fleet, rate_of(options), progress, cancel, kind=kind), cancel, abort_at_once=True
+            lambda: reconcile.plan(fleet, rate, progress, cancel, kind=kind), cancel, abort_at_once=True
         )
     finally:
         progress.close()
@@ -98,12 +102,9 @@ def write_plan(plan: Plan, shown: Outputs, *, full: bool, by_host: bool, drift: 
 def _json_lines(plan: Plan) -> str:
     """One line a host, then one with everything but the hosts."""
     document = plan.model_dump(mode="json")
-    lines = [
-        json.dumps({"type": "host", "host": name, **host}, ensure_ascii=False)
-        for name, host in document.pop("hosts").items()
-    ]
-    lines.append(json.dumps({"type": "plan", **document}, ensure_ascii=False))
-    return "\n".join(lines) + "\n"
+    hosts = document.pop("hosts")
+    lines = [{"type": "host", "host": name, **host} for name, host in hosts.items()]
+    return to_json_lines([*lines, {"type": "plan", **document}])
 
 
 def run_interruptible(main: Callable[[], Any], cancel: Cancel, *, abort_at_once: bool) -> Any:

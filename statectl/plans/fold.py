@@ -8,10 +8,34 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import TypeAdapter
 
-from statectl.plans.plan import Block, HostPlan, Verdict
+from statectl.plans.plan import Block, Change, HostPlan, Source, Verdict
 
 OUTLIER_SHARE = 0.05
 _VERDICTS = TypeAdapter(list[Verdict])
+# words of the dump itself: a host of such a name is compared under its own name
+_RESERVED = frozenset(
+    [
+        "change",
+        "unknown",
+        "orphan",
+        "refused",
+        "add",
+        "remove",
+        "run",
+        "none",
+        "intended",
+        "corrective",
+        "of",
+        "reason",
+        "until",
+        "by",
+        "sha256",
+        "size",
+        "true",
+        "false",
+        "null",
+    ]
+) | {*Verdict.model_fields, *Change.model_fields, *Source.model_fields}
 
 
 def fold(
@@ -56,7 +80,7 @@ def fold(
 
 def neutraliser(own: Mapping[str, str]) -> Callable[[str], str]:
     """A function that replaces a host's own names in a text, whole words only, longest first."""
-    words = sorted((word for word in own if len(word) > 1), key=len, reverse=True)
+    words = sorted((word for word in own if len(word) > 1 and word not in _RESERVED), key=len, reverse=True)
     if not words:
         return lambda text: text
     pattern = re.compile(r"(?<![\w.-])(" + "|".join(map(re.escape, words)) + r")(?![\w-])")

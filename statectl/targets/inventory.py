@@ -46,7 +46,7 @@ def load_inventory(
 def _load(path: Path, root: Path, yaml: Yaml, *, allow_executables: bool | None) -> tuple[Inventory, list[Problem]]:
     draft = Draft()
     loader = _Loader(draft, root, yaml, allow_executables=allow_executables)
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises for a name that is too long
         draft.problem("E122", "inventory not found", Span(shown(path, root), 1, 1))
         return draft.finish(), draft.problems
     loader.source(path)

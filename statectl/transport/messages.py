@@ -163,9 +163,13 @@ def parse(payload: bytes) -> dict[str, Any]:
 
 
 def untrusted(value: Any) -> Any:
-    """The same value with every text in it, keys included, as Untrusted."""
+    """The same value with every text in it, keys included, as Untrusted.
+
+    Lone surrogates (what stands for bytes of a name that is not UTF-8, or what a hostile host makes up) become escapes: nothing
+    that comes later can store or print them.
+    """
     if isinstance(value, str):
-        return Untrusted(value)
+        return Untrusted(value if value.isascii() else value.encode("utf-8", "backslashreplace").decode())
     if isinstance(value, list):
         return [untrusted(item) for item in value]
     if isinstance(value, dict):

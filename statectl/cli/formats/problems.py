@@ -97,7 +97,7 @@ def _one(problem: Problem, sources: "Sources", on: Screen) -> list[str]:
     label, fix = one_line(problem.label), FIX if problem.replacement is not None else ""
     if span is not None:
         hosts = _hosts(problem.hosts)
-        lines.append(f"{pad}{on.paint(corner, 'dim')} {clean(str(span))}{hosts}")
+        lines.append(f"{pad}{on.paint(corner, 'dim')} {one_line(str(span))}{hosts}")
         source = sources.line(span)
         if source is not None:
             shown = _Shown(source, span, on, gutter)

@@ -3,6 +3,7 @@
 Colour repeats meaning and never carries it. Without a UTF-8 locale marks are ASCII.
 """
 
+import json
 import os
 import re
 import shutil
@@ -47,14 +48,24 @@ _HARMFUL = re.compile(
 )
 
 
+_LONG_WORD_FROM = 4096
+_LONG_WORD = re.compile(rf"\S{{{_LONG_WORD_FROM},}}")
+
+
 def clean(text: str) -> str:
     """A host's text with everything that could steer a terminal or a log escaped. Newlines and tabs stay."""
     return _HARMFUL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
+def json_safe(document: str) -> str:
+    """JSON text with the same characters as JSON escapes: a terminal may be reading it. It stays the same document."""
+    return _HARMFUL.sub(lambda match: json.dumps(match[0])[1:-1], document)
+
+
 def one_line(text: str) -> str:
-    """clean(), and newlines and tabs escaped as well."""
-    return clean(text).replace("\n", "\\n").replace("\t", "\\t")
+    """clean(), newlines and tabs escaped as well, and no word longer than a path may be."""
+    shown = clean(text).replace("\n", "\\n").replace("\t", "\\t")
+    return _LONG_WORD.sub(lambda match: f"{match[0][:100]}...", shown) if len(shown) > _LONG_WORD_FROM else shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +101,14 @@ def screen(stream: TextIO | None = None, *, color: str = "auto", environ: Mappin
     width = int(environ["COLUMNS"]) if environ.get("COLUMNS", "").isdigit() else 0
     if not width:
         width = shutil.get_terminal_size((80, 24)).columns if terminal else 100
-    return Screen(max(40, width), colour, "utf" in encoding, terminal)
+    return Screen(max(40, width), colour, "utf" in encoding and _locale_is_utf8(environ), terminal)
+
+
+def _locale_is_utf8(environ: Mapping[str, str]) -> bool:
+    """Python itself turns the locale C into UTF-8 and sets LC_CTYPE to say so; what the user chose is C all the same."""
+    if environ.get("PYTHONUTF8") == "1":
+        return True
+    chosen = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "C.UTF-8"
+    if chosen == "C.UTF-8" and not environ.get("LC_ALL") and environ.get("LANG") in ("C", "POSIX"):
+        return False
+    return "utf" in chosen.lower()
