@@ -74,7 +74,8 @@ def _variables(settings: Sequence[str]) -> dict[str, Any]:
             try:
                 source = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                raise UsageError(f"--set {one_line(text)}: cannot be read: {error}") from None
+                reason = (error.strerror or "error").lower() if isinstance(error, OSError) else "not UTF-8 text"
+                raise UsageError(f"--set {one_line(text)}: cannot be read: {reason}") from None
             tree, places, problems = read_yaml(source, str(path))
             if problems:
                 from statectl.errors import ConfigError
