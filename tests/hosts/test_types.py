@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from type_cases import CASES, DEBIAN, Case, Check
 
+from statectl.project.types import resource_types
 from tests.lab import HostPool, LabHost
 from tests.lab.looking import look
 from tests.lab.project import LabProject, Said
@@ -232,3 +233,9 @@ def test_drift_exits_2(stories, suite):
     """What was broken by hand is a difference, and nothing else is exit 2."""
     said = stories(suite).said["drift"]
     assert said.code == 2, said
+
+
+def test_every_type_has_a_case():
+    """A type without one has never been seen on a real host."""
+    covered = {address.partition(":")[0] for case in CASES for address in case.addresses}
+    assert {kind.name for kind in resource_types().values()} <= covered
