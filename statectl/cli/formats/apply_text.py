@@ -66,7 +66,7 @@ def _counts(run: Run) -> Iterator[str]:
     parts = [f"{resources.get('changed', 0)} changed"]
     parts += [f"{resources[word]} {word}" for word in ("failed", "skipped", "unknown") if resources.get(word)]
     if restarts:
-        parts.append(f"{restarts} restart or reload{'s' * (restarts != 1)}")
+        parts.append(f"{restarts} restart{'s' * (restarts != 1)} or reload{'s' * (restarts != 1)}")
     yield ""
     yield f"Run {run.run_id}: {', '.join(parts)} on {len(run.results)} host{'s' * (len(run.results) != 1)}."
     not_done = len(run.results) - done
