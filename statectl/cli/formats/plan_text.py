@@ -247,7 +247,11 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterat
     ]
     total = sum(count for count, _ in counts)
     listed = ", ".join(f"{count} {word}" for count, word in counts if count)
-    told = f"; {summary.notify} restart{'s' * (summary.notify != 1)} or reload{'s' * (summary.notify != 1)}" if summary.notify else ""
+    told = (
+        f"; {summary.notify} restart{'s' * (summary.notify != 1)} or reload{'s' * (summary.notify != 1)}"
+        if summary.notify
+        else ""
+    )
     hosts = f"{summary.hosts_changed} host{'s' * (summary.hosts_changed != 1)}"
     yield ""
     if drift:
