@@ -1,6 +1,7 @@
 """The benchmark, one command: the same web host of about 100 resources by statectl, ansible-core and pyinfra.
 
     python -m tests.benchmarks.run                      all of it, and the table goes into docs/benchmarks.md
+    python -m tests.benchmarks.run --tools statectl     measure statectl again; peers as they were measured last
     python -m tests.benchmarks.run --hosts 1 --repeat 1 --tools statectl,pyinfra --print
 
 Measured is the wall time of the whole process, from its start to its end. Hosts are lab hosts whose files lie on disk.
@@ -10,21 +11,19 @@ Every run is checked: after it, the hosts hold the whole workload, and an unchan
 import argparse
 import os
 import platform
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.benchmarks.measured import Measured, load, save, table
 from tests.benchmarks.tools import TOOLS, Tool
 from tests.lab import Lab, LabHost
 from tests.lab.places import PROJECT
 
 PAGE = PROJECT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- apply: begin -->", "<!-- apply: end -->"
-LOAD = os.getloadavg()[0]  # of other work, before ours
-SCENARIOS = ("cold", "unchanged", "drifted")
 PRESENT = r"""set -e
 test "$(ls /etc/bench | wc -l)" = 50
 test "$(grep -l '^host = '"$(hostname)" /etc/bench/*.conf | wc -l)" = 50
@@ -52,26 +51,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--peer-repeat", type=int, default=1, help="the same for its peers, which take minutes (default 1)"
     )
-    parser.add_argument("--tools", default=",".join(TOOLS))
+    parser.add_argument("--tools", default=",".join(TOOLS), help=f"of {', '.join(TOOLS)} (default: all)")
     parser.add_argument("--suite", default="bookworm")
-    parser.add_argument("--print", action="store_true", help="only print; leave the page as it is")
+    parser.add_argument("--print", action="store_true", help="print these alone; keep nothing")
     order = parser.parse_args(argv)
     tools = order.tools.split(",")
-    times: dict[tuple[int, str, str], list[float]] = {}
-    versions: dict[str, str] = {}
+    rows = {} if order.print else load()
+    busy = os.getloadavg()[0]
     with Lab(disk=True) as lab, tempfile.TemporaryDirectory(prefix="statectl-benchmark-") as place:
         for count in map(int, order.hosts.split(",")):
             lab.start(count - len(lab.hosts), order.suite)
             ready = [TOOLS[name](Path(place) / str(count), lab.hosts) for name in tools]
-            versions |= {tool.name: tool.version for tool in ready}
-            for number in range(max(order.repeat, order.peer_repeat)):
-                for tool in ready:
-                    if number >= (order.repeat if tool.name == "statectl" else order.peer_repeat):
-                        continue
+            for tool in ready:
+                rounds = order.repeat if tool.name == "statectl" else order.peer_repeat
+                measured: dict[str, Measured] = {}
+                for _ in range(rounds):
                     for scenario, seconds in one_round(lab, tool).items():
-                        times.setdefault((count, scenario, tool.name), []).append(seconds)
+                        fresh = Measured(count, scenario, tool.name, tool.version, busy)
+                        measured.setdefault(scenario, fresh).seconds.append(seconds)
                         say(f"{tool.name:14} {count:3} hosts  {scenario:10} {seconds:7.2f} s")
-    text = table(times, versions, order)
+                rows |= {(count, scenario, tool.name): row for scenario, row in measured.items()}
+                if not order.print:
+                    save(rows.values())
+    footer = f"{os.cpu_count()} cores, Python {platform.python_version()}, hosts {order.suite} on the same machine."
+    text = table(rows, ("statectl", "pyinfra", "ansible-core"), footer)
     sys.stdout.write(text)
     if not order.print:
         page = PAGE.read_text()
@@ -109,28 +112,6 @@ def check(hosts: Sequence[LabHost], tool: Tool, scenario: str) -> None:
         ran = host.exec(["/bin/sh", "-xc", PRESENT], check=False)
         if ran.code:
             raise RuntimeError(f"{tool.name}, {scenario}: {host.name} is not as declared\n{ran.err[-1500:]}")
-
-
-def table(times: dict[tuple[int, str, str], list[float]], versions: dict[str, str], order: argparse.Namespace) -> str:
-    names = list(versions)
-    heads = [f"{name} {version}" for name, version in versions.items()]
-    others = [name for name in names if name != "statectl"] if "statectl" in names else []
-    rows = ["| hosts | run | " + " | ".join([*heads, *(f"times faster than {name}" for name in others)]) + " |"]
-    rows.append("| ---: | --- |" + " ---: |" * (len(heads) + len(others)))
-    for count in sorted({count for count, _, _ in times}):
-        for scenario in SCENARIOS:
-            medians = {name: statistics.median(times[count, scenario, name]) for name in names}
-            cells = [f"{medians[name]:.2f} s" for name in names]
-            cells += [f"{medians[name] / medians['statectl']:.1f}" for name in others]
-            rows.append(f"| {count} | {scenario} | " + " | ".join(cells) + " |")
-    widest = max((max(values) - min(values)) / statistics.median(values) for values in times.values())
-    spread = f"; widest spread {widest:.0%} of its median" if max(order.repeat, order.peer_repeat) > 1 else ""
-    return (
-        "\n".join(rows) + "\n\n"
-        f"`make benchmark`: wall time of the whole process, statectl: median of {order.repeat}, peers: of {order.peer_repeat}"
-        f"{spread}. {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores (other work on them before: load {LOAD:.1f}), "
-        f"Python {platform.python_version()}, hosts {order.suite} on the same machine.\n"
-    )
 
 
 def say(line: str) -> None:

@@ -151,4 +151,4 @@ def pyinfra(place: Path, hosts: Sequence[LabHost]) -> Tool:
     )
 
 
-TOOLS = {"statectl": statectl, "ansible": ansible, "pyinfra": pyinfra}
+TOOLS = {"statectl": statectl, "pyinfra": pyinfra, "ansible": ansible}
