@@ -1,6 +1,5 @@
 """statectl apply: make the hosts as the files say; or apply exactly a plan that was made before, once."""
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -11,11 +10,11 @@ import click
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.options import Outputs, confirm, host_options, output_options, plan_options, to_json, to_json_lines
 from statectl.errors import Interrupted, Refused, UsageError
-from statectl.plans.plan import Plan, checksum
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
     from statectl.cli.scope import Scope
+    from statectl.plans.plan import Plan
     from statectl.reconcile.reconcile import Rate
     from statectl.rollout.run_targets import Cancel
 
@@ -75,7 +74,7 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, **options:
 
 
 def _apply(
-    opened: "Opened", scope: "Scope", saved: Plan | None, rate: "Rate", shown: Outputs, options: dict[str, Any]
+    opened: "Opened", scope: "Scope", saved: "Plan | None", rate: "Rate", shown: Outputs, options: dict[str, Any]
 ) -> int:
     from statectl.cli.deciding import apply_code
     from statectl.cli.formats.progress import Progress
@@ -89,7 +88,7 @@ def _apply(
     cancel = Cancel()
     plan_is_shown = False
 
-    async def agree(plan: Plan) -> bool:
+    async def agree(plan: "Plan") -> bool:
         nonlocal plan_is_shown
         progress.close()
         if not plan.has_changes:
@@ -122,6 +121,8 @@ async def _asked(question: str, cancel: "Cancel", *, no_input: bool) -> bool:
     """The answer of the one who sits there. Ctrl-C ends the waiting, which a thread in readline would not notice."""
     if no_input or not sys.stdin.isatty():
         return confirm(question, yes=False, no_input=True)
+    import asyncio
+
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bool] = loop.create_future()
 
@@ -145,9 +146,11 @@ async def _asked(question: str, cancel: "Cancel", *, no_input: bool) -> bool:
         loop.remove_reader(sys.stdin.fileno())
 
 
-def _saved_plan(obj: dict[str, Any], what: tuple[str, ...]) -> Plan | None:
+def _saved_plan(obj: dict[str, Any], what: tuple[str, ...]) -> "Plan | None":
     """The plan that `what` names, or None when it names associations. Raises Refused when it must not be applied."""
     from datetime import UTC, datetime
+
+    from statectl.plans.plan import Plan, checksum
 
     if len(what) != 1:
         return None
@@ -183,7 +186,7 @@ def _saved_plan(obj: dict[str, Any], what: tuple[str, ...]) -> Plan | None:
     return plan
 
 
-def _show_plan(plan: Plan, shown: Outputs, options: dict[str, Any]) -> None:
+def _show_plan(plan: "Plan", shown: Outputs, options: dict[str, Any]) -> None:
     from statectl.cli.formats.plan_text import plan_lines
     from statectl.targets.ranges import compress
 
