@@ -21,13 +21,14 @@ lint: setup-dev ## ruff, mypy --strict, vermin for the part that travels
 	$(BIN)/vermin --no-tips --quiet --violations -t=3.6- statectl/onhost statectl/__init__.py
 
 test-fast: setup-dev ## Everything that needs neither root nor the lab
-	$(BIN)/pytest -q -n 2 -m "not lab and not slow"
+	$(BIN)/pytest -q -n 2 -m "not lab and not slow" --ignore=tests/onhost
+	$(BIN)/python -W error -m unittest discover -s tests/onhost -t tests/onhost
 
 lab-packages:
 	@.ci/lab_packages
 
 test: setup-dev lab-packages lint ## Everything; lab tests skip loudly where root or systemd-container is missing
-	$(BIN)/pytest -q -n 2 -m "not lab"
+	$(BIN)/pytest -q -n 2 -m "not lab" --ignore=tests/onhost
 	$(BIN)/pytest -q -m lab
 
 benchmark: setup-dev lab-packages ## statectl beside its peers on lab hosts; writes docs/benchmarks.md

@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from tests.unit.compiling import Compiled, association, resources, shown, text
 
 
@@ -102,6 +104,7 @@ def test_names_that_stand_nowhere_are_named_even_in_branches_not_taken(tmp_path)
     assert found["web1"].catalogue["resources"]
 
 
+@pytest.mark.slow
 def test_a_slow_template_costs_its_time_once_for_all_hosts(tmp_path):
     """A template that never ends stops the command after seconds, not after hosts times seconds."""
     hosts = "hosts: {'h[1-30]': {}}\n"
@@ -109,16 +112,15 @@ def test_a_slow_template_costs_its_time_once_for_all_hosts(tmp_path):
         "states/a.yml": association("files: {/x: {template: t.j2}}"),
         "states/t.j2": "{{ host.name }}{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
     }
-    started = time.monotonic()
     with Compiled(tmp_path, files, hosts=hosts, job_s=0.3) as compiled:
         _, problems = compiled.fleet()
+        # each time a child is lost a new one starts: a handful for the one guilty source, not one for each host
+        assert compiled.renderer.starts <= 5
     assert [one.code for one in problems] == ["E205"]
-    assert time.monotonic() - started < 25
 
 
-def test_a_hundred_hosts_take_a_second_or_so(tmp_path):
-    """100 hosts with 40 resources, half of them templates with facts: far from a second a host."""
-    hosts = "hosts: {'h[001-100]': {groups: [a]}}\n"
+def test_ten_times_the_hosts_cost_about_ten_times_as_much(tmp_path):
+    """Cost grows with the hosts and not faster: 40 resources each, half of them templates with facts."""
     body = "packages: [" + ", ".join(f"p{n}" for n in range(20)) + "]\nfiles:\n"
     body += (
         "".join(f"  /etc/f{n}: {{template: t.j2, mode: 0644, notify: service:s}}\n" for n in range(20))
@@ -128,9 +130,13 @@ def test_a_hundred_hosts_take_a_second_or_so(tmp_path):
         "states/a.yml": association(body),
         "states/t.j2": "{% for i in range(5) %}{{ host.name }} {{ facts.cpu }}\n{% endfor %}",
     }
-    with Compiled(tmp_path, files, hosts=hosts, stored_facts=lambda _: ({"cpu": 1}, "")) as compiled:
-        started = time.monotonic()
-        found, problems = compiled.fleet()
-        taken = time.monotonic() - started
-    assert not problems and all(len(one.catalogue["resources"]) == 41 for one in found.values())
-    assert taken < 10
+    taken = {}
+    for count in (20, 200):
+        directory = tmp_path / str(count)
+        hosts = f"hosts: {{'h[001-{count:03}]': {{groups: [a]}}}}\n"
+        with Compiled(directory, files, hosts=hosts, stored_facts=lambda _: ({"cpu": 1}, "")) as compiled:
+            started = time.process_time()
+            found, problems = compiled.fleet()
+            taken[count] = time.process_time() - started
+        assert not problems and all(len(one.catalogue["resources"]) == 41 for one in found.values())
+    assert taken[200] < 25 * taken[20], taken
