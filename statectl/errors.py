@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class StatectlError(Exception):
     """Something we know how to explain.
 
-    `code` is an entry of the registry in `problems.py`; `hint` says what to type next.
+    `code` has a page in docs/errors; `hint` says what to type next.
     """
 
     exit_code = 1

@@ -1,6 +1,6 @@
 """Problem: one mistake with its exact place. Validation returns all of them and raises none.
 
-Rendering for people is in `cli/formats/problems.py`; the text of `explain CODE` is in `docs/errors.md`.
+Rendering for people is in `cli/formats/problems.py`; the text of `explain CODE` is in `docs/errors/CODE.md`.
 """
 
 from collections.abc import Iterable

@@ -4,7 +4,7 @@
 class End(Exception):
     """outcome  planned, applied, done, stopped, stale, refused or failed
     reason   one line; '' when the outcome says all
-    code     of the registry of errors, '' for none
+    code     of an error, '' for none
     counts   {word: number}
     """
 
