@@ -10,7 +10,15 @@ from converging import ROOT, converges, placed
 from tests.lab import LabHost
 
 EXAMPLES = sorted(str(path.parent.relative_to(ROOT / "examples")) for path in ROOT.glob("examples/**/statectl.yml"))
-FETCH = "import sys,urllib.request as u; a=u.urlopen(sys.argv[1]); print(a.headers.get('X-Served-By')); print(a.read().decode())"
+FETCH = """
+import base64, sys, urllib.request as u
+request = u.Request(sys.argv[1])
+if sys.argv[2:]:
+    request.add_header("Authorization", "Basic " + base64.b64encode(("numbers:" + sys.argv[2]).encode()).decode())
+answer = u.urlopen(request, timeout=10)
+print(answer.headers.get("X-Served-By"))
+print(answer.read().decode())
+"""
 APPS = {"app1", "app2"}
 
 
@@ -28,9 +36,10 @@ class Stage:
     prepare: str = ""  # shell, on every host
 
 
-def fetched(seen: Any, url: str) -> tuple[str, str]:
+def fetched(seen: Any, url: str, password: str = "") -> tuple[str, str]:
     """X-Served-By and body of a page, as the host itself gets it."""
-    served, _, body = seen.check_output("python3 -c %s %s", FETCH, url).partition("\n")
+    arguments = [url, password] if password else [url]
+    served, _, body = seen.check_output(f"python3 -c %s {'%s ' * len(arguments)}", FETCH, *arguments).partition("\n")
     return served, body
 
 
@@ -43,16 +52,18 @@ def check_load_balanced(seen: Mapping[str, Any], hosts: Mapping[str, LabHost]) -
     config = lb.file("/etc/haproxy/haproxy.cfg")
     assert (config.mode, config.group) == (0o640, "haproxy")
     assert f"server app2 {hosts['app2'].address}:8080 weight 2" in config.content_string
-    assert "stats auth numbers:lab-stats-password" in config.content_string
     assert lb.sysctl("net.core.somaxconn") == 4096
     for name in APPS:
         app = seen[name]
         assert app.service("nginx").is_running
         assert app.file("/srv/shop").listdir() == ["404.html", "assets", "index.html"]
         assert app.file("/srv/shop/assets/style.css").mode == 0o644
-        assert fetched(app, "http://127.0.0.1:8081/")[1].strip() == f"{name} in prod"
-        refused = lb.run("python3 -c %s %s", FETCH, f"http://{hosts[name].address}:8081/")
-        assert "403" in refused.stderr
+        assert app.file("/etc/nginx/status.htpasswd").mode == 0o640
+        address = f"http://{hosts[name].address}"
+        assert "401" in lb.run("python3 -c %s %s", FETCH, f"{address}:8081/").stderr
+        assert fetched(lb, f"{address}:8081/", "lab-password")[1].strip() == f"{name} in prod"
+        assert fetched(lb, f"{address}:8080/")[0] == name
+        assert "403" in app.run("python3 -c %s %s", FETCH, f"{address}:8080/").stderr  # only balancers may ask
         assert app.sysctl("net.core.somaxconn") == 1024
         assert "/var/tmp/uploads" in app.file("/etc/cron.d/statectl-old-uploads").content_string
         assert app.file("/etc/nginx/conf.d/cache.conf").user == "root"
@@ -114,7 +125,7 @@ STAGES = {
         "inventories/prod",
         {"lb1": "trixie", "app1": "bookworm", "app2": "bullseye"},
         check_load_balanced,
-        env={"LB_STATS_PASSWORD": "lab-stats-password"},
+        env={"STATUS_PASSWORD": "lab-password"},
         user="admin",
         prepare="useradd -m mallory",
     ),
