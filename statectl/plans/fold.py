@@ -12,6 +12,7 @@ from statectl.plans.plan import Block, Change, HostPlan, Source, Verdict
 
 OUTLIER_SHARE = 0.05
 _VERDICTS = TypeAdapter(list[Verdict])
+_OF_THE_FILES = {"__all__": {"association", "source"}}  # not of the host, whatever it is called
 # words of the dump itself: a host of such a name is compared under its own name
 _RESERVED = frozenset(
     [
@@ -45,7 +46,7 @@ def fold(
 
     own_names: {host: {text: what stands for it}}, such as {"web01": "{{ host.name }}", "10.0.0.1": "{{ host.address }}"}.
     """
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, int] | None, ...], str], list[str]] = {}
     touched: dict[str, int] = {}
     for name, plan in hosts.items():
         by_association: dict[str, list[Verdict]] = {}
@@ -53,16 +54,20 @@ def fold(
             by_association.setdefault(verdict.association, []).append(verdict)
         neutral = neutraliser(own_names.get(name, {}))
         for association, verdicts in by_association.items():
-            groups.setdefault((association, neutral(_VERDICTS.dump_json(verdicts).decode())), []).append(name)
+            text = neutral(_VERDICTS.dump_json(verdicts, exclude=_OF_THE_FILES).decode())
+            key = association, tuple(_place(verdict) for verdict in verdicts), text
+            groups.setdefault(key, []).append(name)
             touched[association] = touched.get(association, 0) + 1
     blocks = []
-    for (association, shown), names in groups.items():
+    for (association, _, shown), names in groups.items():
         peers = touched[association]
         outlier = peers >= 10 and len(names) / peers <= OUTLIER_SHARE
+        changes = [verdict for verdict in hosts[names[0]].verdicts if verdict.association == association]
         if len(names) > 1:
-            changes = _VERDICTS.validate_json(shown)
-        else:
-            changes = [verdict for verdict in hosts[names[0]].verdicts if verdict.association == association]
+            neutrals = _VERDICTS.validate_json(shown)
+            for verdict, of_one in zip(neutrals, changes, strict=True):
+                verdict.association, verdict.source = association, of_one.source
+            changes = neutrals
         blocks.append(
             Block(association=association, hosts=sorted(names, key=natural), changes=changes, outlier=outlier)
         )
@@ -76,6 +81,10 @@ def fold(
         )
     )
     return blocks
+
+
+def _place(verdict: Verdict) -> tuple[str, int] | None:
+    return (verdict.source.file, verdict.source.line) if verdict.source is not None else None
 
 
 def neutraliser(own: Mapping[str, str]) -> Callable[[str], str]:
