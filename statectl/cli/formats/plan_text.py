@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from statectl.cli.formats.terminal import Screen, clean, one_line
+from statectl.cli.formats.terminal import Screen, one_line, same_line
 from statectl.plans.plan import Block, Change, HostPlan, Plan, Verdict
 
+NESTED_PARTS = 2000  # values in a list or map that are compared one by one: a host says how many there are
 CONTEXT_LINES = 60  # of one diff, unless all is asked for
 Compress = Callable[[Sequence[str]], str]
 
@@ -113,32 +114,43 @@ def _short(verdict: Verdict) -> str:
     fields = {change.field: change for change in verdict.changes}
     version = fields.get("version")
     if verdict.action == "add":
-        return str(version.wanted) if version is not None and version.wanted is not None else ""
+        return one_line(str(version.wanted)) if version is not None and version.wanted is not None else ""
     if version is not None and verdict.action == "change" and version.found is not None:
         return one_line(f"{version.found} to {version.wanted}")
     return ""
 
 
 def _change(change: Change, screen: Screen, full: bool, *, new: bool) -> Iterator[str]:
-    bar = screen.mark("bar")
+    bar, field = screen.mark("bar"), one_line(change.field)
     if change.secret:
-        yield f"        {bar} {change.field}: differs (secret, not shown)"
+        yield f"        {bar} {field}: differs (secret, not shown)"
     elif change.diff is not None:
         lines = change.diff if full else change.diff[:CONTEXT_LINES]
         for line in lines:
             style = {"+": "add", "-": "remove"}.get(line[:1], "dim")
-            yield f"        {bar}{screen.paint(clean(line), style)}"
+            yield f"        {bar}{screen.paint(same_line(line), style)}"
         if len(lines) < len(change.diff):
             yield f"        {bar} {screen.mark('more')} {len(change.diff) - len(lines)} more lines (--full shows them)"
     elif change.binary:
-        yield f"        {bar} {change.field}: {_size(change.found)} to {_size(change.wanted)}, not text"
-    elif isinstance(change.found, list | dict) and isinstance(change.wanted, list | dict):
+        yield f"        {bar} {field}: {_size(change.found)} to {_size(change.wanted)}, not text"
+    elif (
+        isinstance(change.found, list | dict)
+        and isinstance(change.wanted, list | dict)
+        and _parts(change.found) + _parts(change.wanted) <= NESTED_PARTS
+    ):
         for line in _nested(change.found, change.wanted):
-            yield screen.fit(f"        {bar} {change.field}{line}")
+            yield screen.fit(f"        {bar} {field}{line}")
     elif new and change.found is None:
-        yield screen.fit(f"        {bar} {change.field}: {_value(change.wanted)}")
+        yield screen.fit(f"        {bar} {field}: {_value(change.wanted)}")
     else:
-        yield screen.fit(f"        {bar} {change.field}: {_value(change.found)} to {_value(change.wanted)}")
+        yield screen.fit(f"        {bar} {field}: {_value(change.found)} to {_value(change.wanted)}")
+
+
+def _parts(value: object) -> int:
+    """How many values are inside."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_parts, value.values()))
+    return 1 + sum(map(_parts, value)) if isinstance(value, list | tuple) else 1
 
 
 def _nested(found: object, wanted: object) -> Iterator[str]:

@@ -44,7 +44,7 @@ _COLOURS = {
 
 # C0 but newline and tab, DEL, C1, and what reorders or hides text: bidi controls, zero-width characters, separators
 _HARMFUL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff\U000e0000-\U000e007f\ud800-\udfff]"
 )
 
 
@@ -60,6 +60,11 @@ def clean(text: str) -> str:
 def json_safe(document: str) -> str:
     """JSON text with the same characters as JSON escapes: a terminal may be reading it. It stays the same document."""
     return _HARMFUL.sub(lambda match: json.dumps(match[0])[1:-1], document)
+
+
+def same_line(text: str) -> str:
+    """clean() for one line of a text: a newline in it, which only a hostile host sends, is escaped; tabs stay."""
+    return clean(text).replace("\n", "\\n")
 
 
 def one_line(text: str) -> str:
