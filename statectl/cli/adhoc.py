@@ -13,7 +13,15 @@ from statectl.cli.options import Outputs, to_json, to_json_lines
 from statectl.cli.planning import run_interruptible
 from statectl.errors import Refused, StatectlError, Unreachable
 from statectl.reconcile.reconcile import Rate
-from statectl.rollout.budget import Budget, allowed_errors, batches, concurrency, split
+from statectl.rollout.budget import (
+    DEFAULT_CONCURRENCY,
+    DEFAULT_ERRORS,
+    Budget,
+    allowed_errors,
+    batches,
+    concurrency,
+    split,
+)
 from statectl.rollout.run_targets import Cancel, run_targets
 from statectl.store.ids import new_id
 
@@ -95,13 +103,13 @@ def run_everywhere(
                 answer.outcome = "refused" if isinstance(error, Refused) else "failed"
         return answer.outcome
 
-    budget = Budget(allowed_errors(rate.max_errors, len(hosts)), rate.unreachable_counts)
+    budget = Budget(allowed_errors(rate.max_errors or DEFAULT_ERRORS, len(hosts)), rate.unreachable_counts)
     cancel = Cancel()
     outcomes = run_interruptible(
         lambda: run_targets(
             split(list(hosts), batches(rate.batch, len(hosts))),
             one,
-            concurrency=concurrency(rate.max_concurrency, len(hosts)),
+            concurrency=concurrency(rate.max_concurrency or DEFAULT_CONCURRENCY, len(hosts)),
             budget=budget,
             cancel=cancel,
         ),

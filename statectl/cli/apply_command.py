@@ -34,9 +34,8 @@ FORMATS = ("text", "json", "jsonl", "md", "junit")
 @click.option(
     "--max-errors",
     metavar="N|N%",
-    default="100%",
-    show_default=True,
-    help="Start nothing new once there are more errors.",
+    default=None,
+    help="Start nothing new once there are more errors. Without it as associations say, else 100%.",
 )
 @click.option(
     "--unreachable",

@@ -1,7 +1,9 @@
 """statectl compliance: how the fleet stands, from stored results; --refresh reads the hosts first."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import click
@@ -55,16 +57,29 @@ def _percent(text: str | None) -> float | None:
     return float(text[:-1])
 
 
-def _intervals(opened: Any) -> dict[str, timedelta]:
-    """How often each association is due; those without a schedule never grow too old by themselves."""
+def _intervals(opened: Any) -> Callable[[str, str], timedelta | None]:
+    """How often an association is due on a host; without a rate it never grows too old by itself."""
+    variants = {
+        name: [
+            (set(opened.concerned(variant.targets)), str(variant.fields.get("schedule", association.schedule)))
+            for variant in association.where
+        ]
+        for name, association in opened.project.associations.items()
+    }
+
+    def of(host: str, name: str) -> timedelta | None:
+        own: str = opened.project.associations[name].schedule
+        return _interval(next((schedule for hosts, schedule in variants[name] if host in hosts), own))
+
+    return of
+
+
+@cache
+def _interval(schedule: str) -> timedelta | None:
     from statectl.schedules.parse import Rate, parse_schedule
 
-    found: dict[str, timedelta] = {}
-    for name, association in opened.project.associations.items():
-        schedule = parse_schedule(association.schedule) if association.schedule else None
-        if isinstance(schedule, Rate):
-            found[name] = timedelta(seconds=schedule.every_s)
-    return found
+    parsed = parse_schedule(schedule) if schedule else None
+    return timedelta(seconds=parsed.every_s) if isinstance(parsed, Rate) else None
 
 
 def _refresh(opened: Any, scope: Any, options: dict[str, Any], *, quiet: bool) -> None:

@@ -228,19 +228,22 @@ class Opened:
                 concerned.update(selection.hosts, selection.unknown)
         return [name for name in names if name in concerned]
 
-    def expected(self, scope: Scope) -> Iterator[tuple[str, str]]:
-        """(host, association) pairs that compliance is about."""
+    def concerned(self, targets: str) -> list[str]:
+        """Hosts that an expression of the files selects, or may select once their facts are known."""
         from statectl.targets.matching import evaluate
         from statectl.targets.selector import parse_selector
 
+        selector, _ = parse_selector(targets)
+        if selector is None:
+            return []
+        selection = evaluate(selector, self.inventory, self._facts_of)
+        return [*selection.hosts, *selection.unknown]
+
+    def expected(self, scope: Scope) -> Iterator[tuple[str, str]]:
+        """(host, association) pairs that compliance is about."""
         names = set(self.chosen(scope))
         for association in self.project.associations.values():
-            selector, _ = parse_selector(association.targets)
-            if selector is not None:
-                selection = evaluate(selector, self.inventory, self._facts_of)
-                for host in (*selection.hosts, *selection.unknown):
-                    if host in names:
-                        yield host, association.name
+            yield from ((host, association.name) for host in self.concerned(association.targets) if host in names)
 
     # parts
 
@@ -405,6 +408,8 @@ class Opened:
             scope=scope.document(),
             problems=[as_json(problem) for problem in warnings],
             selected=list(scope.associations) or None,
+            concurrency={name: one.max_concurrency for name, one in self.project.associations.items()},
+            errors={name: one.max_errors for name, one in self.project.associations.items()},
         )
 
     def _check_associations(self, scope: Scope) -> None:

@@ -77,7 +77,12 @@ def host_options(function: F) -> F:
                 default=None,
                 help="Only these hosts: web01, web[01-20], group:web and env=prod.",
             ),
-            click.option("--max-concurrency", metavar="N|N%", default="50", show_default=True, help="Hosts at once."),
+            click.option(
+                "--max-concurrency",
+                metavar="N|N%",
+                default=None,
+                help="Hosts at once. Without it 50, or what associations say to an apply.",
+            ),
             click.option(
                 "--timeout",
                 "timeout",

@@ -23,15 +23,16 @@ def rate_of(options: Mapping[str, Any]) -> "Rate":
     from statectl.rollout.budget import allowed_errors, batches, concurrency
 
     rate = Rate(
-        max_concurrency=options["max_concurrency"],
-        max_errors=options.get("max_errors") or "100%",
+        max_concurrency=options.get("max_concurrency") or "",
+        max_errors=options.get("max_errors") or "",
         batch=options.get("batch") or "100%",
         unreachable_counts=options.get("unreachable") == "error",
         lock_timeout_s=float(options.get("lock_timeout") or 0.0),
         deadline_s=float(options["timeout"]),
     )
     for check, text in ((concurrency, rate.max_concurrency), (allowed_errors, rate.max_errors), (batches, rate.batch)):
-        check(text, 1)
+        if text:
+            check(text, 1)
     return rate
 
 

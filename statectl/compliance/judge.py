@@ -4,7 +4,7 @@ Unknown is a state of its own and never counted as compliant: never checked, las
 association's intervals. Pure; the clock is an argument.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,7 +48,7 @@ def judge(
     expected: Iterable[tuple[str, str]],
     rows: Sequence[Mapping[str, Any]],
     hosts: Mapping[str, Mapping[str, Any]],
-    intervals: Mapping[str, timedelta],
+    interval: Callable[[str, str], timedelta | None],
     at: datetime,
 ) -> Compliance:
     """expected: (host, association) of the inventory and the files; rows: `Store.current()`; hosts: `Store.host_states()`."""
@@ -56,7 +56,7 @@ def judge(
     for row in rows:
         by_key.setdefault((row["host"], row["association"]), []).append(row)
     entries = [
-        _entry(host, association, by_key.get((host, association), []), hosts.get(host), intervals.get(association), at)
+        _entry(host, association, by_key.get((host, association), []), hosts.get(host), interval(host, association), at)
         for host, association in expected
     ]
     worst: dict[str, str] = {}

@@ -28,12 +28,11 @@ FIELDS: Mapping[str, str] = {
     "description": "What it is for, for people",
     "targets": "Who gets it: all, web01, web*, web[01-20], group:web, env=prod (a tag), facts.os.id=debian, with and, or, not, ( )",
     "requires": "Associations that come first on the same host; when one fails there, this one is skipped there",
-    "schedule": "When it runs by itself: rate(30 minutes), cron(0 2 ? * SUN *) or at(2027-06-30T22:00)",
-    "only_at_schedule": "true: an edit alone does not trigger a run (default false)",
+    "schedule": "How often it is due: rate(30 minutes), cron(0 2 ? * SUN *) or at(2027-06-30T22:00). With rate, results older than two intervals are unknown; nothing runs by itself in this version",
     "mode": "enforce (default): make it so; audit: report differences and change nothing",
     "severity": "What a deviation means: critical, high, medium, low or unspecified (default)",
-    "max_concurrency": "How many hosts at a time: a number, or a share such as 10%",
-    "max_errors": "How many hosts may fail before no further one is started: a number, or a share such as 5%",
+    "max_concurrency": "How many hosts an apply writes to at a time: a number, or a share such as 10% of the hosts it changes; --max-concurrency wins",
+    "max_errors": "How many hosts may fail before an apply starts no further one: a number, or a share such as 5%; --max-errors wins",
     "where": "Variants: on hosts that `targets` matches, the other fields given there replace these; the first match wins",
     "vars": "Variables of this association; group and host variables of the inventory win over them",
     "merge_vars": "Variables that add up instead of replacing each other: `by name` (lists of maps), append (lists) or deep (maps)",
@@ -47,9 +46,6 @@ WHERE_FIELDS = (
     "mode",
     "severity",
     "schedule",
-    "only_at_schedule",
-    "max_concurrency",
-    "max_errors",
     "vars",
 )
 PROBE_FIELDS: Mapping[str, str] = {
@@ -65,6 +61,7 @@ OVERRIDE_FIELDS: Mapping[str, str] = {
 # Fields of later features. Refused, because a rollout that nobody obeys would be a lie.
 RESERVED: Mapping[str, str] = {
     "rollout": "batches and health checks between hosts are not part of this version; --batch 1,10%,100% on the command line gives batches",
+    "only_at_schedule": "nothing runs by itself in this version, so an edit alone triggers nothing",
 }
 _DISRUPT = "restarts happen at once in this version; leave `disrupt` out"
 
@@ -96,7 +93,6 @@ class AssociationReader:
             targets=self._targets(fields.get("targets"), (*path, "targets")) if "targets" in fields else "",
             requires=self._requires(fields.get("requires"), (*path, "requires")),
             schedule=plain.get("schedule", ""),
-            only_at_schedule=plain.get("only_at_schedule", False),
             mode=plain.get("mode", "enforce"),
             severity=plain.get("severity", "unspecified"),
             max_concurrency=plain.get("max_concurrency", ""),
@@ -120,8 +116,6 @@ class AssociationReader:
             "max_concurrency": self._share(fields.get("max_concurrency"), (*path, "max_concurrency"), least=1),
             "max_errors": self._share(fields.get("max_errors"), (*path, "max_errors"), least=0),
         }
-        if "only_at_schedule" in fields:
-            found["only_at_schedule"] = findings.flag(fields["only_at_schedule"], (*path, "only_at_schedule"))
         if "mode" in fields:
             found["mode"] = findings.choice(fields["mode"], (*path, "mode"), MODES)
         if "severity" in fields:

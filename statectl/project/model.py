@@ -130,7 +130,6 @@ class Association:
     targets: str
     requires: tuple[str, ...]  # association names, same host
     schedule: str
-    only_at_schedule: bool
     mode: str  # enforce | audit
     severity: str
     max_concurrency: str  # '' : default

@@ -201,7 +201,6 @@ _REPLACEABLE: Mapping[str, Schema] = {
     "mode": {"enum": list(associations.MODES)},
     "severity": {"enum": list(associations.SEVERITIES)},
     "schedule": {"type": "string", "pattern": r"^(rate|cron|at)\(.+\)$"},
-    "only_at_schedule": {"type": "boolean"},
     "max_concurrency": _SHARE,
     "max_errors": _SHARE,
     "vars": {"type": "object"},

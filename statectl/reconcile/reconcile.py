@@ -17,7 +17,16 @@ from statectl.plans.fold import fold
 from statectl.plans.plan import HostPlan, Plan, checksum, summarise
 from statectl.reconcile.host_run import HostResult, HostRun, Order
 from statectl.reconcile.record import host_record
-from statectl.rollout.budget import Budget, allowed_errors, batches, concurrency, split
+from statectl.rollout.budget import (
+    DEFAULT_CONCURRENCY,
+    DEFAULT_ERRORS,
+    Budget,
+    allowed_errors,
+    batches,
+    concurrency,
+    split,
+    strictest,
+)
 from statectl.rollout.run_targets import Cancel, run_targets
 from statectl.store.ids import new_id, who
 
@@ -60,14 +69,17 @@ class Fleet:
     scope: Mapping[str, Any]
     problems: Sequence[Mapping[str, Any]] = ()
     selected: Sequence[str] | None = None  # associations in scope; None: all
+    # what associations say of themselves, by name: max_concurrency and max_errors, '' where they say nothing
+    concurrency: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Rate:
-    """How fast, and when to stop."""
+    """How fast, and when to stop. '' : the default, or less where an association with changes asks for less."""
 
-    max_concurrency: str = "50"
-    max_errors: str = "100%"
+    max_concurrency: str = ""
+    max_errors: str = ""
     batch: str = "100%"
     unreachable_counts: bool = False
     lock_timeout_s: float = 0.0
@@ -196,7 +208,7 @@ async def _contact_all(runs: Mapping[str, HostRun], rate: Rate, observer: Observ
     await run_targets(
         [list(runs)],
         contact,
-        concurrency=concurrency(rate.max_concurrency, len(runs)),
+        concurrency=concurrency(rate.max_concurrency or DEFAULT_CONCURRENCY, len(runs)),
         budget=everything,
         cancel=cancel,
     )
@@ -217,7 +229,8 @@ async def _go(
     saved: Plan | None,
 ) -> None:
     ready = [host for host, run in runs.items() if run.plan.outcome == "planned"]
-    budget = Budget(allowed_errors(rate.max_errors, len(runs)), rate.unreachable_counts)
+    at_once, allowed = _pace(fleet, rate, [runs[host] for host in ready], len(runs))
+    budget = Budget(allowed, rate.unreachable_counts)
     ended.errors_allowed = budget.allowed
     for host, run in runs.items():
         if run.plan.outcome != "planned":
@@ -260,7 +273,7 @@ async def _go(
         outcomes = await run_targets(
             split(ready, batches(rate.batch, len(ready))),
             go,
-            concurrency=concurrency(rate.max_concurrency, len(ready)) if ready else 1,
+            concurrency=at_once,
             budget=budget,
             cancel=cancel,
         )
@@ -287,6 +300,28 @@ async def _go(
     for result in ended.results.values():
         counts[result.outcome] = counts.get(result.outcome, 0) + 1
     await asyncio.to_thread(records.end_run, ended.run_id, ended.outcome, counts)
+
+
+def _pace(fleet: Fleet, rate: Rate, ready: Sequence[HostRun], total: int) -> tuple[int, int]:
+    """(hosts at once, errors allowed) while writing. What was typed holds; else the strictest association that changes something.
+
+    An association's share is of the hosts that it changes, so `max_concurrency: 1` is one host at a time whatever else is applied.
+    """
+    changed: dict[str, int] = {}
+    for run in ready:
+        owners = {entry["address"]: entry["owners"] for entry in run.declared()}
+        changes = [verdict for verdict in run.plan.verdicts if not verdict.audited]
+        for name in {name for verdict in changes for name in (verdict.association, *owners.get(verdict.address, ()))}:
+            changed[name] = changed.get(name, 0) + 1
+    at_once = concurrency(rate.max_concurrency or DEFAULT_CONCURRENCY, max(1, len(ready)))
+    allowed = allowed_errors(rate.max_errors or DEFAULT_ERRORS, total)
+    if not rate.max_concurrency:
+        shares = [(fleet.concurrency.get(name, ""), hosts) for name, hosts in changed.items()]
+        at_once = strictest(at_once, shares, concurrency)
+    if not rate.max_errors:
+        shares = [(fleet.errors.get(name, ""), hosts) for name, hosts in changed.items()]
+        allowed = strictest(allowed, shares, allowed_errors)
+    return at_once, allowed
 
 
 def _blocked(plans: Mapping[str, HostPlan]) -> bool:

@@ -6,7 +6,7 @@ rounded down; concurrency is at least 1. New hosts stop starting as soon as erro
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from statectl.errors import UsageError
@@ -71,6 +71,11 @@ class Budget:
     @property
     def spent(self) -> bool:
         return self.errors > self.allowed
+
+
+def strictest(default: int, shares: Iterable[tuple[str, int]], of: Callable[[str, int], int]) -> int:
+    """The smallest of `default` and of what several associations say: (text, how many hosts it is about); '' says nothing."""
+    return min([default, *(of(text, hosts) for text, hosts in shares if text)])
 
 
 def split(hosts: Sequence[str], sizes: Sequence[int]) -> list[list[str]]:

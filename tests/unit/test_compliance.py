@@ -28,7 +28,7 @@ def state(outcome="planned"):
 
 
 def judged(expected, rows, hosts=None, intervals=None):
-    return judge(expected, rows, hosts or {}, intervals or {}, NOW)
+    return judge(expected, rows, hosts or {}, lambda _, name: (intervals or {}).get(name), NOW)
 
 
 def test_never_checked_is_unknown_and_counts_in_the_denominator():

@@ -23,7 +23,6 @@ associations:
     targets: group:web and not env=dev
     requires: [base]
     schedule: rate(30 minutes)
-    only_at_schedule: false
     mode: enforce
     severity: high
     disrupt: always
@@ -115,7 +114,7 @@ def test_association_fields(project):
     """Every field of an association arrives typed."""
     web = project.associations["web"]
     assert (web.targets, web.requires, web.schedule) == ("group:web and not env=dev", ("base",), "rate(30 minutes)")
-    assert (web.mode, web.severity, web.only_at_schedule) == ("enforce", "high", False)
+    assert (web.mode, web.severity) == ("enforce", "high")
     assert (web.max_concurrency, web.max_errors) == ("10%", "2")
     assert [(one.targets, dict(one.fields)) for one in web.where] == [
         ("env=prod", {"mode": "audit", "vars": {"port": 81}})
