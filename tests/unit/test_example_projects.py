@@ -28,6 +28,7 @@ def facts(family):
         "cpu": {"count": 2},
         "mounts": [{"path": "/", "device": "/dev/sda1", "type": "ext4"}],
         "service_manager": "systemd",
+        "virtualization": "none",
     }
 
 
