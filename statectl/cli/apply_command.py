@@ -165,7 +165,7 @@ def _saved_plan(obj: dict[str, Any], what: tuple[str, ...]) -> "Plan | None":
             raise UsageError(
                 f"plan file {one_line(name)} is not JSON: {error}", hint="statectl plan --save FILE"
             ) from None
-    elif name.isupper():
+    elif name.isascii() and name.isupper():
         from statectl.cli.opening import open_settings, open_store
 
         root, settings = open_settings(obj)

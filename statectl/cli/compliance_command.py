@@ -52,7 +52,7 @@ def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **option
 def _percent(text: str | None) -> float | None:
     if text is None:
         return None
-    if not re.fullmatch(r"(100|[0-9]{1,2})(\.[0-9]+)?%", text):
+    if not re.fullmatch(r"100(\.0+)?%|[0-9]{1,2}(\.[0-9]+)?%", text):
         raise UsageError(f"--min {text!r}: expected a percentage from 0% to 100%")
     return float(text[:-1])
 

@@ -19,9 +19,10 @@ def command(obj: dict[str, Any], /, **options: Any) -> int:
     """Compare the hosts with what was last applied to them. Exit 2 when something drifted."""
     from statectl.cli.deciding import plan_code
     from statectl.cli.fleet import Opened
-    from statectl.cli.planning import shown_plan
+    from statectl.cli.planning import outputs_of, rate_of, shown_plan
     from statectl.cli.scope import Scope
 
+    shown, rate = outputs_of(options, FORMATS), rate_of(options)
     opened = Opened.of(obj, options["inventory"], options, states=False)
-    plan, _ = shown_plan(opened, Scope.of((), options), options, FORMATS, kind="drift")
+    plan = shown_plan(opened, Scope.of((), options), options, shown, rate, kind="drift")
     return plan_code(plan, detailed=True)

@@ -7,6 +7,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,8 +192,6 @@ class Opened:
     def endpoint(self, name: str) -> Endpoint:
         found = endpoint(self.inventory.hosts[name], self.project.settings, self.root, self.credentials)
         if self.become and found.become is None and self.project.settings.limits.become is not False:
-            from dataclasses import replace
-
             found = replace(found, become=Become("root", self.credentials.become_password))
         return found
 
@@ -202,12 +201,19 @@ class Opened:
 
         chosen = select(target, self.inventory, self._facts_of, allow_empty=allow_empty)
         if any(not problem.is_warning for problem in chosen.problems):
-            raise ConfigError([problem.at(None, target) for problem in chosen.problems])
+            raise ConfigError(
+                [
+                    replace(found, summary=f'target "{one_line(target)}": {found.summary} (at column {problem.column})')
+                    for problem, found in ((problem, problem.at(None, target)) for problem in chosen.problems)
+                ]
+            )
         return list(dict.fromkeys([*chosen.hosts, *chosen.unknown]))
 
     def chosen(self, scope: Scope) -> list[str]:
         """The hosts a run is about: those that -t names, else all that some association in scope may concern."""
-        return self.matching(scope.target or "all", allow_empty=scope.allow_empty or scope.target is None)
+        return self.matching(
+            "all" if scope.target is None else scope.target, allow_empty=scope.allow_empty or scope.target is None
+        )
 
     def planned_hosts(self, scope: Scope) -> list[str]:
         """Hosts to plan. Without -t: those that an association in scope matches, or may match once their facts are known.

@@ -40,7 +40,7 @@ def list_hosts(
 
     shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
     opened = Opened.of(obj, inventory, states=False)
-    names = opened.matching(target or "all", allow_empty=allow_empty or target is None)
+    names = opened.matching("all" if target is None else target, allow_empty=allow_empty or target is None)
     rows = {name: _row(opened, name) for name in names}
 
     def text() -> str:

@@ -34,14 +34,15 @@ def command(
     """
     from statectl.cli.deciding import plan_code
     from statectl.cli.fleet import Opened
-    from statectl.cli.planning import shown_plan
+    from statectl.cli.planning import outputs_of, rate_of, shown_plan
     from statectl.cli.scope import Scope
 
     if save is not None:
         check_writable(save, "--save")
+    shown, rate = outputs_of(options, FORMATS), rate_of(options)
     scope = Scope.of(associations, options)
     opened = Opened.of(obj, options["inventory"], options)
-    plan, shown = shown_plan(opened, scope, options, FORMATS, kind="plan")
+    plan = shown_plan(opened, scope, options, shown, rate, kind="plan")
     if save is not None:
         write_file(save, json.dumps(plan.model_dump(mode="json"), indent=1) + "\n")
     if "text" in shown.formats() and plan.has_changes:

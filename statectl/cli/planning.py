@@ -48,18 +48,16 @@ def outputs_of(options: Mapping[str, Any], formats: Sequence[str]) -> Outputs:
 
 
 def shown_plan(
-    opened: "Opened", scope: "Scope", options: Mapping[str, Any], formats: Sequence[str], *, kind: str
-) -> tuple[Plan, Outputs]:
+    opened: "Opened", scope: "Scope", options: Mapping[str, Any], shown: Outputs, rate: "Rate", *, kind: str
+) -> Plan:
     """Make the plan and write it."""
     from statectl.reconcile import reconcile
 
-    shown = outputs_of(options, formats)
-    rate = rate_of(options)
     fleet = opened.fleet(scope, kind=kind)
     progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
     cancel = Cancel()
     try:
-        plan = run_interruptible(
+        plan: Plan = run_interruptible(
             lambda: reconcile.plan(fleet, rate, progress, cancel, kind=kind), cancel, abort_at_once=True
         )
     finally:
@@ -68,7 +66,7 @@ def shown_plan(
     if cancel.requested.is_set():
         raise Interrupted("interrupted; nothing was changed", hint="the same command starts again")
     write_plan(plan, shown, full=options["full"], by_host=options["by_host"], drift=kind == "drift")
-    return plan, shown
+    return plan
 
 
 def write_plan(plan: Plan, shown: Outputs, *, full: bool, by_host: bool, drift: bool) -> None:

@@ -66,7 +66,7 @@ def command(
 
     if bool(argv) == (script is not None):
         raise UsageError("give a command behind --, or a script", hint="statectl run -t web01 -- uptime")
-    shown = outputs_of(options, FORMATS)
+    shown, rate = outputs_of(options, FORMATS), rate_of(options)
     variables = {}
     for text in environment:
         name, equals, value = text.partition("=")
@@ -85,7 +85,7 @@ def command(
     opened.become = become
     hosts = opened.chosen(Scope.of((), options))
     try:
-        results = run_everywhere(opened, hosts, order, rate_of(options), stream=sys.stdout if stream else None)
+        results = run_everywhere(opened, hosts, order, rate, stream=sys.stdout if stream else None)
     finally:
         opened.close()
     return shown_result(results, shown, streamed=stream)

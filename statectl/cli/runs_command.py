@@ -52,7 +52,7 @@ def show_run(
 ) -> int:
     """Everything one run did, host by host."""
     shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
-    run = _store(obj).run(run_id)
+    run = _store(obj).run(run_id) if run_id.isascii() else None
     if run is None:
         raise UsageError(
             f"no run {one_line(run_id)!r} in this store", hint="statectl runs list shows those that are here"

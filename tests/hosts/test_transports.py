@@ -299,6 +299,30 @@ def test_no_python(project, host):
     assert said.seconds < 2 * usual + 5
 
 
+def test_run_on_several_hosts(project, pair):
+    """run: one host is bare output and its exit code, several are folded by what they say, nothing is cut, and the worst code counts."""
+    lines = "".join(f"  {host.name}: {{address: {host.address}, user: root}}\n" for host in pair)
+    project.write("inventories/lab/hosts.yml", f"hosts:\n{lines}")
+    one, two = pair
+    same = project.statectl("run", "--", "sh", "-c", "echo same; echo mistake >&2", expect=0)
+    assert same.out.splitlines() == [f"✔ 2 hosts  {one.name[:-2]}[01-02]  exit 0", "  │ same", "  │ mistake"]
+    other = project.statectl("run", "--", "sh", "-c", f"hostname; test $(hostname) = {one.name}", expect=1)
+    assert [line for line in other.out.splitlines() if "host " in line] == [
+        f"✔ 1 host  {one.name}  exit 0",
+        f"✖ 1 host  {two.name}  exit 1",
+    ]
+    alone = project.statectl("run", "-t", one.name, "--", "sh", "-c", "seq 1 50000; exit 77", expect=77)
+    assert alone.out == "".join(f"{number}\n" for number in range(1, 50001))
+    stored = project.statectl("runs", "list", "--json", expect=0).json["runs"]
+    assert [run["verb"] for run in stored] == ["run"] * 3
+    two.stop_sshd()
+    try:
+        lost = project.statectl("run", "--stream", "--", "printf", "a\\033[31mb\\n", expect=3)
+    finally:
+        two.start_sshd()
+    assert f"{one.name} | a\\x1b[31mb\n" in lost.out
+
+
 def test_every_name_of_a_host_is_checked_before_it_is_used(project, tmp_path):
     """A host name or user that is an option or a shell line never reaches ssh: exit 4, and nothing runs."""
     mark = tmp_path / "mark"
