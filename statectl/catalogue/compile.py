@@ -221,10 +221,12 @@ class Compiler:
         work.problems += variables.problems
         values = variables.values
         for name in RESERVED & values.keys():
-            note = variables.origin(name)
-            span = note.span if note is not None else None
-            work.problems.append(Problem("E217", f"`{name}` is reserved: expressions use it for something else", span))
             values = {key: value for key, value in values.items() if key != name}
+            if (
+                name in self._settings
+            ):  # files are refused when they are read; Ansible's inventories are warned about (W153)
+                text = f"--set {name}: the name is reserved; expressions use it for something else"
+                work.problems.append(Problem("E217", text))
         known: dict[str, Any] = {}
         for probe in association.probes:
             known[probe.name] = (

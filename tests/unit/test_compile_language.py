@@ -462,3 +462,11 @@ def test_associations_run_after_those_they_require(tmp_path):
             ("base", []),
             ("app", ["base"]),
         ]
+
+
+def test_a_reserved_name_on_the_command_line_is_refused(tmp_path):
+    """What `facts` means never depends on who defined a variable."""
+    project = Compiled(tmp_path, {"states/a.yml": association("files: {/x: {content: a}}")}, variables={"facts": 1})
+    _, problems = project.fleet()
+    assert {problem.code for problem in problems} == {"E217"}
+    project.renderer.close()
