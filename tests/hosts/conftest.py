@@ -16,16 +16,15 @@ HERE = Path(__file__).parent
 MISSING = missing_requirements()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.lab)
-            # with `-n 2 --dist loadgroup` a worker takes a suite of a module as a whole: its hosts are booted once
-            suite = getattr(item, "callspec", None) and item.callspec.params.get("suite", "")
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{suite or ''}"))
-            if MISSING:
-                item.add_marker(pytest.mark.skip(reason=f"NO LAB: {MISSING}"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if HERE not in item.path.parents:
+        return
+    item.add_marker(pytest.mark.lab)
+    if MISSING:
+        item.add_marker(pytest.mark.skip(reason=f"NO LAB: {MISSING}"))
+    # with `-n 2 --dist loadgroup` a worker takes a suite of a module as a whole: its hosts are booted once
+    suite = item.callspec.params.get("suite", "") if hasattr(item, "callspec") else ""
+    item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{suite}"))
 
 
 @pytest.fixture(scope="session")
