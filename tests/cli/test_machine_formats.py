@@ -47,7 +47,9 @@ def test_json_of_plan_drift_and_compliance(project, schema):
 def test_several_formats_at_once(project, tmp_path):
     """-o FORMAT=FILE is repeatable; text still goes to stdout, and two formats for stdout are refused before anything is done."""
     files = {name: tmp_path / f"out.{name}" for name in ("json", "jsonl", "md", "junit")}
-    said = project.statectl("plan", *(word for name, path in files.items() for word in ("-o", f"{name}={path}")), expect=0)
+    said = project.statectl(
+        "plan", *(word for name, path in files.items() for word in ("-o", f"{name}={path}")), expect=0
+    )
     assert "8 changes on 1 host" in said.out
     plan = json.loads(files["json"].read_text())
     lines = [json.loads(line) for line in files["jsonl"].read_text().splitlines()]
