@@ -4,8 +4,6 @@
 WHAT is `fields THING`, `options COMMAND`, `shared NAME` or `document MODEL`.
 """
 
-# ruff: noqa: INP001  a script beside pages, not a package
-
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
