@@ -29,7 +29,7 @@ lab-packages:
 
 test: setup-dev lab-packages lint ## Everything; lab tests skip loudly where root or systemd-container is missing
 	$(BIN)/pytest -q -n 2 -m "not lab" --ignore=tests/onhost
-	$(BIN)/pytest -q -m lab
+	$(BIN)/pytest -q -n 2 --dist loadgroup -m lab tests/hosts
 
 benchmark: setup-dev lab-packages ## statectl beside its peers on lab hosts; writes docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.run

@@ -24,7 +24,8 @@ PAGES = sorted(path for path in [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), ROOT /
 GUIDES = [path for path in PAGES if path.parent.name != "errors"]
 CODE = re.compile(r"\b[EW][1-6][0-9]{2}\b")
 BLOCK = re.compile(
-    r"(?P<mark><!-- test: (?P<how>\w+) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?P<mark><!-- test: (?P<how>\w+)(?: (?P<file>\S+))? -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -156,7 +157,7 @@ def blocks(kinds):
 STATES = [
     pytest.param({"example": text}, id=f"{shown(path)}:{line}")
     for path, line, how, text in blocks({"yaml"})
-    if how != "skip" and re.search(r"^(associations|profiles):", text, re.MULTILINE)
+    if how not in ("skip", "write") and re.search(r"^(associations|profiles):", text, re.MULTILINE)
 ]
 # the examples of the types refer to each other: they are one project
 TYPES = {path.stem: path.read_text() for path in sorted((DOCS / "reference" / "examples").glob("*.yml"))}
@@ -213,15 +214,19 @@ def test_an_example_of_settings_is_valid(tmp_path, text):
 
 # Sessions
 
-SESSIONS = {}
-for _path, _line, _how, _text in blocks({"console"}):
-    if _how == "run":
-        SESSIONS.setdefault(_path, []).append(_text)
+SESSIONS = {}  # page -> [(file, text)]: a file to write where its path is given, else commands
+for _path in GUIDES:
+    for _match in BLOCK.finditer(_path.read_text()):
+        if _match["how"] == "write" or (_match["how"] == "run" and _match["kind"] == "console"):
+            SESSIONS.setdefault(_path, []).append((_match["file"], _match["text"]))
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=shown)
 def test_a_session_runs_as_printed(tmp_path, path):
-    """Commands below `<!-- test: run -->` give what stands below them; `...` stands for any lines. One home and shell per page."""
+    """Commands below `<!-- test: run -->` give what stands below them; `...` stands for any lines. One home and shell per page.
+
+    What stands below `<!-- test: write FILE -->` is written there first, as a reader would, for the commands after it.
+    """
     home = tmp_path / "home"
     home.mkdir()
     env = {
@@ -230,7 +235,10 @@ def test_a_session_runs_as_printed(tmp_path, path):
         "LANG": "C.UTF-8",
     }
     here = tmp_path
-    for text in SESSIONS[path]:
+    for file, text in SESSIONS[path]:
+        if file:
+            (Path(here) / file).write_text(text.replace("/home/ana", str(home)))
+            continue
         for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
             script = f"cd {here}; {command}\nstatus=$?; pwd >{tmp_path}/pwd; exit $status"
             done = subprocess.run(
@@ -248,8 +256,9 @@ def test_a_session_runs_as_printed(tmp_path, path):
 
 def plain(text):
     """What differs from one run to the next, made equal; spaces that align columns, and empty lines, do not count."""
-    text = re.sub(r"\b(Plan|Run|apply) [A-Z0-9]{8}\b", r"\1 ID", text)
+    text = re.sub(r"\b(Plan|plan|Run|apply) [A-Z0-9]{8}\b", r"\1 ID", text)
     text = re.sub(r"\b\d+ (second|minute)s? ago", "a while ago", text)
+    text = re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "a time", text)
     lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines()]
     return "".join(f"{line}\n" for line in lines if line)
 

@@ -45,7 +45,12 @@ class Model(Resource):
     def _fits(self) -> "Model":
         if self.masked is True and (self.state == "running" or self.enabled is True):
             raise wrong("a masked service can be neither running nor enabled")
-        if isinstance(self.name, str) and self.name.rpartition("@")[2] in ("", ".service") and "@" in self.name and self.state is not None:
+        if (
+            isinstance(self.name, str)
+            and self.name.rpartition("@")[2] in ("", ".service")
+            and "@" in self.name
+            and self.state is not None
+        ):
             raise wrong("a template unit cannot run itself; name an instance such as getty@tty1")
         return self
 

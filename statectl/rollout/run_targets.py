@@ -65,8 +65,8 @@ async def run_targets(
                         task.cancel()
                     await asyncio.gather(*running, return_exceptions=True)
                     break
-                running -= done
-                for task in done:
+                for task in [task for task in running if task.done()]:
+                    running.discard(task)
                     task.result()
         finally:
             abort.cancel()
