@@ -1,5 +1,6 @@
 """From an exception inside a template to what the parent needs for a good message: which source, which line, which path."""
 
+import re
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,9 @@ KINDS = {
     "bool": "true or false",
     "NoneType": "null",
     "list": "a list",
+    "dict": "a map",
 }
+JOINED = re.compile(r"can only concatenate (\w+) \(not (.+)\) to \w+")
 
 
 class Missing(UndefinedError):
@@ -109,7 +112,7 @@ def locate(error: BaseException, env: "Sandbox", eid: int) -> Exception:
     elif isinstance(error, Limit):
         report |= {"code": "E205", "summary": str(error), "slow": isinstance(error, TooSlow)}
     elif isinstance(error, SecurityError):
-        report |= {"code": "E209", "summary": f"not allowed in a template: {_sentence(str(error))}"}
+        report |= {"code": "E209", "summary": f"not allowed in a template: {_in_words(_sentence(str(error)))}"}
     else:
         report |= {"code": "E209", "summary": _operation(error)}
     return Located(report)
@@ -140,10 +143,17 @@ def _syntax_words(error: TemplateSyntaxError) -> list[str]:
 
 def _operation(error: BaseException) -> str:
     """Python's own words for a failed operation, without its type names. Values do not occur in these messages, or are cut."""
-    text = _sentence(str(error).split("\n", maxsplit=1)[0][:200]) or "failed"
-    for name, word in KINDS.items():
-        text = text.replace(f"'{name}'", word).replace(f'"{name}"', word)
+    text = _in_words(_sentence(str(error).split("\n", maxsplit=1)[0][:200]) or "failed")
+    joined = JOINED.fullmatch(text)
+    if joined is not None:
+        return f"{KINDS.get(joined[1], joined[1])} and {joined[2]} cannot be joined with +; ~ joins texts"
     return text.replace("unsupported operand type(s) for", "cannot calculate")
+
+
+def _in_words(text: str) -> str:
+    for name, word in KINDS.items():
+        text = text.replace(f"'{name}' object", word).replace(f"'{name}'", word).replace(f'"{name}"', word)
+    return text
 
 
 def describe(value: Any) -> str:
