@@ -100,7 +100,9 @@ def test_5_refused(project, tmp_path):
     project.statectl("apply", str(tmp_path / "plan.json"), expect=0)
     project.statectl("apply", str(tmp_path / "plan.json"), expect=5)
     project.statectl("apply", "ABCDEFGH", expect=5)
+    project.write("statectl.yml", "project: mine\n")
     project.statectl("init", ".", expect=5)
+    assert (project.root / "statectl.yml").read_text() == "project: mine\n"
 
 
 @pytest.mark.parametrize(
