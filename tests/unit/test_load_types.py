@@ -14,7 +14,7 @@ def test_all_types_are_there():
     """The sections of the language are the sections that files may hold."""
     assert {kind.section for kind in TYPES} == {
         "package_repositories", "packages", "unix_groups", "users", "authorized_keys", "directories", "trees", "files",
-        "links", "lines", "text_blocks", "units", "services", "cron_jobs", "sysctls", "commands",
+        "links", "lines", "text_blocks", "units", "mounts", "services", "cron_jobs", "sysctls", "commands",
     }  # fmt: skip
 
 
