@@ -101,7 +101,8 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
             yield from _change(change, screen, full, new=verdict.action == "add")
     for override in verdict.overrides:
         until = f" until {override['until']}" if override.get("until") else ""
-        yield f"      overrides {override.get('of', '')}: {one_line(override.get('reason', ''))}{until}"
+        by = f"{override['by']} " if override.get("by") else ""
+        yield f"      {by}overrides {override.get('of', '')}: {one_line(override.get('reason', ''))}{until}"
     for owed in verdict.notify if not verdict.audited else ():
         yield f"      {screen.mark('then')} {one_line(owed)}"
 
