@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from statectl.problems import Problem
 
 
@@ -38,9 +40,11 @@ class ConfigError(StatectlError):
 
     exit_code = 4
 
-    def __init__(self, problems: "Sequence[Problem]") -> None:
+    def __init__(self, problems: "Sequence[Problem]", *, root: "Path | None" = None) -> None:
+        """`root`: the project, whose files the problems' places are relative to."""
         super().__init__("; ".join(problem.summary for problem in problems) or "invalid configuration")
         self.problems = tuple(problems)
+        self.root = root
 
 
 class UsageError(StatectlError):

@@ -36,7 +36,15 @@ def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **option
     if refresh:
         _refresh(opened, scope, options, quiet=shown.quiet)
     store = opened.records()
-    result = judge(opened.expected(scope), store.current(), store.host_states(), _intervals(opened), datetime.now(UTC))
+    schedule, severity = _said(opened, "schedule"), _said(opened, "severity")
+    result = judge(
+        opened.expected(scope),
+        store.current(),
+        store.host_states(),
+        lambda host, name: _interval(schedule(host, name)),
+        datetime.now(UTC),
+        severity,
+    )
     opened.close()
     document = result.model_dump(mode="json")
     shown.write(
@@ -57,25 +65,26 @@ def _percent(text: str | None) -> float | None:
     return float(text[:-1])
 
 
-def _intervals(opened: Any) -> Callable[[str, str], timedelta | None]:
-    """How often an association is due on a host; without a rate it never grows too old by itself."""
+def _said(opened: Any, field: str) -> Callable[[str, str], str]:
+    """(host, association) -> what the association says of a field there: its first matching `where`, or itself."""
     variants = {
         name: [
-            (set(opened.concerned(variant.targets)), str(variant.fields.get("schedule", association.schedule)))
+            (set(opened.concerned(variant.targets)), str(variant.fields.get(field, getattr(association, field))))
             for variant in association.where
         ]
         for name, association in opened.project.associations.items()
     }
 
-    def of(host: str, name: str) -> timedelta | None:
-        own: str = opened.project.associations[name].schedule
-        return _interval(next((schedule for hosts, schedule in variants[name] if host in hosts), own))
+    def of(host: str, name: str) -> str:
+        own = str(getattr(opened.project.associations[name], field))
+        return next((value for hosts, value in variants[name] if host in hosts), own)
 
     return of
 
 
 @cache
 def _interval(schedule: str) -> timedelta | None:
+    """How often that is; without a rate nothing grows too old by itself."""
     from statectl.schedules.parse import Rate, parse_schedule
 
     parsed = parse_schedule(schedule) if schedule else None

@@ -143,7 +143,7 @@ class Opened:
             project = Project(root, settings, {}, {})
         found, problems, path = read_inventory(project.root, project.settings, inventory)
         if any(not problem.is_warning for problem in problems):
-            raise ConfigError(problems)
+            raise ConfigError(problems, root=project.root)
         credentials = _credentials(options or {})
         return cls(project, found, path, [*project.problems, *problems], credentials, at, store_root)
 
@@ -383,7 +383,7 @@ class Opened:
             probes, wrong = _probes(compiler, self.project, names)
             problems = once([*problems, *wrong])
             if any(not problem.is_warning for problem in problems):
-                raise ConfigError(problems)
+                raise ConfigError(problems, root=self.root)
             warnings += problems
         at = self.revision()
 

@@ -140,7 +140,7 @@ def _report(error: StatectlError) -> int:
     if isinstance(error, ConfigError):
         from statectl.cli.formats.problems import print_problems
 
-        print_problems(error.problems)
+        print_problems(error.problems, root=error.root)
         return error.exit_code
     from statectl.cli.formats.terminal import one_line
 

@@ -32,11 +32,11 @@ def open_settings(obj: Mapping[str, Any]) -> tuple[Path, Settings]:
         raise ConfigError([not_found(start, end)])
     refused = refusal(root, os.environ)
     if refused is not None:
-        raise ConfigError([refused])
+        raise ConfigError([refused], root=root)
     settings, problems = load_settings(root, os.environ)
     errors = [problem for problem in problems if not problem.is_warning]
     if errors:
-        raise ConfigError(errors)
+        raise ConfigError(errors, root=root)
     return root, settings
 
 
@@ -46,7 +46,7 @@ def open_project(obj: Mapping[str, Any]) -> Project:
 
     project = load(start_directory(obj), env=os.environ)
     if any(not problem.is_warning for problem in project.problems):
-        raise ConfigError(project.problems)
+        raise ConfigError(project.problems, root=project.root)
     return project
 
 

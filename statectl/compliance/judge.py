@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 FORMAT = "statectl.compliance/1.0"
+SEVERITIES = ("critical", "high", "medium", "low", "unspecified")
 WORST_FIRST = ("failed", "unknown", "drifted", "pending", "exempt", "compliant")
 
 
@@ -27,6 +28,7 @@ class Entry(BaseModel):
     counts: dict[str, int] = Field(default_factory=dict, description="resources by status")
     deviations: list[dict[str, str]] = Field(default_factory=list, description="resources that are not compliant")
     reason: str = Field(default="", description="why, when the host as a whole is unknown")
+    severity: str = Field(default="unspecified", description="what a deviation means, as the association says it")
 
 
 class Compliance(BaseModel):
@@ -50,6 +52,7 @@ def judge(
     hosts: Mapping[str, Mapping[str, Any]],
     interval: Callable[[str, str], timedelta | None],
     at: datetime,
+    severity: Callable[[str, str], str] = lambda _host, _association: "unspecified",
 ) -> Compliance:
     """expected: (host, association) of the inventory and the files; rows: `Store.current()`; hosts: `Store.host_states()`."""
     by_key: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -59,6 +62,8 @@ def judge(
         _entry(host, association, by_key.get((host, association), []), hosts.get(host), interval(host, association), at)
         for host, association in expected
     ]
+    for entry in entries:
+        entry.severity = severity(entry.host, entry.association)
     worst: dict[str, str] = {}
     for entry in entries:
         status = "compliant" if entry.status == "exempt" else entry.status

@@ -83,3 +83,15 @@ def test_the_sentence_has_denominator_and_age():
         )
     )
     assert first == "1 of 2 hosts compliant (50 %), 1 failed; from stored results, the oldest read 10 minutes ago"
+
+
+def test_the_more_severe_comes_first_and_says_so():
+    """What a deviation means decides the order in which it is read."""
+    rows = [row("a", "file:/low", "drifted", "zoo"), row("a", "file:/high", "drifted", "web")]
+    severity = {"zoo": "critical", "web": "low"}
+    result = judge(
+        [("a", "web"), ("a", "zoo")], rows, {}, lambda _host, _name: None, NOW, lambda _host, name: severity[name]
+    )
+    lines = list(compliance_lines(result, Screen(), compress))
+    assert "zoo (critical)" in lines[1]
+    assert "web (low)" in lines[2]

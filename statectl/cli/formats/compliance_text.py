@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from statectl.cli.formats.terminal import Screen, one_line
-from statectl.compliance.judge import Compliance
+from statectl.compliance.judge import SEVERITIES, Compliance
 
 Compress = Callable[[Sequence[str]], str]
 _MARKS = {"failed": "failed", "drifted": "change", "pending": "waiting", "unknown": "warning", "exempt": "orphan"}
@@ -24,23 +24,25 @@ def compliance_lines(result: Compliance, screen: Screen, compress: Compress) -> 
         # not even "0 compliant": with an empty store that would be said of hosts that may be as they should
         total = f"{result.hosts_total} host{'s' * (result.hosts_total != 1)}"
         yield f"No host was ever read from here, so nothing is known of {total}; statectl plan reads them"
-    folded: dict[tuple[str, str, str, str], list[str]] = {}
-    since: dict[tuple[str, str, str, str], str] = {}
+    folded: dict[tuple[int, str, str, str, str], list[str]] = {}
+    since: dict[tuple[int, str, str, str, str], str] = {}
     for entry in result.entries:
+        rank = SEVERITIES.index(entry.severity)
         if entry.status == "unknown":
-            folded.setdefault(("unknown", entry.association, "", entry.reason), []).append(entry.host)
+            folded.setdefault((rank, "unknown", entry.association, "", entry.reason), []).append(entry.host)
         for deviation in entry.deviations:
-            key = (deviation["status"], entry.association, deviation["address"], deviation["reason"])
+            key = (rank, deviation["status"], entry.association, deviation["address"], deviation["reason"])
             folded.setdefault(key, []).append(entry.host)
             since[key] = min(since.get(key, deviation["since"]), deviation["since"])
-    for key, names in sorted(folded.items(), key=lambda item: (item[0][0], -len(item[1]), item[0])):
-        status, association, address, reason = key
+    for key, names in sorted(folded.items(), key=lambda item: (item[0][:2], -len(item[1]), item[0])):
+        rank, status, association, address, reason = key
+        severe = f" ({SEVERITIES[rank]})" if SEVERITIES[rank] != "unspecified" else ""
         mark = _MARKS.get(status, "warning")
         what = one_line(address) if address else "the whole host"
         tail = f"  {one_line(reason)}" if reason else ""
         when = f"  since {since[key]}" if key in since else ""
         yield screen.fit(
-            f"  {screen.paint(screen.mark(mark), mark)} {status:9} {association}  {what}  {compress(names)}{when}{tail}"
+            f"  {screen.paint(screen.mark(mark), mark)} {status:9} {association}{severe}  {what}  {compress(names)}{when}{tail}"
         )
 
 
