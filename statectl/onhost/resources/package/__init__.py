@@ -104,7 +104,9 @@ def manager_of(host, name):
             raise Failed("this host has none of the package managers apt, dnf and zypper", "no package manager")
     module = _module(name)
     if not module.usable(host):
-        raise Failed("package manager %s is not on this host" % name, "no package manager")
+        there = [known for known in MANAGERS if known != name and _module(known).usable(host)]
+        hint = "it has %s: leave `manager` out, or limit the targets" % " and ".join(there) if there else "it has none"
+        raise Failed("package manager %s is not on this host; %s" % (name, hint), "no package manager")
     return module
 
 
