@@ -204,7 +204,7 @@ def validate(host, want, found):  # noqa: ARG001  the contract of every type
     try:
         manager_of(host, _manager(host, want))
     except Failed as error:
-        return "%s; give its repository a `when`" % error.message
+        return "%s; give its repository a `when`" % error.message.partition(";")[0]
     return ""
 
 
