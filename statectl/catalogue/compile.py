@@ -303,6 +303,7 @@ class Compiler:
             "type": "catalogue",
             "format": FORMAT,
             "host": work.host.name,
+            "project": self.project.settings.project,
             "associations": [
                 self._association(association, variant, here) for association, variant in work.associations
             ],

@@ -163,6 +163,7 @@ SHAPES = {
         },
         {
             "hash": _text,
+            "project": _text,
             "limits": _or_none(_LIMITS),
             "prune": _flag,
             "release": _flag,

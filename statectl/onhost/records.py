@@ -38,6 +38,7 @@ class Records(object):
                     before = dict(known, **self._kept(item, found, new))
         return {
             "association": item.association,
+            "project": self._engine.catalogue.get("project", ""),
             "owners": list(item.owners),
             "run": self._run,
             "created": created,

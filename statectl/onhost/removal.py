@@ -6,6 +6,7 @@ association or a moved file leaves the address where it is, and an empty ledger 
 situation                                                       what happens
 no prune, no release                                            kept, shown as orphan
 owned by an association that is declared but not selected       not touched, not shown
+declared by another project that manages this host too          not touched, not shown
 what was declared was its absence, or a command                 forgotten: nothing on the machine is ours
 --release                                                       forgotten, the machine stays as it is
 --prune, on_removal: leave                                      forgotten, the machine stays as it is
@@ -44,6 +45,9 @@ class Orphans(object):
     def _concerned(self, address):
         engine = self._engine
         if engine.only is not None and address not in engine.only:
+            return False
+        theirs, ours = engine.memory.ledger[address].get("project"), engine.catalogue.get("project")
+        if theirs and ours and theirs != ours:
             return False
         owners = self._engine.memory.ledger[address].get("owners") or [engine.memory.ledger[address]["association"]]
         # an association that is declared nowhere any more cannot be selected

@@ -106,6 +106,15 @@ class Prune(ExecutorCase):
         self.apply(self.file("keep"), prune=True)
         assert self.exists("a")
 
+    def test_what_another_project_declared_is_not_ours_to_prune(self):
+        """Two projects may manage one host; neither sees what only the other knows as no longer declared."""
+        self.apply(self.file("theirs"), project="theirs")
+        self.apply(self.file("keep"), self.file("a"), project="ours")
+        verdicts = self.plan(self.file("keep"), project="ours", prune=True)
+        assert self.verdicts(verdicts) == {"keep": "ok", "a": "change"}
+        self.apply(self.file("keep"), project="ours", prune=True)
+        assert [self.exists(name) for name in ("theirs", "a")] == [True, False]
+
     def test_orphans_of_unselected_associations_are_not_touched(self):
         """Those of selected ones and of ones that are declared no more are."""
         self.apply(

@@ -52,7 +52,7 @@ def default_state_dir():
 class Memory(object):
     """The directory's contents. Call `load` first; `recover`, `begin` and `finish` only while holding the lock.
 
-    ledger   {address: entry}; entry: association, owners, run, created, before, want, want_hash, on_removal, protect,
+    ledger   {address: entry}; entry: association, project, owners, run, created, before, want, want_hash, on_removal, protect,
              notify, since, position. want_hash '': not known to have been reached
     debts    {address: {"verb", "because": [addresses], "since", "run", "paying": None | {"instance": text}}}
     """
