@@ -23,6 +23,7 @@ class Supervised(object):
         self._marker = (MARKER + "=" + marker).encode("ascii")
         self._grace = grace
         self._ended = False
+        self._known = {}  # process id: when it started, of all that was ever found to belong here
 
     def poll(self):
         """-> True once the process has ended."""
@@ -67,7 +68,10 @@ class Supervised(object):
                 return
 
     def _living(self):
-        """Process ids that belong to the command: its session, its descendants, and all that carry its marker."""
+        """Process ids that belong to the command: its session, its descendants, and all that carry its marker.
+
+        Who was found once stays known: when the parent dies first, nothing else ties an escaped child to us.
+        """
         table = {}
         for name in os.listdir("/proc"):
             if name.isdigit() and int(name) != os.getpid():
@@ -75,14 +79,16 @@ class Supervised(object):
                 if entry is not None:
                     table[int(name)] = entry
         found = set()
-        for pid, (parent, session) in table.items():
-            if session == self.pid or (parent == self.pid and not self._ended) or self._marked(pid):
+        for pid, (parent, session, started) in table.items():
+            ours = session == self.pid or (parent == self.pid and not self._ended)
+            if ours or self._known.get(pid) == started or self._marked(pid):
                 found.add(pid)
         grown = True
         while grown:  # children of what was found, whatever session they moved to
-            more = {pid for pid, (parent, _) in table.items() if parent in found and pid not in found}
+            more = {pid for pid, (parent, _, _) in table.items() if parent in found and pid not in found}
             found |= more
             grown = bool(more)
+        self._known.update((pid, table[pid][2]) for pid in found)
         return found
 
     def _marked(self, pid):
@@ -94,10 +100,10 @@ class Supervised(object):
 
 
 def _stat(pid):
-    """-> (parent, session) of a process, or None: gone, or a zombie."""
+    """-> (parent, session, start in clock ticks since boot) of a process, or None: gone, or a zombie."""
     try:
         with open("/proc/%s/stat" % pid, "rb") as stream:
             fields = stream.read().rpartition(b")")[2].split()
     except (OSError, IOError):
         return None
-    return None if not fields or fields[0] in (b"Z", b"X") else (int(fields[1]), int(fields[3]))
+    return None if not fields or fields[0] in (b"Z", b"X") else (int(fields[1]), int(fields[3]), int(fields[19]))

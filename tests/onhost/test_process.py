@@ -75,6 +75,11 @@ class EndTest(unittest.TestCase):
         """One that wiped its environment and left the session is found through its parent."""
         self.assertTrue(self.ended("env -i setsid sleep MARK & sleep MARK").timed_out)
 
+    def test_deaf_one_whose_parent_dies_first_is_killed(self):
+        """What was found before its parent died is not forgotten: it ignores TERM and is KILLed."""
+        deaf = "env -i setsid sh -c 'trap : TERM; while :; do sleep 0.05; done; : MARK' & sleep MARK"
+        self.assertTrue(self.ended(deaf).timed_out)
+
     def test_daemon_that_holds_stdout_is_not_waited_for(self):
         """V08: the end of the command counts, not the end of its pipes; a daemon started rightly lives on."""
         began = time.monotonic()
