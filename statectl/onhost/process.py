@@ -128,9 +128,11 @@ def run(argv, timeout=300, stdin=b"", env=None, cwd=None, identity=None, on_outp
     started = time.monotonic()
     kept = {"out": _Kept(), "err": _Kept()}
     deliver = on_output or (lambda stream, data: kept[stream].add(data))
-    # a handler that raises must do so where the command can still be ended
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM))
+    # A handler that raises must do so where the command can still be ended. It may raise out of the very call that blocks the
+    # signals, so what to restore is asked first.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM))
         pid, streams = _start(program, argv, variables, stdin, cwd, identity)
     except BaseException:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

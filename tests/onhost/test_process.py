@@ -245,12 +245,35 @@ class OutputTest(unittest.TestCase):
         old = signal.signal(signal.SIGALRM, tell)
         try:
             for delay in (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.05):
-                signal.setitimer(signal.ITIMER_REAL, delay)
                 with self.assertRaises(Told):
+                    signal.setitimer(signal.ITIMER_REAL, delay)
                     process.run(["sh", "-c", "sleep " + mark])
                 self.assertEqual(living(mark), [])
         finally:
             signal.signal(signal.SIGALRM, old)
+
+    def test_signal_that_comes_while_signals_are_being_blocked(self):
+        """pthread_sigmask itself runs handlers: one that raises out of it must not leave the signals blocked for good."""
+
+        class Told(Exception):
+            pass
+
+        blocking = signal.pthread_sigmask
+
+        def block(how, signals):
+            before = blocking(how, signals)
+            if how == signal.SIG_BLOCK and signals:
+                raise Told
+            return before
+
+        before = blocking(signal.SIG_BLOCK, ())
+        process.signal.pthread_sigmask = block
+        try:
+            with self.assertRaises(Told):
+                process.run(["true"])
+        finally:
+            process.signal.pthread_sigmask = blocking
+        self.assertEqual(blocking(signal.SIG_SETMASK, before), before)
 
 
 class FailureTest(unittest.TestCase):
