@@ -1,0 +1,86 @@
+"""Play one row: the fault, the command, the six oracles, the healing."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.faults import oracles
+from tests.faults.row import Row
+from tests.faults.scene import Scene
+from tests.lab.pool import HostPool
+
+
+class Played(NamedTuple):
+    """How one playing of a row ended. `oracle`: '' when it was survived."""
+
+    row: Row
+    survived: bool
+    seconds: float
+    oracle: str
+    seen: str
+
+
+class Stage:
+    """Hosts for the rows, taken from a pool, and how long the workload takes on a clean host of each suite."""
+
+    def __init__(self, pool: HostPool) -> None:
+        self._pool = pool
+        self._clean: dict[str, float] = {}
+
+    def clean_s(self, suite: str) -> float:
+        """Seconds the witness takes for the whole workload while nothing is broken; measured once."""
+        if suite not in self._clean:
+            hosts = self._pool.take(2, suite)
+            try:
+                with tempfile.TemporaryDirectory() as place:
+                    scene = Scene(Path(place), hosts)
+                    said = scene.run("apply", "--yes", "--json")
+                    if said.code:
+                        raise RuntimeError(f"the workload fails on clean hosts\n{said}")
+                    self._clean[suite] = max(scene.host_told(host, said)["seconds"] for host in hosts)
+            finally:
+                self._pool.give_back(hosts)
+        return self._clean[suite]
+
+    def play(self, row: Row) -> Played:
+        """Once. Faults are mended and hosts given back whatever happens."""
+        clean_s = self.clean_s(row.suite)
+        began = time.monotonic()
+        hosts = self._pool.take(2, row.suite)
+        try:
+            with tempfile.TemporaryDirectory() as place:
+                scene = Scene(Path(place), hosts, states=row.states)
+                try:
+                    self._judge(row, scene, clean_s)
+                except AssertionError as error:
+                    oracle = error.oracle if isinstance(error, oracles.Broken) else "says"
+                    return Played(row, survived=False, seconds=time.monotonic() - began, oracle=oracle, seen=str(error))
+        finally:
+            for host in hosts:
+                host.heal_quietly()
+            self._pool.give_back(hosts)
+        return Played(row, survived=True, seconds=time.monotonic() - began, oracle="", seen="")
+
+    def _judge(self, row: Row, scene: Scene, clean_s: float) -> None:
+        mended = row.mend is None
+        try:
+            if row.inject is not None:
+                scene.injected = row.inject(scene)
+            acknowledged = {run["id"] for run in scene.run("runs", "list", "--json").json["runs"]}
+            scene.said = scene.run(*row.command, during=row.during, limit_s=row.bound_s + 30)
+            oracles.ends(row, scene.said)
+            oracles.true(row, scene, scene.said)
+            oracles.isolated(row, scene, scene.said, clean_s)
+            oracles.undamaged(scene, healed=False)
+            if row.says is not None:
+                row.says(scene)
+            if row.mend is not None:
+                row.mend(scene)
+            mended = True
+            oracles.heals(row, scene)
+            oracles.undamaged(scene, healed=True)
+            oracles.kept(scene, acknowledged, scene.said)
+        finally:
+            if not mended and row.mend is not None:
+                row.mend(scene)

@@ -1,0 +1,1 @@
+"""Controller: rows of promise tests."""

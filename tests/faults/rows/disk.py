@@ -1,0 +1,1 @@
+"""Disk: rows of promise tests."""

@@ -1,0 +1,1 @@
+"""Environment: rows of promise tests."""

@@ -1,0 +1,1 @@
+"""Packages: rows of promise tests."""

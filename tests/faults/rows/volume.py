@@ -1,0 +1,1 @@
+"""Volume: rows of promise tests."""

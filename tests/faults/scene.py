@@ -1,0 +1,174 @@
+"""The scene of every row: two hosts with the same workload, one of them meets the fault; probes that ask the host itself."""
+
+import hashlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.lab.looking import look
+from tests.lab.machine import LabHost
+from tests.lab.project import LabProject, Said
+
+WORKLOAD = """\
+associations:
+  work:
+    targets: all
+    packages: [lab-service-01, lab-tool-01]
+    unix_groups: {{crew: {{}}}}
+    users: {{sailor: {{groups: [crew], home: /srv/sailor}}}}
+    directories: {{/etc/work: {{mode: "0750"}}}}
+    files:
+      /etc/work/adopted.conf: {{content: "new {{{{ host.name }}}}\\n", owner: daemon, group: daemon, mode: "0640"}}
+      /etc/work/large.conf: {{content: "{{{{ 'a line of some length, many times\\n' * 6000 }}}}"}}
+      /etc/work/secret.conf: {{content: "{canary}\\n", sensitive: true}}
+      /etc/work/service.conf: {{content: "one\\n", notify: "service:lab-service-01"}}
+    links: {{/etc/work/link: adopted.conf}}
+    services: {{lab-service-01: {{state: running, enabled: true}}}}
+"""
+OLD = "old, and not ours\n"
+LARGE = "a line of some length, many times\n" * 6000
+
+
+class Scene:
+    """What a row's functions are given. `victim` meets the fault, `witness` does not."""
+
+    def __init__(self, place: Path, hosts: Sequence[LabHost], *, states: str = "", user: str = "root") -> None:
+        self.victim, self.witness = hosts
+        self.canary = "canary-" + secrets.token_hex(12)
+        self.project = LabProject(place, hosts, user=user)
+        self.project.write("states/work.yml", WORKLOAD.format(canary=self.canary))
+        if states:
+            self.project.write("states/row.yml", states)
+        self.project.commit("workload")
+        self.injected: Any = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.said: Said | None = None  # of the command that met the fault
+        self.before: dict[str, Any] = {}
+        for host in hosts:
+            host.sh("mkdir -m 0750 -p /etc/work")
+            host.write("/etc/work/adopted.conf", OLD, 0o640)
+            host.sh("chown daemon:daemon /etc/work/adopted.conf")
+            self.before[host.name] = inside(host)
+
+    # -- the command -------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *argv: str,
+        during: Callable[["Scene"], None] | None = None,
+        limit_s: float = 180,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+    ) -> Said:
+        """Run statectl in the project; `during` goes along in a thread, and what it raises is raised here."""
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "statectl", *argv],
+            cwd=self.project.root,
+            env=self.project.environment(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        trouble: list[BaseException] = []
+
+        def along() -> None:
+            try:
+                if during is not None:
+                    during(self)
+            except BaseException as error:  # noqa: BLE001  raised below, in the thread that judges
+                trouble.append(error)
+
+        thread = threading.Thread(target=along)
+        thread.start()
+        try:
+            out, err = self.process.communicate(stdin.encode(), limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            out, err = self.process.communicate()
+            err += f"\nkilled: still running after {limit_s:.0f} s\n".encode()
+        seconds = time.monotonic() - began
+        thread.join()
+        if trouble:
+            raise trouble[0]
+        return Said(
+            argv,
+            self.process.returncode,
+            out.decode(errors="backslashreplace"),
+            err.decode(errors="backslashreplace"),
+            seconds,
+        )
+
+    def results(self, host: LabHost, said: Said | None = None) -> dict[str, dict[str, Any]]:
+        """address -> result of one host, as the command printed it in JSON."""
+        told = (said or self.said).json["hosts"].get(host.name, {})  # type: ignore[union-attr]
+        return {entry["address"]: entry for entry in told.get("results", [])}
+
+    def host_told(self, host: LabHost | None = None, said: Said | None = None) -> dict[str, Any]:
+        """All that the command printed in JSON about a host (the victim)."""
+        return dict((said or self.said).json["hosts"].get((host or self.victim).name, {}))  # type: ignore[union-attr]
+
+    # -- moments -----------------------------------------------------------------------------------------------------
+
+    def wait_for(self, condition: Callable[[], object], what: str, limit_s: float = 30) -> None:
+        end = time.monotonic() + limit_s
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {limit_s:g} s: {what}")
+            time.sleep(0.01)
+
+    def exists_soon(self, path: str, host: LabHost | None = None, limit_s: float = 30) -> None:
+        """Until a path exists on the host: the moment in a run when a certain resource has been written."""
+        at = host or self.victim
+        self.wait_for(lambda: at.exists(path), f"{path} on {at.name}", limit_s)
+
+    # -- what the hosts really hold ----------------------------------------------------------------------------------
+
+    def truth(self, host: LabHost) -> dict[str, bool]:
+        """address -> is it as declared? Asked through the host's namespaces, never through statectl."""
+        seen = look(host)
+        secret = self.canary + "\n"
+
+        def text(path: str, content: str, mode: int, owner: str = "root") -> bool:
+            file = seen.file(path)
+            return bool(
+                file.is_file
+                and not file.is_symlink
+                and file.sha256sum == hashlib.sha256(content.encode()).hexdigest()
+                and file.mode == mode
+                and file.user == owner
+            )
+
+        user = seen.user("sailor")
+        service = seen.service("lab-service-01")
+        directory = seen.file("/etc/work")
+        link = seen.file("/etc/work/link")
+        return {
+            "package:lab-service-01": seen.package("lab-service-01").is_installed,
+            "package:lab-tool-01": seen.package("lab-tool-01").is_installed,
+            "unix_group:crew": seen.group("crew").exists,
+            "user:sailor": bool(user.exists and "crew" in user.groups),
+            "directory:/etc/work": bool(directory.is_directory and directory.mode == 0o750),
+            "file:/etc/work/adopted.conf": text("/etc/work/adopted.conf", f"new {host.name}\n", 0o640, "daemon"),
+            "file:/etc/work/large.conf": text("/etc/work/large.conf", LARGE, 0o644),
+            "file:/etc/work/secret.conf": text("/etc/work/secret.conf", secret, 0o600),
+            "file:/etc/work/service.conf": text("/etc/work/service.conf", "one\n", 0o644),
+            "link:/etc/work/link": bool(link.is_symlink and link.linked_to == "/etc/work/adopted.conf"),
+            "service:lab-service-01": bool(service.is_running and service.is_enabled),
+        }
+
+
+def inside(host: LabHost) -> dict[str, Any]:
+    """What must not be worse afterwards: packages that dpkg complains of, mounts, and processes of ours."""
+    return {
+        "audit": host.exec(["dpkg", "--audit"], check=False).out,
+        "mounts": sorted(line.split()[4] for line in Path(f"/proc/{host.init}/mountinfo").read_text().splitlines()),
+    }
