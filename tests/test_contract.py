@@ -80,6 +80,8 @@ def test_a_host_half_is_callable_as_the_engine_calls_it(name):
         "validate": 3,
         "blobs": 2,
         "diff": 3,
+        "foreseen": 1,
+        "read_ahead": 3,
     }
     for function, count in shapes.items():
         if function in ("read", "apply") or hasattr(module, function):

@@ -9,6 +9,7 @@ from typing import Any
 from statectl.onhost import compare, diff, removal
 from statectl.onhost.content import Content
 from statectl.onhost.failure import Failed, Unknown, system_says
+from statectl.onhost.foresight import Foresight
 from statectl.onhost.wanted import contents
 
 PACKAGES = ("package", "package_repository")
@@ -68,15 +69,15 @@ class Engine(object):
         for item in items:
             by_module.setdefault(item.module, []).append(item)
         for module, group in by_module.items():
-            found = self._read_type(module, [item.want for item in group])
+            found = self.read_type(module, [item.want for item in group], module.read)
             now = time.monotonic()
             for item in group:
-                self._take(item, found.get(item.want.name), now)
+                self.take(item, found.get(item.want.name), now)
 
-    def _read_type(self, module, wanted):
+    def read_type(self, module, wanted, read):
         """-> {name: found record, None, Unknown or Failed}"""
         try:
-            return module.read(self.host, wanted)
+            return read(self.host, wanted)
         except Unknown as unknown:
             told: Any = unknown
         except Failed as error:
@@ -87,12 +88,13 @@ class Engine(object):
             return {wanted[0].name: told}
         found = {}
         for want in wanted:
-            found.update(self._read_type(module, [want]))
+            found.update(self.read_type(module, [want], read))
         return found
 
-    def _take(self, item, found, now):
+    def take(self, item, found, now):
         item.read_at, item.generation = now, self.generation
         item.unknown = item.error = None
+        item.foreseen = ()
         item.found, item.fields, item.found_hash = None, (), ""
         if isinstance(found, Failed):
             item.unknown, item.error = Unknown(found.message), found.record()
@@ -119,8 +121,11 @@ class Engine(object):
         self.read(self.items)
         self.orphans.read()
         self._fetch_for_diffs(self.items + self.orphans.removals)
-        for item in self.items:
+        foresight = Foresight(self)
+        for position, item in enumerate(self.items):
+            foresight.look(item, position)
             self.judge(item)
+            foresight.judged(item)
         refusals = self.orphans.judge()
         self.removals = self.orphans.removals
         return refusals
@@ -143,6 +148,7 @@ class Engine(object):
 
         reading                          others                           verdict
         cannot be told                   something it waits for changes   unknown, until that
+        read as changes will make it     those changes                    count no more: as if nothing changed
         cannot be told                   nothing                          refused: an error
         as wanted                        any                              ok
         command by when_changed          a trigger changes, or it is owed change, predicted after it
@@ -152,7 +158,7 @@ class Engine(object):
         differs, its type objects        nothing                          refused
         differs                          see _predicted                   change, predicted after those
         """
-        changing = [address for address in item.after if self._may_change(address)]
+        changing = [address for address in item.after if self._may_change(address) and address not in item.foreseen]
         item.kind, item.reason, item.changes = "", "", []
         item.predicted_after, item.unknown_until = [], []
         if item.unknown is not None:
@@ -241,7 +247,7 @@ class Engine(object):
             except Failed as error:
                 return error.message
         allowed = self.limits.get("paths")
-        path = _path(item)
+        path = written_path(item)
         if allowed and not path:
             return "limits.paths is set, and %s is not a path below it" % item.address
         if path:
@@ -291,7 +297,7 @@ class Engine(object):
         return ["%s %s" % (self.verb(target), target) for target in item.notify]
 
 
-def _path(item):
+def written_path(item):
     """The path that an item writes to, None for what is no path."""
     if item.type in PATHS:
         return item.want.name

@@ -22,7 +22,8 @@ class Item(object):
     From the catalogue: address, type, association, owners, phase, after, notify, sensitive, on_removal, protect,
     want (Desired), declared (the want as sent), want_hash, position.
     `removes`: the ledger's entry when this item removes an orphan, else None.
-    From the readings: found, fields (differing), unknown (failure.Unknown), read_at (monotonic), generation.
+    From the readings: found, fields (differing), unknown (failure.Unknown), read_at (monotonic), generation,
+    foreseen (addresses of planned changes that this reading takes as made).
     From the plan: verdict, action, changes, found_hash, predicted_after, unknown_until, kind, reason, error.
     """
 
@@ -35,6 +36,7 @@ class Item(object):
         "declared",
         "error",
         "fields",
+        "foreseen",
         "found",
         "found_hash",
         "generation",
@@ -78,6 +80,7 @@ class Item(object):
         self.removes = None
         self.found = None
         self.fields = ()
+        self.foreseen = ()
         self.unknown = None
         self.read_at = None
         self.generation = -1

@@ -9,12 +9,8 @@ One host per suite lives through the stages below with all cases at once; then e
     pruned   declaration deleted: an orphan is shown and kept; with --prune the policy holds
 """
 
-import hashlib
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +20,9 @@ from statectl.project.types import resource_types
 from tests.lab import HostPool, LabHost
 from tests.lab.looking import look
 from tests.lab.project import LabProject, Said
+from tests.lab.snapshot import moved, written
 
 KEEP = "associations:\n  kit-keep:\n    targets: all\n    files: {/etc/kit-keep.conf: {content: kept}}\n"
-OWN = ("var/lib/statectl", "var/cache/statectl", "run", "tmp", "var/log")  # where a plan may write
-# rpm's own: `rpm -q` as root, by anybody, joins the readers of its database and so touches these
-READERS = ("var/lib/rpm/rpmdb.sqlite-shm", "var/lib/rpm/rpmdb.sqlite-wal")
 SUITES = (*DEBIAN, "rpm")
 
 
@@ -52,42 +46,6 @@ def addresses(document: Any) -> set[str]:
     if isinstance(document, list):
         return set().union(*(addresses(item) for item in document))
     return set()
-
-
-def rights(info: os.stat_result) -> tuple[int, int, int]:
-    return info.st_mode, info.st_uid, info.st_gid
-
-
-def written(host: LabHost) -> dict[str, str]:
-    """Everything written on a host since it was made, outside statectl's own places: path to a hash of all there is."""
-    found = {}
-    for top, directories, files in os.walk(host.upper):
-        inside = os.path.relpath(top, host.upper)
-        directories[:] = [name for name in directories if os.path.normpath(os.path.join(inside, name)) not in OWN]
-        for name in [*directories, *files]:
-            if os.path.join(inside, name) in READERS:
-                continue
-            path = Path(top, name)
-            info = path.lstat()
-            below = host.base / "root" / inside / name
-            if stat.S_ISDIR(info.st_mode) and below.is_dir() and rights(below.lstat()) == rights(info):
-                continue  # only there because something below it is
-            parts = [
-                info.st_mode,
-                info.st_uid,
-                info.st_gid,
-                info.st_rdev,
-                0 if stat.S_ISDIR(info.st_mode) else info.st_mtime_ns,
-            ]
-            if stat.S_ISLNK(info.st_mode):
-                parts.append(os.readlink(path))
-            elif stat.S_ISREG(info.st_mode):
-                parts.append(hashlib.sha256(path.read_bytes()).hexdigest())
-            found[os.path.normpath(os.path.join(inside, name))] = repr(parts)
-    found["processes"] = host.sh(
-        "systemctl show '*.service' -p Id,MainPID,ActiveState; sysctl -a 2>/dev/null | grep ip_forward"
-    )
-    return found
 
 
 def live(host: LabHost, project: LabProject, cases: list[Case]) -> Story:
@@ -132,7 +90,7 @@ def live(host: LabHost, project: LabProject, cases: list[Case]) -> Story:
     before = written(host)
     run("plan", "plan", "-o", "json")
     after = written(host)
-    story.written_by_plan = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    story.written_by_plan = moved(before, after)
     named("plan", lambda case: case.addresses)
 
     run("apply", "apply", "--yes")

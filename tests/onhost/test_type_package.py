@@ -1,11 +1,11 @@
 import unittest
 
 from recorded import RecordedHost
-from type_case import TypeCase, differing
+from type_case import TypeCase, delivered, differing
 
-from statectl.onhost.failure import Failed
+from statectl.onhost.failure import Failed, Unknown
 from statectl.onhost.process import Ran
-from statectl.onhost.resources import package
+from statectl.onhost.resources import file, package, package_repository
 from statectl.onhost.resources.package import apt, apt_index
 
 STATUS = b"""Package: nginx
@@ -271,6 +271,68 @@ class AptPackages(TypeCase):
         assert package.removal(record) is None
         record["created"] = True
         assert package.removal(record) == package.Desired("nginx", state="absent", manager="apt")
+
+    def ahead(self, *wants, **planned):
+        """-> {name: found} of the time when these are made; the keywords are repositories, but for `files`."""
+        files = planned.pop("files", {})
+        self.host.answer("mktemp", "/tmp/statectl-planned.abc\n")
+        for words in ("mkdir", "chmod", "chown", "rm", "cp", "install", "tee", "apt-get update"):
+            self.host.answer(words, "")
+        changes = {"package_repository:" + name: want for name, want in planned.items()}
+        changes.update(("file:" + path, want) for path, want in files.items())
+        self.host.ran, self.host.inputs = [], []
+        return package.read_ahead(self.host, list(wants), {name: changes[name] for name in package.foreseen(changes)})
+
+    def test_a_planned_repository_is_looked_at_in_a_scratch_directory(self):
+        """Only its index is fetched, into a place that goes again, and apt is asked with the configuration to come."""
+        extra = package_repository.Desired(
+            "extra",
+            state="present",
+            uris=["https://deb.example.org"],
+            suites=["x"],
+            components=["main"],
+            signed_by="/k",
+        )
+        key = file.Desired("/k", content=delivered("key"), mode="0600")
+        found = self.ahead(self.want("lab-tool-01"), self.want("nginx"), extra=extra, files={"/k": key})
+        assert found["lab-tool-01"].chosen == "1.1"
+        (update,) = self.ran("apt-get", "update")
+        assert "Dir::Etc::sourceparts=/tmp/statectl-planned.abc/fetched" in update
+        for argv in [update, *self.ran("apt-cache"), *self.ran("apt-get", "-s")]:
+            assert "Dir::State::Lists=/tmp/statectl-planned.abc/lists" in argv
+        inputs = zip(self.host.ran, self.host.inputs)  # noqa: B905  Python 3.6 has no `strict`
+        placed = {argv[-1]: text for argv, text in inputs if argv[0] == "install"}
+        source = placed["/tmp/statectl-planned.abc/etc/sources.list.d/extra.sources"]
+        (key_path,) = [path for path, text in placed.items() if text == "key"]
+        assert "Signed-By: %s\n" % key_path in source
+        assert "Trusted" not in source
+        assert ["install", "-D", "-m", "0600", "--", "/dev/stdin", key_path] in self.host.ran
+        assert self.host.ran[-1] == ["rm", "-rf", "--", "/tmp/statectl-planned.abc"]
+
+    def test_a_planned_repository_that_does_not_answer_leaves_packages_unknown(self):
+        """With the cause, until the repository; what is right already is told all the same."""
+        extra = package_repository.Desired("extra", state="present", uris=["https://x"], suites=["./"], components=[])
+        self.host.answer("apt-get update", Ran(100, "", "E: Failed to fetch https://x  Could not resolve 'x'\n"))
+        answers, self.host.answer = (
+            self.host.answer,
+            lambda words, answer="": None if words == "apt-get update" else answers(words, answer),
+        )
+        found = self.ahead(self.want("lab-tool-01"), self.want("nginx"), extra=extra)
+        assert found["nginx"].state == "present"
+        assert isinstance(found["lab-tool-01"], Unknown)
+        assert "repository name does not resolve" in found["lab-tool-01"].reason
+        assert found["lab-tool-01"].until == ("package_repository:extra",)
+        assert self.host.ran[-1] == ["rm", "-rf", "--", "/tmp/statectl-planned.abc"]
+
+    def test_nothing_is_fetched_where_nothing_is_to_come(self):
+        """Packages that are right already, or a repository of another manager: no command at all."""
+        extra = package_repository.Desired("extra", state="present", uris=["https://x"], suites=["./"], components=[])
+        assert self.ahead(self.want("nginx"), extra=extra)["nginx"].state == "present"
+        assert self.host.ran == []
+        rpm = package_repository.Desired("rpm", state="present", baseurl=["https://x"], manager="dnf")
+        self.ahead(self.want("lab-tool-01"), rpm=rpm)
+        assert self.ran("mktemp") == []
+        assert package.foreseen({"file:/etc/motd": file.Desired("/etc/motd", content=delivered("x"))}) == []
 
 
 if __name__ == "__main__":

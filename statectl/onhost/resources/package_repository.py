@@ -48,7 +48,7 @@ def read(host, wanted):
     return each(wanted, lambda want: _read_one(host, want))
 
 
-def _manager(host, want):
+def manager_name(host, want):
     """-> apt, dnf or zypper. Fields of one kind say which; an absent one without `manager` is the host's own."""
     if want.manager not in (None, "auto"):
         return want.manager
@@ -62,10 +62,14 @@ def _manager(host, want):
 
 def place(host, want):
     """-> path of the repository's file"""
-    manager = _manager(host, want)
+    manager = manager_name(host, want)
     if manager == "apt":
-        return "/etc/apt/sources.list.d/%s.sources" % want.name
+        return apt_path(want.name)
     return "/etc/%s/%s.repo" % ("yum.repos.d" if manager == "dnf" else "zypp/repos.d", want.name)
+
+
+def apt_path(name):
+    return "/etc/apt/sources.list.d/%s.sources" % name
 
 
 def keyring(name):
@@ -180,7 +184,7 @@ def same(field, wanted, found):
 
 def render(host, want):
     """-> text of the file"""
-    if _manager(host, want) == "apt":
+    if manager_name(host, want) == "apt":
         lines = ["# %s, written by statectl" % want.name, "Types: deb"]
         for field, key in _APT:
             value = getattr(want, field)
@@ -199,10 +203,21 @@ def render(host, want):
     return "\n".join(lines) + "\n"
 
 
+def files(host, want):
+    """What an apply writes -> [(path, bytes, or None for one that goes)], keys first."""
+    path = place(host, want)
+    if want.state == "absent":
+        return [(path, None), (keyring(want.name), None)]
+    text = render(host, want).encode("utf-8", "surrogateescape")
+    if want.signed_by and want.signed_by.startswith(KEY):
+        return [(keyring(want.name), want.signed_by.strip().encode("utf-8") + b"\n"), (path, text)]
+    return [(path, text)]
+
+
 def validate(host, want, found):  # noqa: ARG001  the contract of every type
     """A repository of a manager that the host does not have, told before anything is written. '' : fine."""
     try:
-        manager_of(host, _manager(host, want))
+        manager_of(host, manager_name(host, want))
     except Failed as error:
         return "%s; give its repository a `when`" % error.message.partition(";")[0]
     return ""
@@ -210,17 +225,15 @@ def validate(host, want, found):  # noqa: ARG001  the contract of every type
 
 def apply(host, want, found, differing):  # noqa: ARG001  the file is written as a whole
     path = place(host, want)
-    if want.state == "absent":
-        host.remove_file(path)
-        host.remove_file(keyring(want.name))
-        return
     before = host.read_file(path), host.read_file(keyring(want.name))
-    if want.signed_by and want.signed_by.startswith(KEY):
-        if host.lstat("/etc/apt/keyrings") is None:
+    for written, data in files(host, want):
+        if data is None:
+            host.remove_file(written)
+            continue
+        if written == keyring(want.name) and host.lstat("/etc/apt/keyrings") is None:
             host.make_directory("/etc/apt/keyrings", mode="0755")
-        host.replace_file(keyring(want.name), want.signed_by.strip().encode("utf-8") + b"\n", mode="0644")
-    host.replace_file(path, render(host, want).encode("utf-8", "surrogateescape"), mode="0644")
-    if want.enabled is False:
+        host.replace_file(written, data, mode="0644")
+    if want.state == "absent" or want.enabled is False:
         return
     try:
         refresh(host, want, path)
@@ -235,7 +248,7 @@ def apply(host, want, found, differing):  # noqa: ARG001  the file is written as
 
 def refresh(host, want, path):
     """Fetch the index of this repository only. Raises Failed with the cause."""
-    manager = _manager(host, want)
+    manager = manager_name(host, want)
     if manager == "apt":
         apt_index.refresh_one(host, path)
         return
@@ -250,20 +263,19 @@ def refresh(host, want, path):
                 ["rpm", "--import", key], timeout=120
             )  # zypper asks about unknown keys, and nobody is there to answer
         argv = ["zypper", "--non-interactive", "refresh", "--force", "--", want.name]
-    ran = host.run(argv, timeout=apt_index.UPDATE_TIMEOUT_S, check=False)
+    fetched(host, argv, want.name, apt_index.UPDATE_TIMEOUT_S)
+
+
+def fetched(host, argv, name, timeout):
+    """Run what fetches the index of repository `name`. Raises Failed with the cause."""
+    ran = host.run(argv, timeout=timeout, check=False)
     if ran.timed_out or ran.code != 0:
-        raise Failed(
-            "repository %s: %s" % (want.name, _why(ran)),
-            "repository cannot be read",
-            argv,
-            ran.code,
-            (ran.out + ran.err)[-4096:],
-        )
+        why = "its index did not come within %d s" % timeout if ran.timed_out else _why(ran)
+        output = (ran.out + ran.err)[-4096:]
+        raise Failed("repository %s: %s" % (name, why), "repository cannot be read", argv, ran.code, output)
 
 
 def _why(ran):
-    if ran.timed_out:
-        return "its index did not come within %d s" % apt_index.UPDATE_TIMEOUT_S
     lines = [line.strip() for line in (ran.err + "\n" + ran.out).split("\n") if line.strip()]
     for telling in (r"Curl error|Status code|Valid metadata not found|GPG|signature", r"Error|Cannot|Failed|invalid"):
         known = [line for line in lines if re.search(telling, line)]

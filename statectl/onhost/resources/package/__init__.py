@@ -7,7 +7,7 @@ all packages of an association; different values of `recommends` need one each.
 What a manager's module offers:
   usable(host)                   -> is its tool here?
   installed(host, names)         -> {name: Installed}
-  Index(host)                    context manager, what the repositories have:
+  Index(host, planned=None)      context manager, what the repositories have; planned: see as_planned.py
     .offers(names)               -> {name: Offer}, names without any left out
     .simulate(transaction)       -> '' or why it must not be done
   commit(host, transaction)      do it; raises Failed
@@ -18,7 +18,7 @@ import importlib
 from fnmatch import fnmatchcase
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from statectl.onhost.failure import Failed
+from statectl.onhost.failure import Failed, Unknown
 
 BATCH = True
 OPTIONS = ("recommends", "manager")
@@ -146,12 +146,43 @@ def read(host, wanted):
     return found
 
 
-def _read(host, manager, group):
+def foreseen(planned):
+    """{address: want} of changes that come before -> addresses of those that bear on what a package comes to."""
+    if not any(address.startswith(("package_repository:", "file:")) for address in planned):
+        return []
+    from statectl.onhost.resources.package import as_planned
+
+    return as_planned.foreseen(planned)
+
+
+def read_ahead(host, wanted, planned):
+    """As `read`, of the time when these changes, {address: want}, have been made. Unknown where their indexes cannot be had."""
+    from statectl.onhost.resources.package import as_planned
+
+    found = {}
+    for manager, group in _by_manager(host, wanted):
+        there = manager.installed(host, [want.name for want in group])
+        scratch = as_planned.scratch(host, manager.__name__.rpartition(".")[2], planned)
+        if scratch is None or not any(_pending(want, there[want.name]) for want in group):
+            found.update(_read(host, manager, group))
+            continue
+        with scratch as ahead:
+            if not ahead.trouble:
+                found.update(_read(host, manager, group, ahead))
+                continue
+        reason = "what this plan makes of the repositories cannot be looked at: %s" % ahead.trouble
+        for want in group:
+            unsure = _pending(want, there[want.name])
+            found[want.name] = Unknown(reason, planned) if unsure else _found(want, there[want.name])
+    return found
+
+
+def _read(host, manager, group, ahead=None):
     there = manager.installed(host, [want.name for want in group])
     pending = [want for want in group if _pending(want, there[want.name])]
     if not pending:
         return {want.name: _found(want, there[want.name]) for want in group}
-    with manager.Index(host) as index:
+    with manager.Index(host, ahead) as index:
         try:
             chosen, refusals = choose(index, pending, there)
         except Failed as error:

@@ -6,7 +6,7 @@ fetched into a scratch directory below /tmp.
 
 import re
 import time
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.resources.package import Installed, Offer, Transaction, apt_index
@@ -72,12 +72,16 @@ def interrupted(host):
 
 
 class Index(object):
-    """The lists of the host, joined by fresh ones in a scratch directory when a name is missing from lists that may be old."""
+    """The lists of the host, joined by fresh ones in a scratch directory when a name is missing from lists that may be old.
 
-    def __init__(self, host):
+    planned: where apt finds itself as the plan will make it (as_planned.scratch), None: as it is.
+    """
+
+    def __init__(self, host, planned=None):
         self._host = host
         self._scratch: Optional[apt_index.Scratch] = None
-        self._options: Sequence[str] = ()
+        self._options: Sequence[str] = planned.options if planned else ()
+        self._env: Optional[Mapping[str, str]] = planned.env if planned else None
 
     def __enter__(self):
         return self
@@ -91,7 +95,7 @@ class Index(object):
         missing = [name for name in names if name not in found]
         if missing and apt_index.may_be_outdated(self._host):
             try:
-                self._scratch = apt_index.Scratch(self._host)
+                self._scratch = apt_index.Scratch(self._host, self._env)
             except Failed as error:
                 trouble = "the index is over an hour old and could not be refreshed: %s" % error.message
                 found.update((name, Offer(None, (), trouble)) for name in missing)
@@ -102,7 +106,7 @@ class Index(object):
 
     def _policy(self, names):
         argv = ["apt-cache", *apt_index.IN_MEMORY, *self._options, "policy", "--", *names]
-        ran = self._host.run(argv, timeout=120, check=False)
+        ran = self._host.run(argv, timeout=120, env=self._env, check=False)
         found = parse_policy(ran.out, names)
         if ran.code != 0 and not found and "Unable to locate package" not in ran.err:
             raise Failed(
@@ -114,7 +118,7 @@ class Index(object):
         verb, operands = _operands(transaction)
         looking = (*apt_index.IN_MEMORY, *self._options)
         argv = ["apt-get", "-s", "-q", *looking, *_flags(transaction), verb, "--", *operands]
-        ran = self._host.run(argv, timeout=300, check=False)
+        ran = self._host.run(argv, timeout=300, env=self._env, check=False)
         if ran.code != 0:
             return "apt cannot do it: %s" % _why(ran)
         return objection(ran.out, transaction)

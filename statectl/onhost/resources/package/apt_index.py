@@ -41,9 +41,12 @@ def may_be_outdated(host):
 
 
 class Scratch(object):
-    """Fresh lists of all configured repositories in a directory below /tmp; `options` make apt look there. Close it."""
+    """Fresh lists of all configured repositories in a directory below /tmp; `options` make apt look there. Close it.
 
-    def __init__(self, host):
+    env: says where the configuration is, when it is not the host's own.
+    """
+
+    def __init__(self, host, env=None):
         self._host = host
         self._top = host.run(["mktemp", "-d", TEMPLATE]).out.strip()
         parts = [self._top + part for part in ("/lists/partial", "/cache/archives/partial")]
@@ -53,7 +56,7 @@ class Scratch(object):
             host.run(["chmod", "0755", "--", self._top])  # apt fetches as user _apt
             if host.uid == 0 and host.user_id("_apt") is not None:
                 host.run(["chown", "_apt", "--", *parts])
-            update(host, self.options)
+            update(host, self.options, env)
         except BaseException:
             self.close()
             raise
@@ -73,11 +76,11 @@ def refresh_one(host, path):
     update(host, only)
 
 
-def update(host, options):
+def update(host, options, env=None, timeout=UPDATE_TIMEOUT_S):
     argv = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any", *PATIENCE, *options]
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while True:
-        ran = host.run(argv, timeout=UPDATE_TIMEOUT_S, check=False)
+        ran = host.run(argv, timeout=timeout, env=env, check=False)
         holder = lock_holder(ran.err)
         if not holder or time.monotonic() > deadline:
             break
@@ -86,7 +89,7 @@ def update(host, options):
         raise Failed(holder, "package manager is locked", argv, ran.code, ran.err[-4096:])
     trouble = complaint(ran)
     if ran.timed_out:
-        trouble = ("apt-get update did not end within %d s" % UPDATE_TIMEOUT_S, "repository does not answer")
+        trouble = ("apt-get update did not end within %d s" % timeout, "repository does not answer")
     if trouble:
         raise Failed(trouble[0], trouble[1], argv, ran.code, (ran.out + ran.err)[-4096:])
 

@@ -43,11 +43,20 @@ def _argv(host, *words):
     return [_tool(host), *(["--releasever=" + release] if release else []), *words]
 
 
-class Index(object):
-    """The repositories' metadata as dnf fetches them; kept in a cache of our own until dnf thinks them too old."""
+def looking(host, *words):
+    """-> argv that writes nothing into dnf's own cache."""
+    return _argv(host, "--setopt=cachedir=" + CACHE, "--setopt=persistdir=" + CACHE + "/persist", *words)
 
-    def __init__(self, host):
+
+class Index(object):
+    """The repositories' metadata as dnf fetches them; kept in a cache of our own until dnf thinks them too old.
+
+    planned: where dnf finds its repositories as the plan will make them (as_planned.scratch), None: as they are.
+    """
+
+    def __init__(self, host, planned=None):
         self._host = host
+        self._options = planned.options if planned else ()
 
     def __enter__(self):
         return self
@@ -56,7 +65,7 @@ class Index(object):
         return None
 
     def _looking(self, *words):
-        return _argv(self._host, "--setopt=cachedir=" + CACHE, "--setopt=persistdir=" + CACHE + "/persist", *words)
+        return looking(self._host, *self._options, *words)
 
     def offers(self, names):
         shown = "%{name} %{evr} %{arch}\\n"

@@ -32,10 +32,14 @@ def _zypper(host, words, timeout):
 
 
 class Index(object):
-    """The repositories' metadata as zypper fetches them into our own cache."""
+    """The repositories' metadata as zypper fetches them into our own cache.
 
-    def __init__(self, host):
+    planned: where zypper finds its repositories as the plan will make them (as_planned.scratch), None: as they are.
+    """
+
+    def __init__(self, host, planned=None):
         self._host = host
+        self._options = planned.options if planned else ("--cache-dir", CACHE)
 
     def __enter__(self):
         return self
@@ -44,7 +48,7 @@ class Index(object):
         return None
 
     def _look(self, *words):
-        return _zypper(self._host, ["--xmlout", "--cache-dir", CACHE, *words], 600)
+        return _zypper(self._host, ["--xmlout", *self._options, *words], 600)
 
     def offers(self, names):
         argv, ran = self._look("search", "--details", "--match-exact", "--type", "package", "--", *names)
