@@ -8,14 +8,18 @@ toolkit stands between is in docs/decisions.
 import os
 import re
 import sqlite3
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from statectl.errors import Failed, Refused
+from statectl.errors import Refused
 
 BUSY_TIMEOUT_MS = 10_000
+LEFT_BEHIND_S = 3600
+CHECKED_BYTES = 16 * 1024 * 1024  # a store up to this size is checked whenever it is opened: a few milliseconds
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -66,6 +70,17 @@ class Database:
         with self._lock:
             self._connection.close()
 
+    def check(self) -> None:
+        """Raises Refused when the file is not sound: a page that nobody reads today is not left to be found in a year."""
+        try:
+            if self.path.stat().st_size > CHECKED_BYTES:
+                return
+            answer = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except (sqlite3.Error, OSError) as error:
+            raise self._explained(error) from None
+        if answer != "ok":
+            raise self._damaged(" ".join(str(answer).split()))
+
     def bring_up_to_date(self) -> None:
         """Run the migrations that are missing, each in a transaction of its own. A newer store is left as it is."""
         known = migrations()
@@ -90,7 +105,7 @@ class Database:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
 
-    def _explained(self, error: sqlite3.Error) -> Failed | Refused:
+    def _explained(self, error: sqlite3.Error | OSError) -> Refused:
         cause = " ".join(str(error).split())
         if "locked" in cause:
             return Refused(
@@ -99,12 +114,15 @@ class Database:
                 hint="try again",
             )
         if "malformed" in cause or "not a database" in cause:
-            return Refused(
-                f"store {self.path} is damaged: {cause}",
-                code="E522",
-                hint="restore a backup, or move the file away: the hosts keep their own memory, and the store is filled again at contact",
-            )
+            return self._damaged(cause)
         return Refused(f"store {self.path} cannot be used: {cause}", code="E520")
+
+    def _damaged(self, cause: str) -> Refused:
+        return Refused(
+            f"store {self.path} is damaged: {cause}",
+            code="E522",
+            hint="restore a backup, or move the file away: the hosts keep their own memory, and the store is filled again at contact",
+        )
 
 
 def statements(script: str) -> list[str]:
@@ -126,13 +144,44 @@ def open_database(url: str, root: Path) -> Database:
             ignore = path.parent / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        if not path.exists():
+            _create(path)
+        elif path.stat().st_size == 0:
+            raise Refused(
+                f"store {path} is empty: whatever it held is gone",
+                code="E522",
+                hint="restore a backup, or delete the file to begin a new history",
+            )
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))  # sqlite itself would read what it may not write
     except OSError as error:
         raise Refused(f"store {path} cannot be written: {error.strerror or error}", code="E520") from None
     database = Database(path)
     try:
+        database.check()
         database.bring_up_to_date()
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _create(path: Path) -> None:
+    """A new store appears whole, or not at all: a file without content is never one that we were about to make."""
+    pattern = f".{path.name}.*.new*"
+    for left in path.parent.glob(pattern):
+        if left.stat().st_mtime < time.time() - LEFT_BEHIND_S:
+            left.unlink(missing_ok=True)  # of a process that was killed while it made one
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)  # 0600
+    os.close(handle)
+    try:
+        made = Database(Path(name))
+        try:
+            made.bring_up_to_date()
+        finally:
+            made.close()
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return  # another process was quicker
+    finally:
+        os.unlink(name)

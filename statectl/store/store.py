@@ -16,6 +16,8 @@ from statectl.store.database import Database, open_database
 from statectl.store.ids import now, who
 from statectl.store.records import HostRecord
 
+MAX_WORD = 200  # characters of a word that a host says of a run
+
 
 def pack(value: Any) -> bytes:
     return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 3)
@@ -96,7 +98,10 @@ class Store:
             _touch_host(connection, record)
 
     def take_over(self, host: str, result: Mapping[str, Any]) -> None:
-        """A result that the host kept, because the controller that asked for it was gone: of a run of this store, or of another's."""
+        """A result that the host kept, because the controller that asked for it was gone: of a run of this store, or of another's.
+
+        What is known already of how the run ended on that host stays: a host does not rewrite its history.
+        """
         run_id = str(result["run"])
         with self._database.transaction() as connection:
             known = connection.execute("SELECT ended FROM runs WHERE id = ?", (run_id,)).fetchone()
@@ -111,9 +116,9 @@ class Store:
                         str(result.get("kind", "apply")),
                         started,
                         ended,
-                        str(result.get("controller", "")),
-                        str(result.get("commit") or ""),
-                        str(result.get("plan_id") or ""),
+                        str(result.get("controller", ""))[:MAX_WORD],
+                        str(result.get("commit") or "")[:MAX_WORD],
+                        str(result.get("plan_id") or "")[:MAX_WORD],
                         "{}",
                         "taken over",
                         counts,
@@ -126,11 +131,14 @@ class Store:
                 )
             entries = [*result.get("results", ()), *result.get("notified", ())]
             connection.execute(
-                "INSERT OR REPLACE INTO host_runs (run_id, host, outcome, reason, started, ended, results) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO host_runs (run_id, host, outcome, reason, started, ended, results) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (run_id, host) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,"
+                " started = excluded.started, ended = excluded.ended, results = excluded.results"
+                " WHERE host_runs.outcome NOT IN ('ok', 'changed', 'refused', 'stopped')",
                 (
                     run_id,
                     host,
-                    str(result.get("outcome")),
+                    str(result.get("outcome"))[:MAX_WORD],
                     str(result.get("reason") or ""),
                     started,
                     ended,

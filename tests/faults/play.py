@@ -65,13 +65,14 @@ class Stage:
     def _judge(self, row: Row, scene: Scene, clean_s: float) -> None:
         mended = row.mend is None
         try:
+            scene.run("plan", "--json")
+            acknowledged = {run["id"] for run in scene.run("runs", "list", "--json").json["runs"]}
             if row.inject is not None:
                 scene.injected = row.inject(scene)
-            acknowledged = {run["id"] for run in scene.run("runs", "list", "--json").json["runs"]}
             scene.said = scene.run(*row.command, during=row.during, limit_s=row.bound_s + 30)
             oracles.ends(row, scene.said)
             oracles.true(row, scene, scene.said)
-            oracles.isolated(row, scene, scene.said, clean_s)
+            oracles.isolated(row, scene, scene.said, clean_s + row.slower_s)
             oracles.undamaged(scene, healed=False)
             if row.says is not None:
                 row.says(scene)

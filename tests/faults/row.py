@@ -30,6 +30,7 @@ class Row:
     states     YAML added to the workload's association file (associations of their own)
     command    what is run; the healing runs are always `apply --yes --json`
     suite      lab suite of both hosts
+    slower_s   seconds that `states` add to the time of a clean run
     heal_code  exit code of the first run after the fault was mended (it must still converge)
     """
 
@@ -47,6 +48,7 @@ class Row:
     states: str = ""
     command: tuple[str, ...] = ("apply", "--yes", "--json")
     suite: str = "bookworm"
+    slower_s: float = 0
     heal_code: int = DONE
 
 

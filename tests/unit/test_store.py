@@ -122,17 +122,51 @@ def test_the_audit_chain_names_a_changed_row(tmp_path, store):
     assert store.verify_audit() == "audit row 1 is missing"
 
 
-@pytest.mark.parametrize("damage", [b"not a database, not at all........" * 40, b""])
-def test_a_damaged_store_is_one_line(tmp_path, damage):
-    """A file that is no database is refused with the place; an empty file is a new store."""
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [(b"not a database, not at all........" * 40, "is damaged: "), (b"", "is empty: whatever it held is gone")],
+)
+def test_a_damaged_store_is_one_line(tmp_path, damage, told):
+    """A file that is no database, or that lost its content, is refused with the place and left as it is."""
     path = tmp_path / ".statectl" / "state.db"
     path.parent.mkdir()
     path.write_bytes(damage)
-    if damage:
-        with pytest.raises(Refused, match="damaged"):
+    with pytest.raises(Refused, match=told):
+        Store.open("sqlite:.statectl/state.db", tmp_path)
+    assert path.read_bytes() == damage
+
+
+def test_a_page_that_nobody_reads_is_found_when_the_store_is_opened(tmp_path, store):
+    """The whole file is checked at every start, not only what the command happens to read."""
+    store.close()
+    path = tmp_path / ".statectl" / "state.db"
+    database = sqlite3.connect(path)
+    size = database.execute("PRAGMA page_size").fetchone()[0]
+    page = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'plans'").fetchone()[0]
+    database.close()
+    with path.open("r+b") as stream:
+        stream.seek((page - 1) * size)
+        stream.write(b"\xa5" * size)
+    with pytest.raises(Refused, match="is damaged: "):
+        Store.open("sqlite:.statectl/state.db", tmp_path)
+
+
+def test_a_new_store_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    """Killed while it is made: nothing stands in its place, and the next start makes it."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(self):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("statectl.store.database.Database.bring_up_to_date", killed)
+        with pytest.raises(Killed):
             Store.open("sqlite:.statectl/state.db", tmp_path)
-    else:
-        Store.open("sqlite:.statectl/state.db", tmp_path).close()
+    assert not (tmp_path / ".statectl" / "state.db").exists()
+    Store.open("sqlite:.statectl/state.db", tmp_path).close()
+    assert (tmp_path / ".statectl" / "state.db").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_newer_store_is_refused(tmp_path, store):
