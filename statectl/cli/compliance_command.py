@@ -54,7 +54,9 @@ def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **option
             "jsonl": lambda: to_json_lines(document["entries"]),
         }
     )
-    return 2 if floor is not None and result.percent < floor else 0
+    if floor is not None:
+        return 2 if result.percent < floor else 0
+    return 3 if any(entry.status == "unknown" for entry in result.entries) else 0
 
 
 def _percent(text: str | None) -> float | None:

@@ -76,6 +76,18 @@ def test_3_unreachable(project):
     project.statectl("plan", "--detailed-exitcode", expect=3)
 
 
+def test_3_compliance_of_hosts_that_nobody_knows(project):
+    """3 too: a host that was never read is neither right nor wrong. A gate (--min) counts it as not compliant and says 2 or 0."""
+    project.hosts("here", more=unreachable(project))
+    project.states('associations: {a: {targets: all, files: {"{{ machine }}/x": {content: x}}}}\n')
+    project.statectl("apply", "--yes", "-t", "here", expect=0)
+    assert "1 of 2 hosts compliant" in project.statectl("compliance", expect=3).out
+    project.statectl("compliance", "--json", expect=3)
+    project.statectl("compliance", "-t", "here", expect=0)
+    project.statectl("compliance", "--min", "50%", expect=0)
+    project.statectl("compliance", "--min", "51%", expect=2)
+
+
 @pytest.mark.parametrize(
     "argv",
     [("plan",), ("plan", "nosuch"), ("plan", "-t", "nosuch"), ("plan", "-i", "nosuch"), ("-C", "nosuch", "plan")],
