@@ -105,6 +105,9 @@ class Summary(Model):
 
 
 class Plan(Model):
+    hosts_refused: int = Field(
+        default=0, description="hosts that refused, or were refused: a host key, a login, a lock"
+    )
     format: Literal["statectl.plan/1.0"] = Field(
         default="statectl.plan/1.0", description="name and version of this document"
     )
@@ -166,3 +169,5 @@ def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
         else:
             summary.hosts_failed += 1
     return summary
+        elif plan.outcome == "refused":
+            summary.hosts_refused += 1

@@ -160,3 +160,11 @@ def test_markdown_fits_into_a_comment():
     small = plan_markdown(fleet(), compress)
     assert "left out" not in small
     assert "web[01-35]" in small
+    names, _, counts = [line.strip("| ").split(" | ") for line in small.splitlines() if line.startswith("|")]
+    counted = dict(zip(names, counts, strict=True))
+    assert (counted["only audited"], counted["unreachable"], counted["refused"], counted["failed"]) == (
+        "0",
+        "1",
+        "1",
+        "0",
+    )

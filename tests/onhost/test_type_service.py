@@ -239,6 +239,15 @@ class Services(TypeCase):
         error = self.failed(service.notify, self.want("x", state="running"), "reload")
         assert error.message == "x.service cannot reload (its unit has no ExecReload); say `on_notify: restart`"
 
+    def test_a_failure_is_called_what_it_is(self):
+        """A reload that failed is not a service that is down; one that comes up and goes is not one that did not start."""
+        self.unit("x", ActiveState="active", CanReload="yes")
+        self.host.answer("systemctl --no-ask-password reload -- x.service", Ran(1, "", "Job for x.service failed\n"))
+        error = self.failed(service.notify, self.want("x", state="running"), "reload")
+        assert error.cause == "reload failed"
+        self.host.answer("systemctl --no-ask-password restart -- x.service", Ran(1, "", "Job for x.service failed\n"))
+        assert self.failed(service.notify, self.want("x", state="running"), "restart").cause == "restart failed"
+
     def test_without_systemd_nothing_is_claimed(self):
         """Neither stopped nor disabled: unknown, with systemd's own words."""
         said = "System has not been booted with systemd as init system (PID 1). Can't operate.\n"

@@ -75,12 +75,13 @@ def test_counts_are_of_what_apply_would_do():
             "d": planned(verdict("file:/e", verdict="refused", action="none")),
             "e": HostPlan(outcome="unreachable", reason="no answer"),
             "f": HostPlan(outcome="failed", reason="bad"),
+            "g": HostPlan(outcome="refused", reason="another run holds the lock"),
         }
     )
     assert (summary.add, summary.change, summary.remove, summary.notify) == (1, 0, 1, 1)
     assert (summary.orphans, summary.refused) == (1, 1)
     assert (summary.hosts_changed, summary.hosts_right, summary.hosts_audited) == (1, 1, 1)
-    assert (summary.hosts_unreachable, summary.hosts_failed) == (1, 1)
+    assert (summary.hosts_unreachable, summary.hosts_refused, summary.hosts_failed) == (1, 1, 1)
 
 
 def test_numbers_in_names_sort_as_numbers():

@@ -27,15 +27,17 @@ def plan_markdown(plan: Plan, compress: Compress) -> str:
         summary.unknown,
         summary.hosts_changed,
         summary.hosts_right,
+        summary.hosts_audited,
         summary.hosts_unreachable,
+        summary.hosts_refused,
         summary.hosts_failed,
     )
     head = [
         f"<!-- statectl:plan:{plan.project or 'project'} -->",
         f"### statectl plan {plan.id}",
         "",
-        "| add | change | remove | run | unknown | hosts changed | already right | unreachable | failed |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| add | change | remove | run | unknown | hosts changed | already right | only audited | unreachable | refused | failed |",
+        "|" + " --- |" * len(counts),
         "| " + " | ".join(map(str, counts)) + " |",
         "",
     ]

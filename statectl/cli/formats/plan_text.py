@@ -236,12 +236,14 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterat
         extra.append(f"{summary.hosts_unreachable} unreachable")
     if summary.hosts_failed:
         extra.append(f"{summary.hosts_failed} failed")
+    if summary.hosts_refused:
+        extra.append(f"{summary.hosts_refused} host{'s' * (summary.hosts_refused != 1)} refused")
     if summary.orphans:
         extra.append(f"{summary.orphans} orphan{'s' * (summary.orphans != 1)} kept")
     if summary.refused:
         extra.append(f"{summary.refused} refused")
     rest = "".join(f", {part}" for part in extra)
-    unread = summary.hosts_unreachable + summary.hosts_failed
+    unread = summary.hosts_unreachable + summary.hosts_refused + summary.hosts_failed
     if not plan.has_changes and unread and not (summary.hosts_right or summary.hosts_audited or summary.refused):
         yield f"Nothing is known: none of {unread} host{'s' * (unread != 1)} could be read{rest}."
         return

@@ -267,7 +267,7 @@ def _begin(host, name, verb):
     begun = time.monotonic()
     first = show(host, [name])[name]
     if ran.timed_out or ran.code != 0:
-        raise _broken(host, name, "%s: %s" % (verb, _why(ran, first)), first)
+        raise _broken(host, name, "%s: %s" % (verb, _why(ran, first)), first, "%s failed" % verb)
     return begun, first
 
 
@@ -316,11 +316,11 @@ def _why(ran, block):
     return lines[0] if lines else "systemctl exited with code %s" % ran.code
 
 
-def _broken(host, name, what, block):
+def _broken(host, name, what, block, cause="service did not stay up"):
     """Failed with the last ten lines that the unit itself wrote."""
     argv = ["journalctl", "--no-pager", "--lines=10", "--output=short-iso", "--unit=" + block.get("Id", unit(name))]
     ran = host.run(argv, timeout=30, check=False)
-    return Failed("%s %s" % (unit(name), what), "service did not stay up", argv, None, ran.out[-4096:])
+    return Failed("%s %s" % (unit(name), what), cause, argv, None, ran.out[-4096:])
 
 
 def _unusable(name, block):
