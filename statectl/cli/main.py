@@ -92,11 +92,15 @@ def printable(text: str, limit: int = 80) -> str:
     epilog="Start with: statectl init ~/demo --example local",
 )
 @click.version_option(__version__, message="statectl %(version)s")
-@click.option("-C", "directory", metavar="DIR", default=None, help="Work in DIR instead of here.")
+@click.option("-C", "directory", metavar="DIR", default=None, help="Work in DIR as if started there.")
 @click.pass_context
 def root(ctx: click.Context, directory: str | None) -> None:
     """Declarative state for any machine that answers SSH."""
-    ctx.obj = {"directory": directory}
+    ctx.obj = {"directory": None}
+    if directory is not None:
+        from statectl.cli.opening import enter_directory
+
+        enter_directory(directory)
 
 
 def run(arguments: Sequence[str]) -> int:

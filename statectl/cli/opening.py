@@ -13,12 +13,19 @@ if TYPE_CHECKING:
     from statectl.store.store import Store
 
 
-def start_directory(obj: Mapping[str, Any]) -> Path:
-    """-C DIR, or here. Raises ConfigError when there is no such directory."""
-    directory = obj.get("directory") or "."
+def enter_directory(directory: str) -> None:
+    """-C DIR: from now on here is there, for every path of the command line. Raises ConfigError."""
     if not os.path.isdir(directory):
         raise ConfigError([Problem("E107", f"no such directory: {directory}")])
-    return Path(directory)
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise ConfigError([Problem("E107", f"cannot work in {directory}: {(error.strerror or '').lower()}")]) from error
+
+
+def start_directory(obj: Mapping[str, Any]) -> Path:
+    """Where the search for the project begins: here, or in the files of an older commit."""
+    return Path(obj.get("directory") or ".")
 
 
 def open_settings(obj: Mapping[str, Any]) -> tuple[Path, Settings]:
