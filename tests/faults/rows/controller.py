@@ -24,7 +24,7 @@ associations:
   pause:
     targets: all
     commands:
-      pause: {{run: [sh, -c, "sleep {seconds}; touch /srv/paused"], creates: /srv/paused}}
+      pause: {{run: [sh, -c, "touch /srv/pausing; sleep {seconds}; touch /srv/paused"], creates: /srv/paused}}
 """
 SLOW = PAUSE.format(seconds=3)
 RANDOM = random.Random()
@@ -124,7 +124,7 @@ def _apply_in(scene: Scene, directory: Path) -> Said:
 
 
 def _another(scene: Scene, where: Callable[[Scene], Path]) -> None:
-    scene.exists_soon("/etc/work/link")
+    scene.exists_soon("/srv/pausing")
     second = _apply_in(scene, where(scene))
     assert second.code == REFUSED, second
     told = " ".join(str(host["reason"]) for host in second.json["hosts"].values()) or second.err
@@ -138,8 +138,8 @@ row(
         "C05.one-store",
         "a second apply from the same project while one runs",
         during=lambda scene: _another(scene, lambda at: at.project.root),
-        states=SLOW,
-        slower_s=3,
+        states=PAUSE.format(seconds=8),
+        slower_s=8,
         bound_s=40,
     )
 )
@@ -149,8 +149,8 @@ row(
         "a second apply from another controller while one runs",
         inject=_second_store,
         during=lambda scene: _another(scene, lambda at: at.project.root.with_name("other")),
-        states=SLOW,
-        slower_s=3,
+        states=PAUSE.format(seconds=8),
+        slower_s=8,
         bound_s=40,
     )
 )
