@@ -1,5 +1,6 @@
 """The six oracles. A fault is survived only where all six hold; each raises Broken with its name and what it saw."""
 
+import base64
 import re
 import time
 from pathlib import Path
@@ -33,13 +34,24 @@ def ends(row: Row, said: Said) -> None:
         raise Broken("O1 ends", f"a traceback\n{said}")
 
 
+def alone(scene: Scene) -> None:
+    """O4: the command leaves no process behind on its own machine."""
+    if scene.left_here:
+        raise Broken("O4 no damage", f"still running on this machine: {scene.left_here}")
+
+
 def isolated(row: Row, scene: Scene, said: Said, clean_s: float) -> None:
     """O2: the other host gets there all the same, in 1.2 times the clean time (a second is granted for the machine's own noise)."""
     if row.silent or not row.witness:
         return
-    wrong = [address for address, right in scene.truth(scene.witness).items() if not right]
-    if wrong:
-        raise Broken("O2 isolated", f"{scene.witness.name} has not: {', '.join(wrong)}\n{said}")
+    if row.command[0] == "apply":
+        wrong = [address for address, right in scene.truth(scene.witness).items() if not right]
+        if wrong:
+            raise Broken("O2 isolated", f"{scene.witness.name} has not: {', '.join(wrong)}\n{said}")
+    elif '"hosts"' in said.out:
+        told = scene.host_told(scene.witness, said)
+        if told and told["outcome"] != "ok":
+            raise Broken("O2 isolated", f"{scene.witness.name} is {told['outcome']}\n{said}")
     if '"hosts"' in said.out:
         seconds = scene.host_told(scene.witness, said).get("seconds")
         if seconds is not None and seconds > 1.2 * clean_s + 1:
@@ -59,6 +71,18 @@ def true(row: Row, scene: Scene, said: Said) -> None:
                 raise Broken("O3 true", f"{host.name}/{address} is called {result['outcome']} and is not\n{said}")
             if result["outcome"] == "unknown" and not (row.lost and host is scene.victim):
                 raise Broken("O3 true", f"{host.name}/{address} is unknown though the channel was not lost\n{said}")
+
+
+def resolved(row: Row, scene: Scene, said: Said) -> None:
+    """O3: what was unknown because the channel was lost is known after the next contact."""
+    if row.silent or '"hosts"' not in said.out or "run" not in said.json or not said.json["run"]:
+        return
+    unknown = {name for name, told in said.json["hosts"].items() if told["outcome"] == "unknown"}
+    if unknown:
+        shown = scene.run("runs", "show", said.json["run"], "--json")
+        still = {name for name, told in shown.json["hosts"].items() if told["outcome"] == "unknown"} & unknown
+        if still:
+            raise Broken("O3 true", f"still unknown after the next contact: {', '.join(sorted(still))}\n{shown}")
 
 
 def undamaged(scene: Scene, *, healed: bool) -> None:
@@ -152,14 +176,26 @@ def kept(scene: Scene, acknowledged: set[str], said: Said) -> None:
     for name, text in places.items():
         if scene.canary in text:
             raise Broken("O6 kept", f"the secret stands in {name}")
-    needle = scene.canary.encode()
+    needles = _spellings(scene.canary)
+
+    def found(path: Path) -> bool:
+        data = path.read_bytes()
+        return any(needle in data for needle in needles)
+
     for path in scene.project.root.rglob("*"):
-        if path.is_file() and ".git" not in path.parts and path.name != "work.yml" and needle in path.read_bytes():
+        if path.is_file() and ".git" not in path.parts and path.name != "work.yml" and found(path):
             raise Broken("O6 kept", f"the secret stands in {path.relative_to(scene.project.root)}")
     for host in (scene.victim, scene.witness):
         for path in _written(host.upper):
-            if needle in path.read_bytes() and path.relative_to(host.upper) != Path("etc/work/secret.conf"):
+            if path.relative_to(host.upper) != Path("etc/work/secret.conf") and found(path):
                 raise Broken("O6 kept", f"the secret stands in {path.relative_to(host.upper)} of {host.name}")
+
+
+def _spellings(secret: str) -> list[bytes]:
+    """Raw, hexadecimal, and base64 in each of its three alignments, without the characters that depend on what stands beside it."""
+    raw = secret.encode()
+    shifted = [base64.b64encode(b"\0" * shift + raw)[4 * (shift > 0) : len(raw) * 4 // 3 - 4] for shift in range(3)]
+    return [raw, raw.hex().encode(), *shifted]
 
 
 def _written(upper: Path) -> list[Path]:

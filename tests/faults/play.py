@@ -21,6 +21,15 @@ class Played(NamedTuple):
     seen: str
 
 
+def _doctor(row: Row, scene: Scene) -> None:
+    """`doctor` finds the cause while it is there, and what fails has a next step."""
+    asking = ("--become-password-fd", "0") if "--become-password-fd" in row.command else ()
+    said = scene.run("doctor", scene.victim.name, *asking, stdin=row.stdin, limit_s=90)
+    assert row.doctor in said.out, f"doctor does not say {row.doctor!r}\n{said}"
+    assert said.code == 0 or "next: " in said.out, f"doctor names no next step\n{said}"
+    assert "Traceback" not in said.err, said
+
+
 class Stage:
     """Hosts for the rows, taken from a pool, and how long the workload takes on a clean host of each suite."""
 
@@ -47,7 +56,7 @@ class Stage:
         """Once. Faults are mended and hosts given back whatever happens."""
         clean_s = self.clean_s(row.suite)
         began = time.monotonic()
-        hosts = self._pool.take(2, row.suite)
+        hosts = self._pool.take(2 + row.extras, row.suite)
         try:
             with tempfile.TemporaryDirectory() as place:
                 scene = Scene(Path(place), hosts, states=row.states)
@@ -69,17 +78,25 @@ class Stage:
             acknowledged = {run["id"] for run in scene.run("runs", "list", "--json").json["runs"]}
             if row.inject is not None:
                 scene.injected = row.inject(scene)
-            scene.said = scene.run(*row.command, during=row.during, limit_s=row.bound_s + 30)
+            scene.said = scene.run(
+                *row.command, during=row.during, limit_s=row.bound_s + 30, stdin=row.stdin, prefix=row.prefix
+            )
             oracles.ends(row, scene.said)
+            oracles.alone(scene)
             oracles.true(row, scene, scene.said)
             oracles.isolated(row, scene, scene.said, clean_s + row.slower_s)
             oracles.undamaged(scene, healed=False)
             if row.says is not None:
                 row.says(scene)
+            if row.doctor:
+                _doctor(row, scene)
             if row.mend is not None:
                 row.mend(scene)
             mended = True
             oracles.heals(row, scene)
+            oracles.resolved(row, scene, scene.said)
+            if row.healed is not None:
+                row.healed(scene)
             oracles.undamaged(scene, healed=True)
             oracles.kept(scene, acknowledged, scene.said)
         finally:

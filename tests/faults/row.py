@@ -22,6 +22,8 @@ class Row:
     during     called in a thread of its own while the command runs (`scene.process`); it waits for its moment by itself
     mend       removes the fault, and nothing else: healing is the next run's
     says       judges what the command printed and what the row promises beyond the oracles; raises AssertionError
+    healed     the same, after the healing runs
+    doctor     text that `statectl doctor VICTIM` prints while the fault is there; where it exits with an error, a next step too
     codes      exit codes the command may end with
     bound_s    O1: it ends within so many seconds
     lost       the channel may be lost: outcomes of the faulty host may be `unknown` until the next contact
@@ -32,6 +34,9 @@ class Row:
     suite      lab suite of both hosts
     slower_s   seconds that `states` add to the time of a clean run
     heal_code  exit code of the first run after the fault was mended (it must still converge)
+    stdin      what the command (and doctor) may read
+    extras     further hosts, in `scene.extras`: not in the inventory unless the row puts them there
+    prefix     argv in front of the command, such as `unshare -m`
     """
 
     id: str
@@ -40,6 +45,8 @@ class Row:
     during: Callable[[Scene], None] | None = None
     mend: Callable[[Scene], None] | None = None
     says: Callable[[Scene], None] | None = None
+    healed: Callable[[Scene], None] | None = None
+    doctor: str = ""
     codes: tuple[int, ...] = (DONE,)
     bound_s: float = 60
     lost: bool = False
@@ -50,6 +57,9 @@ class Row:
     suite: str = "bookworm"
     slower_s: float = 0
     heal_code: int = DONE
+    stdin: str = ""
+    extras: int = 0
+    prefix: tuple[str, ...] = ()
 
 
 def row(made: Row) -> Row:

@@ -1,6 +1,7 @@
 """The scene of every row: two hosts with the same workload, one of them meets the fault; probes that ask the host itself."""
 
 import hashlib
+import json
 import os
 import secrets
 import signal
@@ -40,9 +41,9 @@ class Scene:
     """What a row's functions are given. `victim` meets the fault, `witness` does not."""
 
     def __init__(self, place: Path, hosts: Sequence[LabHost], *, states: str = "", user: str = "root") -> None:
-        self.victim, self.witness = hosts
+        self.victim, self.witness, *self.extras = hosts
         self.canary = "canary-" + secrets.token_hex(12)
-        self.project = LabProject(place, hosts, user=user)
+        self.project = LabProject(place, [self.victim, self.witness], user=user)
         self.project.write("states/work.yml", WORKLOAD.format(canary=self.canary))
         if states:
             self.project.write("states/row.yml", states)
@@ -51,11 +52,27 @@ class Scene:
         self.process: subprocess.Popen[bytes] | None = None
         self.said: Said | None = None  # of the command that met the fault
         self.before: dict[str, Any] = {}
-        for host in hosts:
+        self.left_here: list[str] = []  # what the command that met the fault left running on this machine
+        for host in (self.victim, self.witness):
             host.sh("mkdir -m 0750 -p /etc/work")
             host.write("/etc/work/adopted.conf", OLD, 0o640)
             host.sh("chown daemon:daemon /etc/work/adopted.conf")
             self.before[host.name] = inside(host)
+
+    def reach(self, more: Mapping[str, Mapping[str, Any]] | None = None, **fields: Any) -> None:
+        """Write the inventory anew: the victim with these connection fields (None takes one away), and more hosts. Without any: as it was."""
+        hosts: dict[str, dict[str, Any]] = {
+            host.name: {"address": host.address, "user": "root", "groups": list(host.groups)}
+            for host in (self.victim, self.witness)
+        }
+        hosts[self.victim.name] |= fields
+        hosts[self.victim.name] = {key: value for key, value in hosts[self.victim.name].items() if value is not None}
+        document = {
+            "hosts": {**hosts, **{name: dict(said) for name, said in (more or {}).items()}},
+            "groups": {group: {} for host in (self.victim, self.witness) for group in host.groups},
+        }
+        self.project.write("inventories/lab/hosts.yml", json.dumps(document, indent=1) + "\n")
+        self.project.commit("inventory")
 
     # -- the command -------------------------------------------------------------------------------------------------
 
@@ -66,11 +83,12 @@ class Scene:
         limit_s: float = 180,
         env: Mapping[str, str] | None = None,
         stdin: str = "",
+        prefix: Sequence[str] = (),
     ) -> Said:
         """Run statectl in the project; `during` goes along in a thread, and what it raises is raised here."""
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "statectl", *argv],
+            [*prefix, sys.executable, "-m", "statectl", *argv],
             cwd=self.project.root,
             env=self.project.environment(env),
             stdin=subprocess.PIPE,
@@ -96,6 +114,7 @@ class Scene:
             out, err = self.process.communicate()
             err += f"\nkilled: still running after {limit_s:.0f} s\n".encode()
         seconds = time.monotonic() - began
+        self.left_here = _session(self.process.pid)
         thread.join()
         if trouble:
             raise trouble[0]
@@ -164,6 +183,12 @@ class Scene:
             "link:/etc/work/link": bool(link.is_symlink and link.linked_to == "/etc/work/adopted.conf"),
             "service:lab-service-01": bool(service.is_running and service.is_enabled),
         }
+
+
+def _session(leader: int) -> list[str]:
+    """Command lines of what still runs in the session that a process of ours began."""
+    done = subprocess.run(["ps", "-s", str(leader), "-o", "args="], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()
 
 
 def inside(host: LabHost) -> dict[str, Any]:

@@ -358,6 +358,12 @@ def _pids(top: Path) -> list[int]:
 
 
 def unmount(root: Path) -> None:
-    """Until nothing is mounted there any more."""
+    """Until nothing is mounted there any more. The kernel lets go of a dead namespace's mounts a moment after its last process."""
+    limit = time.monotonic() + 10
     while f" {root} " in Path("/proc/self/mountinfo").read_text():
-        run(["umount", root])
+        try:
+            run(["umount", root])
+        except RuntimeError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.1)
