@@ -214,6 +214,12 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
             "format": "statectl.results/1.0",
             "run": run.run_id,
             "outcome": run.outcome,
+            "stop": {
+                "errors": run.errors,
+                "allowed": run.errors_allowed,
+                "unreachable": "error" if run.unreachable_counts else "skip",
+                "by": run.stopped_by,
+            },
             "plan": run.plan.model_dump(mode="json"),
             "hosts": {
                 name: {

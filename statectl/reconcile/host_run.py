@@ -23,6 +23,10 @@ CONTACT_DEADLINE_S = 10.0  # name, TCP, banner, key exchange and login together
 SILENCE_LIMIT_S = 3600.0  # no message at all; the executor bounds its own steps far below
 
 
+class _Stopped(StatectlError):
+    """The executor ended because it was told to, before anything was written."""
+
+
 class Conversation(Protocol):
     """What is needed of `transport.session.ExecutorSession`."""
 
@@ -45,7 +49,7 @@ class Compiled(Protocol):
 class HostResult:
     """How an apply ended on one host."""
 
-    outcome: str  # ok | changed | failed | unreachable | unknown | refused | stopped
+    outcome: str  # ok | changed | failed | unreachable | unknown | refused | stopped | terminated
     reason: str = ""
     code: str = ""
     hint: str = ""  # what to do about the reason
@@ -107,6 +111,7 @@ class HostRun:
             None  # stores the result of this run, before its ack
         )
         self.keep = True  # keep the channel between plan and go
+        self.held_back: Callable[[], str] = lambda: ""  # why it must not be told to go any more, '' when it may
 
     @property
     def kept(self) -> bool:
@@ -145,6 +150,9 @@ class HostRun:
             self.plan = HostPlan(
                 outcome="failed", reason=f"{place}{first.summary}{more}", code=first.code, hint=first.hint
             )
+        except _Stopped as error:
+            await self.drop()
+            self.plan = HostPlan(outcome="not contacted", reason=self.held_back() or error.message)
         except StatectlError as error:
             await self.drop()
             self.plan = HostPlan(outcome="failed", reason=error.message, code=error.code, hint=error.hint)
@@ -222,9 +230,13 @@ class HostRun:
             self.keep = True
             await self.contact()
             if self.plan.outcome != "planned":
-                return HostResult(self.plan.outcome, self.plan.reason, self.plan.code, self.plan.hint)
+                outcome = "terminated" if self.plan.outcome == "not contacted" else self.plan.outcome
+                return HostResult(outcome, self.plan.reason, self.plan.code, self.plan.hint)
         result = HostResult("unknown")
         try:
+            if self.held_back():  # while it was contacted again: nothing was written yet, and nothing shall be
+                await self.release()
+                return HostResult("terminated", self.held_back())
             await self._say({"type": "go", "plan_id": plan_id or None, "observed": dict(observed)})
             while True:
                 message = await self._receive()
@@ -390,6 +402,8 @@ def _ended(message: Mapping[str, Any]) -> StatectlError:
     code = str(message.get("code") or "")
     if message["outcome"] in ("refused", "stale"):
         return Refused(reason, code=code or "E501")
+    if message["outcome"] == "stopped" and not code:
+        return _Stopped(reason)
     return StatectlError(reason, code=code or "E401")
 
 

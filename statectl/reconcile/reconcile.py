@@ -9,10 +9,12 @@ Everything the parts need of each other is passed in through `Fleet`.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from statectl.errors import StatectlError
 from statectl.plans.fold import fold
 from statectl.plans.plan import HostPlan, Plan, checksum, summarise
 from statectl.reconcile.host_run import HostResult, HostRun, Order
@@ -24,12 +26,16 @@ from statectl.rollout.budget import (
     allowed_errors,
     batches,
     concurrency,
+    run_outcome,
     split,
     strictest,
 )
-from statectl.rollout.run_targets import Cancel, run_targets
+from statectl.rollout.run_targets import TERMINATED, Cancel, run_targets
 from statectl.store.ids import new_id, who
 
+STOPPED = "not started: the run was stopped"
+BUDGET_SPENT = "not started: the error budget was spent"
+PARTING_S = 2.0  # for a last `cancel` to a host that is let go
 KEPT_CHANNELS = 64  # up to this many hosts keep their channel open between plan and go
 PLAN_LIFETIME = timedelta(hours=24)
 
@@ -94,8 +100,14 @@ class Run:
     plan: Plan
     results: dict[str, HostResult] = field(default_factory=dict)
     outcome: str = "done"  # done | failed | refused | declined | interrupted | nothing to do
+    errors: int = 0
     errors_allowed: int = 0
-    budget_spent: bool = False
+    unreachable_counts: bool = False
+    stopped_by: str = ""  # why hosts were not started: errors | cancel, '' when none was held back
+
+    @property
+    def budget_spent(self) -> bool:
+        return self.errors > self.errors_allowed
 
 
 async def plan(fleet: Fleet, rate: Rate, observer: Observer, cancel: Cancel, *, kind: str = "plan") -> Plan:
@@ -231,35 +243,44 @@ async def _go(
     ready = [host for host, run in runs.items() if run.plan.outcome == "planned"]
     at_once, allowed = _pace(fleet, rate, [runs[host] for host in ready], len(runs))
     budget = Budget(allowed, rate.unreachable_counts)
-    ended.errors_allowed = budget.allowed
     for host, run in runs.items():
         if run.plan.outcome != "planned":
-            budget.record(run.plan.outcome if run.plan.outcome in ("unreachable", "unknown") else "failed")
+            budget.record(run.plan.outcome)
             ended.results[host] = HostResult(run.plan.outcome, run.plan.reason, run.plan.code, run.plan.hint)
             await asyncio.to_thread(
                 records.record_host, ended.run_id, host_record(run, ended.results[host], fleet.selected)
             )
     in_flight: set[str] = set()
 
+    def held_back() -> str:
+        if cancel.requested.is_set():
+            return STOPPED
+        return BUDGET_SPENT if budget.spent else ""
+
     async def go(host: str) -> str:
         in_flight.add(host)
         run = runs[host]
 
-        recorded = False
-
         async def record(result: HostResult) -> None:
-            nonlocal recorded
-            recorded = True
-            await asyncio.to_thread(records.record_host, ended.run_id, host_record(run, result, fleet.selected))
+            ended.results[host] = result
+            row = host_record(run, result, fleet.selected)
+            await _to_the_end(asyncio.to_thread(records.record_host, ended.run_id, row))
 
-        run.record = record
+        run.record, run.held_back = record, held_back
         try:
             observed = saved.hosts[host].observed if saved else run.plan.observed
             result = await run.apply(observed, saved.id if saved else "")
+        except asyncio.CancelledError:
+            if host not in ended.results:
+                # it may be the first that this host hears of it: without a word the executor would go on to its end
+                with suppress(StatectlError, TimeoutError):
+                    async with asyncio.timeout(PARTING_S):
+                        await run.cancel()
+                raise
+            result = ended.results[host]
         finally:
             in_flight.discard(host)
-        ended.results[host] = result
-        if not recorded:  # it ended without the executor's last word
+        if host not in ended.results:  # it ended without the executor's last word
             await record(result)
         observer.applied(host, result)
         return result.outcome
@@ -279,27 +300,32 @@ async def _go(
         )
     finally:
         passing.cancel()
+    not_started = BUDGET_SPENT if outcomes.stopped_by == "errors" else STOPPED
     for host in ready:
         if host not in ended.results:
-            outcome = outcomes.get(host, "terminated")
-            reason = "not started: the error budget was spent" if budget.spent else "not started: the run was stopped"
-            ended.results[host] = HostResult(outcome, reason if outcome == "terminated" else "stopped in the middle")
+            reason = not_started if outcomes[host] == TERMINATED else "stopped in the middle"
+            ended.results[host] = HostResult(outcomes[host], reason)
             await asyncio.to_thread(
                 records.record_host, ended.run_id, host_record(runs[host], ended.results[host], fleet.selected)
             )
-    ended.budget_spent = budget.spent
-    bad = any(result.outcome in ("failed", "unknown", "terminated", "stopped") for result in ended.results.values())
-    refused = any(result.outcome == "refused" for result in ended.results.values())
-    if cancel.requested.is_set():
-        ended.outcome = "interrupted"
-    elif bad or budget.spent:
-        ended.outcome = "failed"
-    elif refused:
-        ended.outcome = "refused"
+    words = [result.outcome for result in ended.results.values()]
+    ended.errors, ended.errors_allowed = budget.errors, budget.allowed
+    ended.unreachable_counts, ended.stopped_by = budget.unreachable_counts, outcomes.stopped_by
+    ended.outcome = run_outcome(words, spent=budget.spent, cancelled=cancel.requested.is_set())
     counts: dict[str, int] = {}
     for result in ended.results.values():
         counts[result.outcome] = counts.get(result.outcome, 0) + 1
     await asyncio.to_thread(records.end_run, ended.run_id, ended.outcome, counts)
+
+
+async def _to_the_end(work: Awaitable[None]) -> None:
+    """Await it, and let a cancellation wait until it is done: a row that is being written gets written."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _pace(fleet: Fleet, rate: Rate, ready: Sequence[HostRun], total: int) -> tuple[int, int]:

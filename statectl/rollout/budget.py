@@ -63,7 +63,7 @@ class Budget:
     by_outcome: dict[str, int] = field(default_factory=dict)
 
     def record(self, outcome: str) -> None:
-        """One host ended. `failed` and `unknown` are errors; `unreachable` only when declared so."""
+        """One host ended. `failed` and `unknown` are errors; `unreachable` only when declared so; `refused` and `stopped` never."""
         self.by_outcome[outcome] = self.by_outcome.get(outcome, 0) + 1
         if outcome in ("failed", "unknown") or (outcome == "unreachable" and self.unreachable_counts):
             self.errors += 1
@@ -76,6 +76,16 @@ class Budget:
 def strictest(default: int, shares: Iterable[tuple[str, int]], of: Callable[[str, int], int]) -> int:
     """The smallest of `default` and of what several associations say: (text, how many hosts it is about); '' says nothing."""
     return min([default, *(of(text, hosts) for text, hosts in shares if text)])
+
+
+def run_outcome(words: Iterable[str], *, spent: bool, cancelled: bool) -> str:
+    """What the outcomes of its hosts make of a run: interrupted, failed, refused or done. An unreachable host alone fails nothing."""
+    found = set(words)
+    if cancelled:
+        return "interrupted"
+    if spent or found & {"failed", "unknown", "terminated", "stopped"}:
+        return "failed"
+    return "refused" if "refused" in found else "done"
 
 
 def split(hosts: Sequence[str], sizes: Sequence[int]) -> list[list[str]]:

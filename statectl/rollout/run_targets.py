@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from statectl.rollout.budget import Budget
 
 TERMINATED = "terminated"  # never started: the budget was spent, or the run was cancelled
+UNKNOWN = "unknown"  # let go in the middle: only its next contact tells
 
 
 @dataclass
@@ -26,6 +27,12 @@ class Cancel:
         self.requested.set()
 
 
+class Outcomes(dict[str, str]):
+    """{host: outcome word}. `stopped_by`: why hosts were not started, the first reason there was: '', 'errors' or 'cancel'."""
+
+    stopped_by: str = ""
+
+
 async def run_targets(
     waves: Sequence[Sequence[str]],
     work: Callable[[str], Awaitable[str]],
@@ -34,47 +41,61 @@ async def run_targets(
     budget: Budget,
     cancel: Cancel,
     on_outcome: Callable[[str, str], None] | None = None,
-) -> dict[str, str]:
+) -> Outcomes:
     """Run `work(host)` for every host of every wave in order; a wave begins when the one before has ended.
 
-    Returns {host: outcome word}; hosts that were never started are `terminated`. An exception of `work` is a bug and
-    propagates once what is in flight has ended.
+    Hosts that were never started are `terminated`, those that were let go `unknown`; `work` may itself return `terminated` for a
+    host that it found held back. An exception of `work` is a bug: nothing new starts, and it propagates once what is in flight ended.
     """
-    outcomes: dict[str, str] = {}
+    outcomes = Outcomes()
 
     async def one(host: str) -> None:
         outcome = await work(host)
         outcomes[host] = outcome
         budget.record(outcome)
+        if outcome == TERMINATED:  # it was held back at the last moment
+            stopped()
         if on_outcome:
             on_outcome(host, outcome)
 
+    def stopped() -> bool:
+        reason = "cancel" if cancel.requested.is_set() else "errors" if budget.spent else ""
+        outcomes.stopped_by = outcomes.stopped_by or reason
+        return bool(outcomes.stopped_by)
+
     for wave in waves:
         waiting = list(reversed(wave))
-        running: set[asyncio.Task[None]] = set()
+        running: dict[asyncio.Task[None], str] = {}
         abort = asyncio.create_task(cancel.aborted.wait())
         try:
             while waiting or running:
-                while waiting and len(running) < concurrency and not budget.spent and not cancel.requested.is_set():
-                    running.add(asyncio.create_task(one(waiting.pop())))
+                while waiting and len(running) < concurrency and not stopped():
+                    host = waiting.pop()
+                    running[asyncio.create_task(one(host))] = host
                 if not running:
                     break
-                done, _ = await asyncio.wait({*running, abort}, return_when=asyncio.FIRST_COMPLETED)
-                if abort in done:
-                    for task in running:
-                        task.cancel()
-                    await asyncio.gather(*running, return_exceptions=True)
-                    break
+                await asyncio.wait({*running, abort}, return_when=asyncio.FIRST_COMPLETED)
+                if abort.done():
+                    await _let_go(running, outcomes, budget)
                 for task in [task for task in running if task.done()]:
-                    running.discard(task)
-                    task.result()
+                    del running[task]
+                    if not task.cancelled():
+                        task.result()
         finally:
             abort.cancel()
             if running:
                 await asyncio.gather(*running, return_exceptions=True)
         for host in reversed(waiting):
-            outcomes.setdefault(host, TERMINATED)
-        if cancel.aborted.is_set():
-            for host in wave:
-                outcomes.setdefault(host, "unknown")  # stopped in the middle: only its next contact tells
+            outcomes[host] = TERMINATED
     return outcomes
+
+
+async def _let_go(running: dict[asyncio.Task[None], str], outcomes: Outcomes, budget: Budget) -> None:
+    """Cancel all that runs and wait until it has let go. Who ended in this moment keeps the outcome that it has."""
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    for host in running.values():
+        if host not in outcomes:
+            outcomes[host] = UNKNOWN
+            budget.record(UNKNOWN)
