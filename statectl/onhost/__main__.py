@@ -12,6 +12,7 @@ EXIT_REFUSED = 3
 
 
 def main(stdin_fd, stdout_fd, buffered=b""):
+    # type: (int, int, bytes) -> None
     """Serve one controller on two descriptors, then return. `buffered`: bytes of frames that were read already.
 
     No command may write into the protocol or read from it: both ends move to private descriptors first, and 0 and 1
@@ -32,12 +33,14 @@ def main(stdin_fd, stdout_fd, buffered=b""):
 
 
 def _private(fd):
+    # type: (int) -> int
     import fcntl
 
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def by_hand():
+    # type: () -> int
     """JSON objects on stdin, answers as JSON lines on stdout -> exit code."""
     import json
 
@@ -81,6 +84,7 @@ def by_hand():
 
 
 def start():
+    # type: () -> None
     refusal = ""
     if sys.version_info < (3, 6):
         refusal = "%s is Python %d.%d; statectl needs 3.6 or later" % (

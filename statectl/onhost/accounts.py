@@ -3,7 +3,12 @@
 Not through the name service: useradd and its kin write these files, and what an LDAP server adds is not theirs to change.
 """
 
-from typing import Dict, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Dict, NamedTuple, Tuple
+
+if TYPE_CHECKING:
+    from typing import Iterator, List
+
+    from statectl.onhost.host import Host
 
 
 class User(NamedTuple):
@@ -24,7 +29,7 @@ class Shadow(NamedTuple):
     expires: str  # days since 1970 as text, '' : never
 
 
-def users(host):
+def users(host: "Host") -> "Dict[str, User]":
     """-> {name: User}"""
     found: Dict[str, User] = {}
     for fields in _rows(host, "/etc/passwd", 7):
@@ -33,7 +38,7 @@ def users(host):
     return found
 
 
-def groups(host):
+def groups(host: "Host") -> "Dict[str, Group]":
     """-> {name: Group}"""
     found: Dict[str, Group] = {}
     for fields in _rows(host, "/etc/group", 4):
@@ -42,7 +47,7 @@ def groups(host):
     return found
 
 
-def shadow(host):
+def shadow(host: "Host") -> "Dict[str, Shadow]":
     """-> {name: Shadow}. Raises Failed when it may not be read: only root may."""
     found: Dict[str, Shadow] = {}
     for fields in _rows(host, "/etc/shadow", 9):
@@ -50,7 +55,7 @@ def shadow(host):
     return found
 
 
-def _rows(host, path, width):
+def _rows(host: "Host", path: str, width: int) -> "Iterator[List[str]]":
     text = (host.read_file(path) or b"").decode("utf-8", "surrogateescape")
     for line in text.split("\n"):
         fields = line.split(":")

@@ -3,8 +3,16 @@
 import os
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Iterator, List, Optional, Tuple
 
-def walk(host, top, enter=None):
+    from statectl.onhost.host import Host
+
+
+def walk(
+    host: "Host", top: str, enter: "Optional[Callable[[str], bool]]" = None
+) -> "Iterator[Tuple[str, os.stat_result]]":
     """Yield (path relative to `top`, lstat result), a directory before what is in it, names in order.
 
     A directory of another file system is yielded and not entered, nor one whose relative path `enter` says no to. What
@@ -25,12 +33,12 @@ def walk(host, top, enter=None):
         stack.extend(prefix + name for name in reversed(host.listdir(join(top, relative))))
 
 
-def join(top, relative):
+def join(top: str, relative: str) -> str:
     """'/' and 'a' -> '/a'; '/a' and '' -> '/a'."""
     return top.rstrip("/") + "/" + relative if relative else top
 
 
-def count(host, top, limit=1000000):
+def count(host: "Host", top: str, limit: int = 1000000) -> int:
     """How many entries are below `top`; counting stops at `limit`."""
     entries = 0
     for _ in walk(host, top):
@@ -40,7 +48,7 @@ def count(host, top, limit=1000000):
     return entries
 
 
-def entries_text(number):
+def entries_text(number: int) -> str:
     return "empty" if number == 0 else "1 entry" if number == 1 else "%d entries" % number
 
 
@@ -49,20 +57,20 @@ class Sample(object):
 
     SHOWN = 20
 
-    def __init__(self):
+    def __init__(self) -> None:
         import hashlib
 
-        self._first = []
+        self._first: "List[str]" = []
         self._number = 0
         self._hash = hashlib.sha256()
 
-    def add(self, text):
+    def add(self, text: str) -> None:
         self._number += 1
         self._hash.update(text.encode("utf-8", "surrogateescape") + b"\0")
         if len(self._first) < self.SHOWN:
             self._first.append(text)
 
-    def texts(self):
+    def texts(self) -> "List[str]":
         """-> [] when nothing was added; a last line says how many are not shown."""
         more = self._number - len(self._first)
         last = ["... %d more (%s)" % (more, self._hash.hexdigest()[:12])] if more else []

@@ -6,12 +6,18 @@ import os
 from statectl.onhost.content import open_regular
 from statectl.onhost.failure import Failed
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+    from statectl.onhost.place import Place
+
 FS_IOC_GETFLAGS = 0x80086601
 FLAG_IMMUTABLE = 0x10
 FLAG_APPEND = 0x20
 
 
-def no_space(place, size):
+def no_space(place: "Place", size: int) -> "Failed":
     room = os.fstatvfs(place.fd)
     where = mount_point(place.root + place.directory)
     free = (room.f_bfree if os.geteuid() == 0 else room.f_bavail) * room.f_frsize
@@ -23,11 +29,11 @@ def no_space(place, size):
     )
 
 
-def megabytes(size):
+def megabytes(size: int) -> str:
     return "%.1f MB" % (size / 1048576.0) if size >= 104858 else "%d bytes" % size
 
 
-def mount_point(path):
+def mount_point(path: str) -> str:
     """The mount that holds `path`."""
     path = os.path.realpath(path)
     while path != "/" and not os.path.ismount(path):
@@ -35,9 +41,9 @@ def mount_point(path):
     return path
 
 
-def explain(error, path, doing, place=None, size=0):
+def explain(error: "OSError", path: str, doing: str, place: "Optional[Place]" = None, size: int = 0) -> "Failed":
     """OSError -> Failed with the cause that a person can act on."""
-    number = error.errno
+    number = error.errno or 0
     if number == errno.ENOSPC and place is not None:
         return no_space(place, size)
     if number in (errno.EPERM, errno.EACCES) and place is not None:
@@ -60,16 +66,17 @@ def explain(error, path, doing, place=None, size=0):
     return Failed("cannot %s: %s: %s" % (doing, path, text), cause)
 
 
-def _attribute(place):
+def _attribute(place: "Place") -> str:
     """Which attribute of the file or its directory bars a change, or ''."""
     import fcntl
     import struct
 
-    def flags(fd):
+    def flags(fd: int) -> int:
         try:
-            return struct.unpack("i", fcntl.ioctl(fd, FS_IOC_GETFLAGS, b"\0" * 4))[0]
+            (found,) = struct.unpack("i", fcntl.ioctl(fd, FS_IOC_GETFLAGS, b"\0" * 4))
         except OSError:
             return 0  # a file system without attributes
+        return int(found)
 
     try:
         with open_regular(place.name, dir_fd=place.fd) as stream:

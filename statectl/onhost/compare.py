@@ -3,14 +3,19 @@
 import hashlib
 import hmac
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.onhost.content import Content, SecretText
+
+if TYPE_CHECKING:
+    from typing import Dict, Tuple
+
+    from statectl.onhost.shapes import JSON, Found, Keyed, Record, ResourceType
 
 GONE = ("absent", "purged")
 
 
-def compared(module, want):
+def compared(module: "ResourceType", want: "Record") -> "Tuple[str, ...]":
     """Names of the fields that count for this wanted record, in the type's order.
 
     want.state         fields
@@ -25,12 +30,12 @@ def compared(module, want):
     )
 
 
-def is_absent(found):
+def is_absent(found: "Found") -> bool:
     """Is nothing there? A type without a state answers None for that."""
     return found is None or getattr(found, "state", None) in GONE
 
 
-def differing(module, want, found):
+def differing(module: "ResourceType", want: "Record", found: "Found") -> "Tuple[str, ...]":
     """Names of the fields that are not as wanted; () when all are.
 
     found               want gone    want there
@@ -49,15 +54,15 @@ def differing(module, want, found):
     return tuple(field for field in fields if not same(field, getattr(want, field), getattr(found, field)))
 
 
-def _equal(field, wanted, found):  # noqa: ARG001  the shape of a type's same()
+def _equal(field: str, wanted: object, found: object) -> bool:  # noqa: ARG001  the shape of a type's same()
     return wanted == found
 
 
-def want_gone(want):
+def want_gone(want: "Record") -> bool:
     return getattr(want, "state", None) in GONE
 
 
-def action(module, want, found):
+def action(module: "ResourceType", want: "Record", found: "Found") -> str:
     """The word for making `want` so: run, remove, add or change."""
     if getattr(module, "KIND_RUN", False):
         return "run"
@@ -69,12 +74,12 @@ def action(module, want, found):
 # -- plain data
 
 
-def raw(text):
+def raw(text: str) -> str:
     """SecretText or str -> str with its real characters."""
     return "".join(text) if isinstance(text, SecretText) else text
 
 
-def plain(value, keyed):
+def plain(value: "Any", keyed: "Keyed") -> "JSON":
     """A field's value as JSON-able data. Secrets become {"$keyed": hash}; keyed(bytes) -> hex makes it."""
     if isinstance(value, Content):
         if value.secret:
@@ -93,13 +98,13 @@ def plain(value, keyed):
     return value
 
 
-def record_hash(fields, keyed):
+def record_hash(fields: "Dict[str, Any]", keyed: "Keyed") -> str:
     """{field: value} -> hex, equal for equal values on this host."""
     data = json.dumps(plain(fields, keyed), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(data.encode("ascii")).hexdigest()
 
 
-def found_hash(module, want, found, keyed, hide):
+def found_hash(module: "ResourceType", want: "Record", found: "Found", keyed: "Keyed", hide: bool) -> str:
     """Hash of what was found, of the compared fields only: what nobody manages may move.
 
     hide: the values are secret, so the hash is a keyed one and tells nothing outside of this host.
@@ -115,5 +120,5 @@ def found_hash(module, want, found, keyed, hide):
     return keyed(value.encode("ascii")) if hide else value
 
 
-def same_hash(one, other):
+def same_hash(one: str, other: str) -> bool:
     return hmac.compare_digest(one, other)

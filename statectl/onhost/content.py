@@ -10,6 +10,10 @@ import stat
 
 from statectl.onhost.failure import Failed, system_says
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO, Iterator, Optional, Union
+
 CHUNK = 256 * 1024  # bytes read at a time: huge files are never held in memory
 
 
@@ -18,12 +22,12 @@ class SecretText(str):
 
     __slots__ = ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "<secret>"
 
     __str__ = __repr__
 
-    def __format__(self, spec):
+    def __format__(self, spec: str) -> str:
         return "<secret>"
 
 
@@ -32,18 +36,20 @@ class Content(object):
 
     __slots__ = ("_source", "secret", "sha256", "size")
 
-    def __init__(self, sha256, size, source=None, secret=False):
+    def __init__(
+        self, sha256: str, size: int, source: "Optional[Union[bytes, str, None]]" = None, secret: bool = False
+    ) -> None:
         self.sha256 = sha256  # hex
         self.size = size  # bytes
         self.secret = secret
         self._source = source  # bytes, path of a regular file, or None: not delivered yet
 
     @classmethod
-    def of_bytes(cls, data, secret=False):
+    def of_bytes(cls, data: "Union[bytes, bytearray]", secret: bool = False) -> "Content":
         return cls(hashlib.sha256(data).hexdigest(), len(data), bytes(data), secret)
 
     @classmethod
-    def of_file(cls, path):
+    def of_file(cls, path: str) -> "Content":
         """The regular file at `path`, hashed now. Never follows a link, never blocks on a fifo. Raises Failed."""
         digest = hashlib.sha256()
         size = 0
@@ -54,19 +60,19 @@ class Content(object):
         return cls(digest.hexdigest(), size, path)
 
     @classmethod
-    def wanted(cls, sha256, size):
+    def wanted(cls, sha256: str, size: int) -> "Content":
         """What the controller says it will deliver on `need`."""
         return cls(sha256, size)
 
     @property
-    def delivered(self):
+    def delivered(self) -> bool:
         return self._source is not None
 
-    def deliver(self, source):
+    def deliver(self, source: "Union[bytes, str]") -> None:
         """`source`: bytes, or the path of a file that stays for the life of this object."""
         self._source = source
 
-    def open(self):
+    def open(self) -> "BinaryIO":
         """-> binary file object at its start; the caller closes it."""
         if self._source is None:
             raise Failed("the controller has not delivered content %s" % self.sha256[:12], "content not delivered")
@@ -74,27 +80,27 @@ class Content(object):
             return io.BytesIO(self._source)
         return open_regular(self._source)
 
-    def read(self, limit=None):
+    def read(self, limit: "Optional[int]" = None) -> bytes:
         """-> at most `limit` bytes from the start; everything when None."""
         with self.open() as stream:
             return stream.read() if limit is None else stream.read(limit)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, Content):
             return NotImplemented
         return self.sha256 == other.sha256
 
-    def __ne__(self, other):
+    def __ne__(self, other: object) -> bool:
         return not self == other
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self.sha256)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "<content secret>" if self.secret else "<content %s, %d bytes>" % (self.sha256[:12], self.size)
 
 
-def open_regular(path, dir_fd=None):
+def open_regular(path: str, dir_fd: "Optional[int]" = None) -> "BinaryIO":
     """Open a regular file for reading -> unbuffered binary file object. Links and everything that is not a file are refused."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=dir_fd)
@@ -106,7 +112,7 @@ def open_regular(path, dir_fd=None):
     return io.FileIO(fd, "r")
 
 
-def chunks(stream):
+def chunks(stream: "BinaryIO") -> "Iterator[bytes]":
     while True:
         chunk = stream.read(CHUNK)
         if not chunk:

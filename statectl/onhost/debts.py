@@ -16,18 +16,24 @@ the target is declared by nobody any more                 gone, and said so
 
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional
+
+    from statectl.onhost.shapes import Address, Debt
+
 
 class Debts(object):
     """owed  {address: {"verb", "because", "since", "run", "paying"}}: memory's own dict, changed here and nowhere else"""
 
-    def __init__(self, owed, run):
+    def __init__(self, owed: "Dict[Address, Debt]", run: str) -> None:
         self.owed = owed
         self._run = run
 
-    def incur(self, address, verb, because):
+    def incur(self, address: "Address", verb: str, because: "Address") -> "Debt":
         """-> the debt as it is now, to be journaled before the change is made."""
         old = self.owed.get(address)
-        debt = {
+        debt: "Debt" = {
             "verb": verb,
             "because": [] if old is None else list(old["because"]),
             "since": int(time.time()) if old is None else old["since"],
@@ -39,7 +45,7 @@ class Debts(object):
         self.owed[address] = debt
         return debt
 
-    def restore(self, before):
+    def restore(self, before: "Dict[Address, Optional[Debt]]") -> "Dict[Address, Optional[Debt]]":
         """before: {address: debt or None} as they were. -> the same, to be journaled."""
         for address, debt in before.items():
             if debt is None:
@@ -48,12 +54,12 @@ class Debts(object):
                 self.owed[address] = debt
         return before
 
-    def clear(self, address):
+    def clear(self, address: "Address") -> "Dict[Address, Optional[Debt]]":
         """-> {address: None} to be journaled, {} when nothing was owed."""
         return {} if self.owed.pop(address, None) is None else {address: None}
 
 
-def happened(debt, instance):
+def happened(debt: "Debt", instance: str) -> bool:
     """Did the restart that a crash interrupted happen? `instance`: what runs now, '' when that cannot be told."""
     paying = debt.get("paying")
     return bool(paying and paying.get("instance") and instance and paying["instance"] != instance)

@@ -3,6 +3,12 @@
 from statectl.onhost.compare import is_absent, plain, raw, want_gone
 from statectl.onhost.content import Content, SecretText
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, NoReturn, Optional, Sequence
+
+    from statectl.onhost.shapes import JSON, Change, Found, Record, ResourceType
+
 MAX_DIFFED_BYTES = 512 * 1024  # of one side; larger contents are told by hash and size
 MAX_LINES = 2000
 MAX_LINE = 2000  # characters of one shown line
@@ -11,7 +17,9 @@ MAX_VALUE = 8192  # characters of a found or wanted text
 MAX_ENTRIES = 1000  # of a found or wanted list or map
 
 
-def changes(module, want, found, fields, hide):
+def changes(
+    module: "ResourceType", want: "Record", found: "Found", fields: "Sequence[str]", hide: bool
+) -> "List[Change]":
     """-> list of change dicts, one per field, never empty when `fields` is not.
 
     hide: the resource is sensitive. A field that holds a secret on either side is hidden in any case.
@@ -20,14 +28,14 @@ def changes(module, want, found, fields, hide):
         return [_run(want, hide)]
     told = [_of_type(module, field, want, found, hide) for field in fields]
     chosen = getattr(found, "chosen", None)
-    if chosen is not None and "state" in fields and not hide:
+    if found is not None and chosen is not None and "state" in fields and not hide:
         # which version it will be is what people want to know of a package
         told = [change for change in told if change["field"] != "version"]
         told.append({"field": "version", "found": found.version, "wanted": chosen})
     return told
 
 
-def _of_type(module, field, want, found, hide):
+def _of_type(module: "ResourceType", field: str, want: "Record", found: "Found", hide: bool) -> "Change":
     """A type may tell a field's change in lines of its own: diff(field, want, found)."""
     wanted, there = getattr(want, field), _found(found, field, want)
     own = getattr(module, "diff", None)
@@ -38,7 +46,7 @@ def _of_type(module, field, want, found, hide):
     return _change(field, wanted, there, hide)
 
 
-def _found(found, field, want):
+def _found(found: "Found", field: str, want: "Record") -> "JSON":
     """What stood in the field; the missing state of a missing thing is `absent`."""
     if found is None or (is_absent(found) and field == "state"):
         return "absent" if field == "state" else None
@@ -48,13 +56,13 @@ def _found(found, field, want):
     return value
 
 
-def _run(want, hide):
+def _run(want: "Record", hide: bool) -> "Change":
     if hide or holds_secret(want.run):
         return {"field": "run", "secret": True}
     return {"field": "run", "found": None, "wanted": _shown(want.run)}
 
 
-def _change(field, wanted, found, hide):
+def _change(field: str, wanted: "JSON", found: "JSON", hide: bool) -> "Change":
     if hide or holds_secret(wanted) or holds_secret(found):
         return {"field": field, "secret": True}
     if isinstance(wanted, Content) and (found is None or isinstance(found, Content)):
@@ -62,7 +70,7 @@ def _change(field, wanted, found, hide):
     return {"field": field, "found": _shown(found), "wanted": _shown(wanted)}
 
 
-def holds_secret(value):
+def holds_secret(value: "JSON") -> bool:
     if isinstance(value, SecretText) or (isinstance(value, Content) and value.secret):
         return True
     if isinstance(value, dict):
@@ -70,7 +78,7 @@ def holds_secret(value):
     return isinstance(value, (list, tuple, set, frozenset)) and any(holds_secret(item) for item in value)
 
 
-def _shown(value):
+def _shown(value: "JSON") -> "JSON":
     value = plain(value, _no_secret_here)
     if isinstance(value, str) and len(value) > MAX_VALUE:
         return value[:MAX_VALUE] + " ... %d more characters" % (len(value) - MAX_VALUE)
@@ -79,16 +87,16 @@ def _shown(value):
     return value
 
 
-def _no_secret_here(data):  # noqa: ARG001  the shape of `keyed`
+def _no_secret_here(data: bytes) -> "NoReturn":  # noqa: ARG001  the shape of `keyed`
     raise AssertionError("a secret reached a change that was not hidden")
 
 
-def wants_bytes(wanted, found):
+def wants_bytes(wanted: "Content", found: "Optional[Content]") -> bool:
     """Would the wanted bytes be shown in a diff? Only then are they asked for to make a plan."""
     return wanted.size <= MAX_DIFFED_BYTES and (found is None or found.size <= MAX_DIFFED_BYTES)
 
 
-def _content(field, wanted, found):
+def _content(field: str, wanted: "Content", found: "Optional[Content]") -> "Change":
     if wanted.delivered and wants_bytes(wanted, found):
         new, old = _text(wanted), _text(found) if found is not None else ""
         if new is not None and old is not None:
@@ -102,7 +110,7 @@ def _content(field, wanted, found):
     }
 
 
-def _text(content):
+def _text(content: "Content") -> "Optional[str]":
     """-> str, or None: binary."""
     data = content.read()
     if b"\0" in data:
@@ -113,7 +121,7 @@ def _text(content):
         return None
 
 
-def _unified(old, new):
+def _unified(old: str, new: str) -> "List[str]":
     """-> lines of a unified diff without the two file lines; says what it leaves out.
 
     Only a newline ends a line: a carriage return or form feed is part of one, or a diff would show no difference.
@@ -145,7 +153,7 @@ def _unified(old, new):
 _NO_NEWLINE = "\0"  # texts with a NUL are binary, so no line can end with it by itself
 
 
-def _lines(text):
+def _lines(text: str) -> "List[str]":
     """Lines without their ends; a last line without one carries a mark, so that it differs from one that has it."""
     if not text:
         return []
@@ -154,7 +162,7 @@ def _lines(text):
     return lines if last == "" else [*lines, last + _NO_NEWLINE]
 
 
-def still_differs(want, found, fields, hide):
+def still_differs(want: "Record", found: "Found", fields: "Sequence[str]", hide: bool) -> str:
     """-> 'mode: found 0600, wanted 0644; content: not as wanted' after an apply that did not do it."""
     parts = []
     for field in fields:
@@ -168,6 +176,6 @@ def still_differs(want, found, fields, hide):
     return "; ".join(parts)
 
 
-def _word(value):
+def _word(value: "JSON") -> str:
     text = raw(value) if isinstance(value, str) else repr(_shown(value))
     return text if len(text) <= 200 else text[:200] + "..."

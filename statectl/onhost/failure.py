@@ -1,5 +1,11 @@
 """What can go wrong on a host, in two exceptions that every part of the executor shares."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable, Optional
+
+    from statectl.onhost.shapes import Address, Error
+
 
 class Failed(Exception):
     """Something could not be done, and it is known why.
@@ -11,7 +17,9 @@ class Failed(Exception):
     output   the last 4 KiB of what it printed (text)
     """
 
-    def __init__(self, message, cause="", argv=(), code=None, output=""):
+    def __init__(
+        self, message: str, cause: str = "", argv: "Iterable[str]" = (), code: "Optional[int]" = None, output: str = ""
+    ) -> None:
         super(Failed, self).__init__(message)
         self.message = message
         self.cause = cause or message
@@ -19,7 +27,7 @@ class Failed(Exception):
         self.code = code
         self.output = output
 
-    def record(self):
+    def record(self) -> "Error":
         """As the `error` of a result message."""
         return {
             "cause": self.cause,
@@ -33,17 +41,17 @@ class Failed(Exception):
 class Unknown(Exception):
     """Raised or returned by a type's `read` for one name: the state cannot be told before `until` have been applied."""
 
-    def __init__(self, reason, until=()):
+    def __init__(self, reason: str, until: "Iterable[Address]" = ()) -> None:
         super(Unknown, self).__init__(reason)
         self.reason = reason
         self.until = tuple(until)
 
 
-def os_text(text):
+def os_text(text: str) -> str:
     """Text with undecodable bytes (surrogates) -> text that any encoder takes, the bytes spelled out in hexadecimal."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def system_says(error):
+def system_says(error: "OSError") -> str:
     """OSError -> 'no space left on device'. Not every one of them has a text of the system."""
     return (error.strerror or str(error)).lower()

@@ -17,12 +17,25 @@ from statectl.onhost.content import Content, chunks, open_regular
 from statectl.onhost.failure import Failed
 from statectl.onhost.place import kind, open_place
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, List, Optional, Union
+
+    from statectl.onhost.place import Place
+
 TEMPORARY = re.compile(r"\.statectl-[0-9a-f]{16}\.tmp\Z")
 # Follow from content and place, and are made anew by the kernel; copying them would make them wrong.
 NOT_COPIED = ("security.ima", "security.evm", "system.posix_acl_default")
 
 
-def replace(place, content, uid=None, gid=None, mode=None, validate=None):
+def replace(
+    place: "Place",
+    content: "Union[Content, bytes]",
+    uid: "Optional[int]" = None,
+    gid: "Optional[int]" = None,
+    mode: "Optional[int]" = None,
+    validate: "Optional[Callable[[str], None]]" = None,
+) -> None:
     """Give `place` this content, atomically and durably.
 
     content   Content, or bytes; read in chunks and checked against its hash on the way
@@ -72,7 +85,7 @@ def replace(place, content, uid=None, gid=None, mode=None, validate=None):
             os.unlink(temporary, dir_fd=place.fd)
 
 
-def _fill(fd, content, place):
+def _fill(fd: int, content: "Content", place: "Place") -> None:
     import hashlib
 
     digest = hashlib.sha256()
@@ -88,7 +101,14 @@ def _fill(fd, content, place):
         )
 
 
-def _dress(fd, place, old, uid, gid, mode):
+def _dress(
+    fd: int,
+    place: "Place",
+    old: "Optional[os.stat_result]",
+    uid: "Optional[int]",
+    gid: "Optional[int]",
+    mode: "Optional[int]",
+) -> None:
     """Owner, then attributes, then mode: a change of owner clears setuid bits, and the mode sets the mask of an ACL."""
     now = os.fstat(fd)
     uid = (now.st_uid if old is None else old.st_uid) if uid is None else uid
@@ -106,7 +126,7 @@ def _dress(fd, place, old, uid, gid, mode):
     os.fchmod(fd, mode if mode is not None else 0o644 if old is None else stat.S_IMODE(old.st_mode))
 
 
-def _copy_attributes(place, fd):
+def _copy_attributes(place: "Place", fd: int) -> None:
     with open_regular(place.name, dir_fd=place.fd) as source:
         try:
             names = os.listxattr(source.fileno())
@@ -133,7 +153,7 @@ def _copy_attributes(place, fd):
                 os.removexattr(fd, name)
 
 
-def remove(place):
+def remove(place: "Place") -> bool:
     """Remove a name that is not a directory. Gone already is as good. -> was it there?"""
     try:
         os.unlink(place.name, dir_fd=place.fd)
@@ -145,7 +165,7 @@ def remove(place):
     return True
 
 
-def remove_tree(place):
+def remove_tree(place: "Place") -> bool:
     """Remove a directory with all below it, never following a link, never crossing into another file system."""
     info = place.lstat()
     if info is None:
@@ -163,7 +183,7 @@ def remove_tree(place):
     return True
 
 
-def _empty(parent, name, device, path):
+def _empty(parent: int, name: str, device: int, path: str) -> None:
     """Depth first with one descriptor per level, so that a deep tree needs no recursion."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     levels = [(os.open(name, flags, dir_fd=parent), "")]
@@ -199,12 +219,14 @@ def _empty(parent, name, device, path):
             os.close(fd)
 
 
-def make_directory(place, uid=None, gid=None, mode=0o755):
+def make_directory(place: "Place", uid: "Optional[int]" = None, gid: "Optional[int]" = None, mode: int = 0o755) -> None:
     """Make one directory; it never has more rights than it ends with. Raises Failed when the name is taken."""
     try:
         os.mkdir(place.name, 0o700, dir_fd=place.fd)
     except FileExistsError:
-        raise Failed("%s exists already and is %s" % (place.path, kind(place.lstat().st_mode)), "name is taken")
+        there = place.lstat()
+        what = "gone again" if there is None else kind(there.st_mode)
+        raise Failed("%s exists already and is %s" % (place.path, what), "name is taken")
     except OSError as error:
         raise explain(error, place.path, "make it", place)
     try:
@@ -222,7 +244,7 @@ def make_directory(place, uid=None, gid=None, mode=0o755):
         raise explain(error, place.path, "make it", place)
 
 
-def make_link(place, target, force=False):
+def make_link(place: "Place", target: str, force: bool = False) -> None:
     """A symbolic link, put in place by rename: there is always the old one or the new one.
 
     An existing link is replaced; anything else only with `force`, and a directory only when it is empty.
@@ -251,7 +273,7 @@ def make_link(place, target, force=False):
         raise explain(error, place.path, "make the link", place)
 
 
-def set_owner(place, uid=None, gid=None):
+def set_owner(place: "Place", uid: "Optional[int]" = None, gid: "Optional[int]" = None) -> None:
     """Owner and group of whatever has the name, a link included; never of what a link points to."""
     before = place.lstat()
     try:
@@ -262,14 +284,14 @@ def set_owner(place, uid=None, gid=None):
             dir_fd=place.fd,
             follow_symlinks=False,
         )
-        mode = stat.S_IMODE(before.st_mode)
-        if mode & 0o6000 and not stat.S_ISLNK(before.st_mode):
-            set_mode(place, mode)  # the kernel cleared the setuid bits; nobody asked for that
+        mode = 0 if before is None else before.st_mode
+        if mode & 0o6000 and not stat.S_ISLNK(mode):
+            set_mode(place, stat.S_IMODE(mode))  # the kernel cleared the setuid bits; nobody asked for that
     except OSError as error:
         raise explain(error, place.path, "set its owner", place)
 
 
-def set_mode(place, mode):
+def set_mode(place: "Place", mode: int) -> None:
     """Permission bits of a file or directory; a link is refused, and a fifo or device is never opened for it."""
     fd = None
     try:
@@ -284,7 +306,7 @@ def set_mode(place, mode):
             os.close(fd)
 
 
-def sweep(directory, root=""):
+def sweep(directory: str, root: str = "") -> "List[str]":
     """Remove what an interrupted replace left in `directory` -> names removed.
 
     For the engine, which knows from its journal where it was writing. A missing directory has nothing left in it.
@@ -307,7 +329,7 @@ def sweep(directory, root=""):
     return removed
 
 
-def _check_room(place, size):
+def _check_room(place: "Place", size: int) -> None:
     """Refuse before the disk is full: filling it up would hurt everybody else on the machine."""
     try:
         room = os.fstatvfs(place.fd)

@@ -9,20 +9,28 @@ import time
 from statectl.onhost.failure import Failed, Unknown
 from statectl.onhost.wanted import contents
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Tuple
+
+    from statectl.onhost.engine import Engine
+    from statectl.onhost.shapes import Address, Planned, Reading, ResourceType
+    from statectl.onhost.wanted import Item
+
 
 class Foresight(object):
     """Goes along while an engine judges its items in their order."""
 
-    def __init__(self, engine):
+    def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._planned = {}  # address: want, of changes judged so far
-        self._done = {}  # of each type: how many changes were known, and the addresses of those that its items were read with
+        self._planned: "Planned" = {}  # address: want, of changes judged so far
+        self._done: "Dict[str, Tuple[int, Tuple[Address, ...]]]" = {}  # of each type: how many changes were known, and the addresses of those that its items were read with
 
-    def judged(self, item):
+    def judged(self, item: "Item") -> None:
         if item.verdict == "change" and self._engine.enforced(item):
             self._planned[item.address] = item.want
 
-    def look(self, item, position):
+    def look(self, item: "Item", position: int) -> None:
         """Read this item and those of its type that follow again, where changes before it bear on what they come to."""
         choose = getattr(item.module, "foreseen", None)
         if choose is None or not self._planned:
@@ -36,12 +44,12 @@ class Foresight(object):
             group = [other for other in self._engine.items[position:] if other.module is item.module]
             self._read(item.module, group, {address: self._planned[address] for address in chosen})
 
-    def _read(self, module, group, planned):
+    def _read(self, module: "ResourceType", group: "List[Item]", planned: "Planned") -> None:
         engine = self._engine
         try:
             engine.fetch([content for want in planned.values() for content in contents(list(want))])
         except Failed as error:
-            found = {item.want.name: Unknown(error.message, planned) for item in group}
+            found: "Dict[str, Reading]" = {item.want.name: Unknown(error.message, planned) for item in group}
         else:
             ahead = lambda host, wanted: module.read_ahead(host, wanted, planned)  # noqa: E731
             found = engine.read_type(module, [item.want for item in group], ahead)

@@ -13,6 +13,13 @@ from statectl.onhost.failure import Failed, Unknown, system_says
 from statectl.onhost.place import kind, open_place
 from statectl.onhost.process import Ran
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+    from statectl.onhost.place import Place
+    from statectl.onhost.shapes import Deliver, Facts, Limits
+
 __all__ = ["Content", "Failed", "Host", "Ran", "SecretText", "Unknown"]
 
 
@@ -25,37 +32,43 @@ class Host(object):
     uid       effective user id of this process
     """
 
-    def __init__(self, facts=None, limits=None, root="", on_write=None):
+    def __init__(
+        self,
+        facts: "Optional[Facts]" = None,
+        limits: "Optional[Limits]" = None,
+        root: str = "",
+        on_write: "Optional[Callable[[str, str], None]]" = None,
+    ) -> None:
         self.facts = facts or {}
         self.limits = limits or {}
         self.root = root.rstrip("/")
         self.on_write = on_write
         self.uid = os.geteuid()
-        self._resolved = {}
+        self._resolved: "Dict[str, List[str]]" = {}
 
     # -- commands
 
     def run(
         self,
-        argv,
-        timeout=300,
-        input=b"",  # noqa: A002  the name that subprocess gave it
-        env=None,
-        cwd=None,
-        user=None,
-        check=True,
-        on_output=None,
-        stop=None,
-    ):
+        argv: "Sequence[Union[str, os.PathLike[str]]]",
+        timeout: float = 300,
+        input: "Union[bytes, IO[bytes]]" = b"",  # noqa: A002  the name that subprocess gave it
+        env: "Optional[Mapping[str, str]]" = None,
+        cwd: "Optional[str]" = None,
+        user: "Optional[Union[str, int, None]]" = None,
+        check: bool = True,
+        on_output: "Optional[Deliver]" = None,
+        stop: "Optional[Callable[[], bool]]" = None,
+    ) -> "Ran":
         """Run argv -> Ran(code, out, err, timed_out); out and err are text (UTF-8, surrogateescape).
 
         In a session of its own, end of file on stdin after `input` (bytes, or an open file), PATH and locale fixed,
         ended with all its children after `timeout` seconds. env: additions; user: name or id to become; check: raise
         Failed with argv, code and the last 4 KiB unless it exits 0. on_output and stop: see process.run.
         """
-        argv = [os.fspath(part) for part in argv]
+        words = [os.fspath(part) for part in argv]
         ran = process.run(
-            argv,
+            words,
             timeout=timeout,
             stdin=input,
             env=env,
@@ -65,14 +78,14 @@ class Host(object):
             stop=stop,
         )
         if check and (ran.timed_out or ran.code != 0):
-            raise process.failure(argv, ran, timeout)
+            raise process.failure(words, ran, timeout)
         return ran
 
-    def which(self, name):
+    def which(self, name: str) -> "Optional[str]":
         """-> absolute path of a command in the fixed search list (not $PATH), or None."""
         return process.which(name)
 
-    def identity(self, user):
+    def identity(self, user: "Union[str, int]") -> "Optional[process.Identity]":
         """Who a command runs as -> process.Identity, or None when that is us already."""
         import pwd
 
@@ -89,11 +102,11 @@ class Host(object):
 
     # -- reading
 
-    def path(self, path):
+    def path(self, path: str) -> str:
         """The path to open for the machine's `path`."""
         return self.root + path
 
-    def read_file(self, path, limit=None):
+    def read_file(self, path: str, limit: "Optional[int]" = None) -> "Optional[bytes]":
         """-> bytes, at most `limit` of them, or None when there is no such file. Follows links; refuses what is no file.
 
         Raises Failed when it is there and cannot be read.
@@ -112,7 +125,7 @@ class Host(object):
             except OSError as error:
                 raise Failed("cannot read %s: %s" % (path, system_says(error)), system_says(error))
 
-    def lstat(self, path):
+    def lstat(self, path: str) -> "Optional[os.stat_result]":
         """-> os.stat_result of the name itself, or None when it is not there."""
         try:
             return os.lstat(self.path(path))
@@ -121,7 +134,7 @@ class Host(object):
         except OSError as error:
             raise Failed("cannot look at %s: %s" % (path, system_says(error)), system_says(error))
 
-    def listdir(self, path):
+    def listdir(self, path: str) -> "List[str]":
         """-> sorted names, [] when there is no such directory."""
         try:
             return sorted(os.listdir(self.path(path)))
@@ -130,21 +143,21 @@ class Host(object):
         except OSError as error:
             raise Failed("cannot list %s: %s" % (path, system_says(error)), system_says(error))
 
-    def readlink(self, path):
+    def readlink(self, path: str) -> "Optional[str]":
         """-> text of a symbolic link, or None when the name is missing or something else."""
         try:
             return os.readlink(self.path(path))
         except OSError:
             return None
 
-    def content_of(self, path):
+    def content_of(self, path: str) -> "Optional[Content]":
         """-> Content of the regular file at `path`, hashed now; None when there is none."""
         info = self.lstat(path)
         return Content.of_file(self.path(path)) if info is not None and stat.S_ISREG(info.st_mode) else None
 
     # -- users and groups: asked anew every time, because packages and our own changes add them
 
-    def user_id(self, user):
+    def user_id(self, user: "Union[str, int]") -> "Optional[int]":
         """Name, number or digits -> uid; None: no such name."""
         import pwd
 
@@ -155,7 +168,7 @@ class Host(object):
         except KeyError:
             return None
 
-    def group_id(self, group):
+    def group_id(self, group: "Union[str, int]") -> "Optional[int]":
         """Name, number or digits -> gid; None: no such name."""
         import grp
 
@@ -166,7 +179,7 @@ class Host(object):
         except KeyError:
             return None
 
-    def user_name(self, uid):
+    def user_name(self, uid: int) -> str:
         """-> name, or the number as text."""
         import pwd
 
@@ -175,7 +188,7 @@ class Host(object):
         except KeyError:
             return str(uid)
 
-    def group_name(self, gid):
+    def group_name(self, gid: int) -> str:
         """-> name, or the number as text."""
         import grp
 
@@ -186,7 +199,15 @@ class Host(object):
 
     # -- writing
 
-    def replace_file(self, path, content, owner=None, group=None, mode=None, validate=None):
+    def replace_file(
+        self,
+        path: str,
+        content: "Union[Content, bytes]",
+        owner: "Optional[Union[str, int, None]]" = None,
+        group: "Optional[Union[str, int, None]]" = None,
+        mode: "Optional[Union[str, int, None]]" = None,
+        validate: "Optional[Sequence[str]]" = None,
+    ) -> None:
         """Atomically and durably give `path` this content (Content or bytes). See files.replace.
 
         owner, group  name, number or digits; None: as it is
@@ -197,48 +218,59 @@ class Host(object):
         check = None
         if validate:
 
-            def check(temporary):
+            def check(temporary: str) -> None:
                 self.run([part.replace("%s", temporary) for part in validate], timeout=60)
 
         with self._writing("replace", path) as place:
-            files.replace(place, content, uid, gid, permission(mode), check)
+            files.replace(place, content, uid, gid, None if mode is None else permission(mode), check)
 
-    def remove_file(self, path):
+    def remove_file(self, path: str) -> bool:
         """Remove a file, link, fifo, socket or device; missing is fine. -> was it there?"""
         return self._remove("remove", path, files.remove)
 
-    def remove_tree(self, path):
+    def remove_tree(self, path: str) -> bool:
         """Remove a directory and all below it; missing is fine. Stops at mount points. -> was it there?"""
         return self._remove("remove_tree", path, files.remove_tree)
 
-    def _remove(self, action, path, remove):
+    def _remove(self, action: str, path: str, remove: "Callable[[Place], bool]") -> bool:
         if self.lstat(path) is None:
             return False
         with self._writing(action, path) as place:
             return remove(place)
 
-    def make_directory(self, path, owner=None, group=None, mode=None):
+    def make_directory(
+        self,
+        path: str,
+        owner: "Optional[Union[str, int, None]]" = None,
+        group: "Optional[Union[str, int, None]]" = None,
+        mode: "Optional[Union[str, int, None]]" = None,
+    ) -> None:
         """Make one directory, 0755 unless `mode` says otherwise; its parent must exist."""
         uid, gid = self._ids(path, owner, group)
         with self._writing("make_directory", path) as place:
             files.make_directory(place, uid, gid, 0o755 if mode is None else permission(mode))
 
-    def make_link(self, path, to, force=False):
+    def make_link(self, path: str, to: str, force: bool = False) -> None:
         """A symbolic link at `path` with text `to`; replaces a link, and with `force` a file or an empty directory."""
         with self._writing("make_link", path) as place:
             files.make_link(place, to, force)
 
-    def set_owner(self, path, owner=None, group=None):
+    def set_owner(
+        self,
+        path: str,
+        owner: "Optional[Union[str, int, None]]" = None,
+        group: "Optional[Union[str, int, None]]" = None,
+    ) -> None:
         """Of the name itself, never of what a link points to."""
         uid, gid = self._ids(path, owner, group)
         with self._writing("set_owner", path) as place:
             files.set_owner(place, uid, gid)
 
-    def set_mode(self, path, mode):
+    def set_mode(self, path: str, mode: "Union[str, int]") -> None:
         with self._writing("set_mode", path) as place:
             files.set_mode(place, permission(mode))
 
-    def check_path(self, path, whole_tree=False):
+    def check_path(self, path: str, whole_tree: bool = False) -> None:
         """Raises Failed unless the limits let this run write to the real path `path`; whole_tree: and to all below it."""
         allowed = self._limit("paths")
         if allowed and not any(_below(path, limit) for limit in allowed):
@@ -247,7 +279,7 @@ class Host(object):
             if _below(path, limit) or (whole_tree and _below(limit, path)):
                 raise Failed("%s is denied by limits.deny (%s)" % (path, limit), "denied by limits.deny")
 
-    def _limit(self, key):
+    def _limit(self, key: str) -> "List[str]":
         """The entries of limits.<key> with links resolved, so that /var/run means /run here as everywhere."""
         if key not in self._resolved:
             entries = []
@@ -257,7 +289,7 @@ class Host(object):
             self._resolved[key] = entries
         return self._resolved[key]
 
-    def _writing(self, action, path):
+    def _writing(self, action: str, path: str) -> "Place":
         place = open_place(path, self.root)
         try:
             self.check_path(place.real, whole_tree=action == "remove_tree")
@@ -268,7 +300,9 @@ class Host(object):
             raise
         return place
 
-    def _ids(self, path, owner, group):
+    def _ids(
+        self, path: str, owner: "Union[str, int, None]", group: "Union[str, int, None]"
+    ) -> "Tuple[Optional[int], Optional[int]]":
         uid = None if owner is None else self.user_id(owner)
         if owner is not None and uid is None:
             raise Failed("%s: no such user: %s" % (path, owner), "no such user")
@@ -278,10 +312,10 @@ class Host(object):
         return uid, gid
 
 
-def permission(mode):
-    """0644 as int, "0644" or "644" as octal text -> int; None -> None."""
+def permission(mode: "Union[str, int]") -> int:
+    """0644 as int, "0644" or "644" as octal text -> int."""
     return int(mode, 8) if isinstance(mode, str) else mode
 
 
-def _below(path, limit):
+def _below(path: str, limit: str) -> bool:
     return path == limit or path.startswith(limit.rstrip("/") + "/")

@@ -2,6 +2,12 @@
 
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+
+    from statectl.onhost.host import Host
+
 WORDS = {
     "file": "a file",
     "directory": "a directory",
@@ -12,7 +18,7 @@ WORDS = {
 }
 
 
-def kind(status):
+def kind(status: "os.stat_result") -> str:
     """os.stat_result of lstat -> file, directory, link, fifo, socket or device."""
     mode = status.st_mode
     if stat.S_ISREG(mode):
@@ -28,7 +34,7 @@ def kind(status):
     return "device"
 
 
-def in_the_way(host, path, found_kind, advice):
+def in_the_way(host: "Host", path: str, found_kind: str, advice: str) -> str:
     """'/etc/x is a symbolic link to /run/x; <advice>'."""
     what = WORDS[found_kind]
     if found_kind == "link":

@@ -4,6 +4,13 @@ from statectl.onhost.fstab import mounted
 from statectl.onhost.kinds import in_the_way, kind
 from statectl.onhost.protected import resolved
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Set, Tuple
+
+    from statectl.onhost.fstab import Entry, Live
+    from statectl.onhost.host import Host
+
 FLAGS = (
     "ro",
     "nosuid",
@@ -16,23 +23,23 @@ TAGS = {"UUID": "uuid", "LABEL": "label", "PARTUUID": "partuuid", "PARTLABEL": "
 MAX_HOLDERS = 5
 
 
-def mounts(host):
+def mounts(host: "Host") -> "List[Live]":
     """-> [fstab.Live] of now, without the triggers that systemd or autofs lay over a mount point."""
     data = host.read_file("/proc/self/mountinfo") or b""
     return [live for live in mounted(data.decode("utf-8", "surrogateescape")) if live.fstype != "autofs"]
 
 
-def at(table, path):
+def at(table: "List[Live]", path: str) -> "Optional[Live]":
     """-> what is seen at this mount point, or None"""
     here = [live for live in table if live.name == path]
     return here[-1] if here else None
 
 
-def is_bind(options):
+def is_bind(options: str) -> bool:
     return bool({"bind", "rbind"} & set(options.split(",")))
 
 
-def difference(host, table, live, entry):
+def difference(host: "Host", table: "List[Live]", live: "Live", entry: "Entry") -> str:
     """Why what is mounted is not what these fields (device, fstype, options) mean; '' where it is, or nobody can tell."""
     wanted_type = entry.fstype
     if is_bind(entry.options):
@@ -46,11 +53,11 @@ def difference(host, table, live, entry):
     return "mounted without %s" % ",".join(lacking) if lacking else ""
 
 
-def _same_type(wanted, live):
+def _same_type(wanted: str, live: str) -> bool:
     return live in wanted.split(",") or live.startswith((wanted + ".", "fuse")) or {wanted, live} == {"nfs", "nfs4"}
 
 
-def _same_device(host, wanted, live):
+def _same_device(host: "Host", wanted: str, live: str) -> bool:
     block = block_path(wanted)
     if block is None:
         if ":" in wanted or wanted.startswith("//"):
@@ -66,7 +73,7 @@ def _same_device(host, wanted, live):
     return real == there
 
 
-def block_path(device):
+def block_path(device: str) -> "Optional[str]":
     """A path on this host that names the device; None where it is something else, such as a word or server:/path."""
     tag, equals, value = device.partition("=")
     if equals and tag in TAGS:
@@ -74,7 +81,7 @@ def block_path(device):
     return device if device.startswith("/") and not device.startswith("//") else None
 
 
-def _shown_at(table, path):
+def _shown_at(table: "List[Live]", path: str) -> "Optional[Tuple[str, str]]":
     """-> (device number, directory inside its file system) that is seen at a path"""
     above = [live for live in table if path == live.name or path.startswith(live.name.rstrip("/") + "/")]
     if not above:
@@ -84,7 +91,7 @@ def _shown_at(table, path):
     return live.number, (live.root.rstrip("/") + "/" + path[len(live.name) :].strip("/")).rstrip("/") or "/"
 
 
-def required_flags(options):
+def required_flags(options: str) -> "List[str]":
     """Options text -> the flags that must be seen on the mount. Of an option and its opposite the last counts, as for mount(8)."""
     found = set()
     for option in options.split(","):
@@ -98,7 +105,7 @@ def required_flags(options):
     return [flag for flag in FLAGS if flag in found]
 
 
-def refuses_place(host, path, bind):
+def refuses_place(host: "Host", path: str, bind: bool) -> str:
     """Why nothing can be mounted here, '' when it can."""
     status = host.lstat(path)
     if status is None:
@@ -112,7 +119,7 @@ def refuses_place(host, path, bind):
     return "" if real == path else "%s is reached through a symbolic link; name %s" % (path, real)
 
 
-def knows_type(host, fstype):
+def knows_type(host: "Host", fstype: str) -> bool:
     """Can a file system of this kind be mounted: by the kernel as it is, with a module it can load, or by a program mount.TYPE?"""
     for name in fstype.split(","):
         if name in ("auto", "none") or name in _loaded_types(host):
@@ -127,12 +134,12 @@ def knows_type(host, fstype):
     return False
 
 
-def _loaded_types(host):
+def _loaded_types(host: "Host") -> "Set[str]":
     data = host.read_file("/proc/filesystems") or b""
     return {line.split()[-1] for line in data.decode("utf-8", "replace").splitlines() if line.strip()}
 
 
-def holders(host, path):
+def holders(host: "Host", path: str) -> "List[str]":
     """Who uses something below a mount point -> ['nginx (process 12)', ...], as far as one is allowed to see."""
     found = []
     for number in host.listdir("/proc"):
@@ -149,7 +156,7 @@ def holders(host, path):
     return found[:MAX_HOLDERS] + more
 
 
-def _names(host, directory):
+def _names(host: "Host", directory: str) -> "List[str]":
     import os
 
     try:
@@ -158,7 +165,7 @@ def _names(host, directory):
         return []  # of another user, or it has just ended
 
 
-def _comm(host, place):
+def _comm(host: "Host", place: str) -> "Optional[bytes]":
     from statectl.onhost.failure import Failed
 
     try:
@@ -167,5 +174,5 @@ def _comm(host, place):
         return None  # it has just ended
 
 
-def _below(target, path):
+def _below(target: "Optional[str]", path: str) -> bool:
     return target is not None and (target == path or target.startswith(path + "/"))

@@ -6,10 +6,13 @@ against the limits is the path that the walk ended at.
 
 import os
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.onhost.causes import explain
 from statectl.onhost.failure import Failed
+
+if TYPE_CHECKING:
+    from typing import Optional
 
 MAX_LINKS = 40
 
@@ -26,28 +29,28 @@ class Place(object):
 
     __slots__ = ("directory", "fd", "name", "path", "real", "root")
 
-    def __init__(self, fd, name, path, directory, root):
+    def __init__(self, fd: int, name: str, path: str, directory: str, root: str) -> None:
         self.fd, self.name, self.path, self.directory, self.root = fd, name, path, directory, root
         self.real = directory.rstrip("/") + "/" + name if name else directory
 
-    def __enter__(self):
+    def __enter__(self) -> "Place":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         os.close(self.fd)
 
-    def lstat(self):
+    def lstat(self) -> "Optional[os.stat_result]":
         """-> os.stat_result, or None when nothing has this name."""
         try:
             return os.stat(self.name or ".", dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
-    def sync(self):
+    def sync(self) -> None:
         os.fsync(self.fd)
 
 
-def open_place(path, root=""):
+def open_place(path: str, root: str = "") -> "Place":
     """Walk to the directory that holds `path` -> Place. Raises Failed: missing, not a directory, a link not to be trusted.
 
     `root`: a directory that stands for "/" (tests). Links in the way are followed, except those of a user that lead to a
@@ -119,7 +122,7 @@ def open_place(path, root=""):
             os.close(entry[0])
 
 
-def kind(mode):
+def kind(mode: int) -> str:
     """What a name is, in words: "a regular file", "a symbolic link" ..."""
     for test, word in (
         (stat.S_ISREG, "a regular file"),

@@ -6,17 +6,25 @@ import re
 from statectl.onhost import process
 from statectl.onhost.failure import Failed, os_text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterable, NoReturn
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.process import Ran
+    from statectl.onhost.shapes import JSON
+
 DEFAULT_TIMEOUT_S = 10.0
 MAX_ANSWER = 65536  # characters
 MAX_DEPTH = 20
 
 
-def ask(host, probes):
+def ask(host: "Host", probes: "Iterable[Dict[str, JSON]]") -> "Dict[str, Dict[str, JSON]]":
     """probes: [{"name", "argv", "type", "timeout_s"}] -> {name: {"ok": True, "value"} or {"ok": False, "reason"}}"""
     return {probe["name"]: _ask(host, probe) for probe in probes}
 
 
-def _ask(host, probe):
+def _ask(host: "Host", probe: "Dict[str, JSON]") -> "Dict[str, JSON]":
     timeout = probe.get("timeout_s") or DEFAULT_TIMEOUT_S
     kind = probe.get("type", "text")
     try:
@@ -32,12 +40,12 @@ def _ask(host, probe):
         return {"ok": False, "reason": str(error)}
 
 
-def _says_by_exit_code(ran):
+def _says_by_exit_code(ran: "Ran") -> bool:
     """`test -e`, `grep -q` and their like: nothing printed, and 0 for yes or 1 for no. Anything above 1 is a failure."""
     return not ran.timed_out and ran.code in (0, 1) and not ran.out.strip() and not ran.err.strip()
 
 
-def parse(out, kind):
+def parse(out: str, kind: str) -> "JSON":
     """What a command printed, as text, integer, boolean or json. Raises ValueError whose text says what is wrong.
 
     type      printed                          value
@@ -71,15 +79,15 @@ def parse(out, kind):
     return value
 
 
-def _refuse(text):
+def _refuse(text: str) -> "NoReturn":
     raise ValueError(text)
 
 
-def _depth(value):
+def _depth(value: "JSON") -> int:
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max([_depth(item) for item in items] or [0])
 
 
-def _shown(text):
-    first = text.split("\n")[0]
+def _shown(text: str) -> str:
+    first = text.split("\n", 1)[0]
     return "nothing" if not text else repr(first[:60] + ("..." if len(first) > 60 or "\n" in text else ""))

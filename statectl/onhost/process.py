@@ -11,10 +11,16 @@ import select
 import signal
 import stat
 import time
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence
 
 from statectl.onhost.failure import Failed, system_says
 from statectl.onhost.supervised import MARKER, Supervised
+
+if TYPE_CHECKING:
+    import pwd
+    from typing import IO, Callable, Dict, List, Mapping, NoReturn, Tuple, Union
+
+    from statectl.onhost.shapes import Deliver
 
 SEARCH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 OUTPUT_LIMIT = 1024 * 1024  # bytes kept of each stream: the first half and the last half
@@ -49,7 +55,7 @@ class Identity(NamedTuple):
     home: str
 
 
-def which(name, root=""):
+def which(name: str, root: str = "") -> "Optional[str]":
     """-> absolute path of an executable in the fixed search list, or None. Never looks at $PATH."""
     if "/" in name:
         return name if _executable(root + name) else None
@@ -60,14 +66,14 @@ def which(name, root=""):
     return None
 
 
-def _executable(path):
+def _executable(path: str) -> bool:
     try:
         return stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK)
     except OSError:
         return False
 
 
-def environment(identity=None, extra=None):
+def environment(identity: "Optional[Identity]" = None, extra: "Optional[Mapping[str, str]]" = None) -> "Dict[str, str]":
     """The whole environment of a command; nothing is inherited but the time zone."""
     env = {
         "PATH": ":".join(SEARCH),
@@ -84,7 +90,7 @@ def environment(identity=None, extra=None):
     return env
 
 
-def _own_entry():
+def _own_entry() -> "Optional[pwd.struct_passwd]":
     import pwd
 
     try:
@@ -93,17 +99,27 @@ def _own_entry():
         return None
 
 
-def _own_home():
+def _own_home() -> str:
     entry = _own_entry()
     return entry.pw_dir if entry else "/"
 
 
-def _own_name():
+def _own_name() -> str:
     entry = _own_entry()
     return entry.pw_name if entry else str(os.geteuid())
 
 
-def run(argv, timeout=300, stdin=b"", env=None, cwd=None, identity=None, on_output=None, stop=None, grace=TERM_GRACE_S):
+def run(
+    argv: "Sequence[Union[str, bytes]]",
+    timeout: float = 300,
+    stdin: "Union[bytes, bytearray, IO[bytes]]" = b"",
+    env: "Optional[Mapping[str, str]]" = None,
+    cwd: "Optional[str]" = None,
+    identity: "Optional[Identity]" = None,
+    on_output: "Optional[Deliver]" = None,
+    stop: "Optional[Callable[[], bool]]" = None,
+    grace: float = TERM_GRACE_S,
+) -> "Ran":
     """Run `argv` to its end -> Ran. Raises Failed when it cannot be started.
 
     timeout    seconds until the whole group is ended: TERM, then KILL after `grace` seconds
@@ -114,26 +130,26 @@ def run(argv, timeout=300, stdin=b"", env=None, cwd=None, identity=None, on_outp
                command is ended and the exception goes on.
     stop       called between reads, at least twice a second; true: end the command as at its deadline
     """
-    argv = [os.fsencode(part) for part in argv]
-    if not argv:
+    words = [os.fsencode(part) for part in argv]
+    if not words:
         raise Failed("no command given", "no command given")
-    program = which(os.fsdecode(argv[0]))
+    program = which(os.fsdecode(words[0]))
     if program is None:
-        name = os.fsdecode(argv[0])
+        name = os.fsdecode(words[0])
         where = "" if "/" in name else " (looked in %s)" % ":".join(SEARCH)
-        raise Failed("command not found: %s%s" % (name, where), "command not found", map(os.fsdecode, argv))
+        raise Failed("command not found: %s%s" % (name, where), "command not found", map(os.fsdecode, words))
     marker = "%d-%s" % (os.getpid(), "".join("%02x" % byte for byte in bytearray(os.urandom(8))))
     variables = environment(identity, env)
     variables[MARKER] = marker
     started = time.monotonic()
     kept = {"out": _Kept(), "err": _Kept()}
-    deliver = on_output or (lambda stream, data: kept[stream].add(data))
+    deliver: "Deliver" = on_output or (lambda stream, data: kept[stream].add(data))
     # A handler that raises must do so where the command can still be ended. It may raise out of the very call that blocks the
     # signals, so what to restore is asked first.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM))
-        pid, streams = _start(program, argv, variables, stdin, cwd, identity)
+        pid, streams = _start(program, words, variables, stdin, cwd, identity)
     except BaseException:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         raise
@@ -152,14 +168,14 @@ def run(argv, timeout=300, stdin=b"", env=None, cwd=None, identity=None, on_outp
 class _Streams(object):
     """Our ends of the pipes. A descriptor is forgotten the moment it is closed, so none is closed twice."""
 
-    def __init__(self, out, err, to_child, text):
+    def __init__(self, out: int, err: int, to_child: "Optional[int]", text: "Union[bytes, bytearray]") -> None:
         self.reading = {out: "out", err: "err"}
-        self.to_child = to_child  # None: nothing left to write
+        self.to_child: "Optional[int]" = to_child  # None: nothing left to write
         self.left = memoryview(text)
         for fd in (out, err) + (() if to_child is None else (to_child,)):
             os.set_blocking(fd, False)
 
-    def take(self, fd, deliver):
+    def take(self, fd: int, deliver: "Deliver") -> bool:
         """One read -> False when there is nothing more for now."""
         try:
             data = os.read(fd, MAX_PIPE_READ)
@@ -172,7 +188,9 @@ class _Streams(object):
         deliver(self.reading[fd], data)
         return True
 
-    def give(self):
+    def give(self) -> None:
+        if self.to_child is None:
+            return
         try:
             self.left = self.left[os.write(self.to_child, self.left[:MAX_PIPE_READ]) :]
         except BlockingIOError:
@@ -183,35 +201,42 @@ class _Streams(object):
             os.close(self.to_child)
             self.to_child = None
 
-    def drain(self, deliver):
+    def drain(self, deliver: "Deliver") -> None:
         """What was written before the end is in the pipes already: take that, and do not wait for what a daemon may add."""
         limit = time.monotonic() + DRAIN_S  # one that writes without pause would keep us for ever
         for fd in list(self.reading):
             while time.monotonic() < limit and self.take(fd, deliver):
                 continue
 
-    def close(self):
+    def close(self) -> None:
         for fd in list(self.reading) + ([] if self.to_child is None else [self.to_child]):
             os.close(fd)
         self.reading, self.to_child = {}, None
 
 
-def _start(program, argv, variables, stdin, cwd, identity):
+def _start(
+    program: str,
+    argv: "List[bytes]",
+    variables: "Dict[str, str]",
+    stdin: "Union[bytes, bytearray, IO[bytes]]",
+    cwd: "Optional[str]",
+    identity: "Optional[Identity]",
+) -> "Tuple[int, _Streams]":
     """Fork and exec -> (pid, _Streams)."""
     ends: Any = []
 
-    def pipe():
+    def pipe() -> "Tuple[int, int]":
         pair = os.pipe()
         ends.extend(pair)
         return pair
 
     to_child = None
-    text = stdin if isinstance(stdin, (bytes, bytearray)) else b""
+    text, source = (stdin, None) if isinstance(stdin, (bytes, bytearray)) else (b"", stdin)
     try:
         if text:
             child_in, to_child = pipe()
         else:
-            child_in = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) if text is stdin else os.dup(stdin.fileno())
+            child_in = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) if source is None else os.dup(source.fileno())
             ends.append(child_in)
         out, child_out = pipe()
         err, child_err = pipe()
@@ -240,7 +265,15 @@ def _start(program, argv, variables, stdin, cwd, identity):
     return pid, streams
 
 
-def _become(program, argv, variables, cwd, identity, streams, status):
+def _become(
+    program: str,
+    argv: "List[bytes]",
+    variables: "Dict[str, str]",
+    cwd: "Optional[str]",
+    identity: "Optional[Identity]",
+    streams: "Tuple[int, int, int]",
+    status: int,
+) -> "NoReturn":
     """The child between fork and exec. Never returns."""
     stage = "exec"
     try:
@@ -277,13 +310,13 @@ def _become(program, argv, variables, cwd, identity, streams, status):
 class _Kept(object):
     """The head and the tail of a stream."""
 
-    def __init__(self, limit=OUTPUT_LIMIT):
+    def __init__(self, limit: int = OUTPUT_LIMIT) -> None:
         self._half = limit // 2
         self._head = bytearray()
         self._tail = bytearray()
         self._left_out = 0
 
-    def add(self, data):
+    def add(self, data: bytes) -> None:
         room = self._half - len(self._head)
         if room > 0:
             self._head += data[:room]
@@ -292,13 +325,13 @@ class _Kept(object):
         if len(self._tail) > 2 * self._half:
             self._trim()
 
-    def _trim(self):
+    def _trim(self) -> None:
         surplus = len(self._tail) - self._half
         if surplus > 0:
             self._left_out += surplus
             del self._tail[:surplus]
 
-    def text(self):
+    def text(self) -> str:
         self._trim()
         head, tail = bytes(self._head), bytes(self._tail)
         if self._left_out:
@@ -306,7 +339,13 @@ class _Kept(object):
         return (head + tail).decode("utf-8", "surrogateescape")
 
 
-def _follow(supervised, streams, deadline, deliver, stop):
+def _follow(
+    supervised: "Supervised",
+    streams: "_Streams",
+    deadline: float,
+    deliver: "Deliver",
+    stop: "Optional[Callable[[], bool]]",
+) -> bool:
     """Move bytes until the command has ended -> did it have to be ended?
 
     The end of the process counts, not the end of its pipes: a daemon may hold those for ever.
@@ -337,11 +376,11 @@ def _follow(supervised, streams, deadline, deliver, stop):
             pause = min(pause * 2, LOOK_S)
 
 
-def failure(argv, ran, timeout):
+def failure(argv: "Sequence[Union[str, bytes]]", ran: "Ran", timeout: float) -> "Failed":
     """The Failed that tells how a command went wrong."""
-    argv = [os.fsdecode(part) if isinstance(part, bytes) else str(part) for part in argv]
+    words = [os.fsdecode(part) if isinstance(part, bytes) else str(part) for part in argv]
     output = ran.err + ("\n" if ran.err and ran.out and not ran.err.endswith("\n") else "") + ran.out
-    name = argv[0].rpartition("/")[2]
+    name = words[0].rpartition("/")[2]
     if ran.timed_out:
         message, cause = "%s did not end within %g s" % (name, timeout), "timed out"
     elif ran.code is None:
@@ -352,9 +391,9 @@ def failure(argv, ran, timeout):
         said = _last_line(ran.err) or _last_line(ran.out)
         message = "%s exited with code %d%s" % (name, ran.code, ": " + said if said else "")
         cause = "%s exited with code %d" % (name, ran.code)
-    return Failed(message, cause, argv, ran.code, output[-OUTPUT_SHOWN:])
+    return Failed(message, cause, words, ran.code, output[-OUTPUT_SHOWN:])
 
 
-def _last_line(text):
+def _last_line(text: str) -> str:
     lines = [line.strip() for line in text[-OUTPUT_SHOWN:].splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""

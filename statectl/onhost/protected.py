@@ -22,12 +22,12 @@ _BELOW = (
 PROTECTED = frozenset(("/",) + tuple("/" + name for name in _TOP) + _BELOW)  # noqa: RUF005  one idea, three sums
 
 
-def is_protected(path):
+def is_protected(path: str) -> bool:
     """Is this normalised absolute path one of them? On the host, ask `resolved` too."""
     return path in PROTECTED
 
 
-def resolved(path, root=""):
+def resolved(path: str, root: str = "") -> str:
     """`path` with the links in it followed, as seen inside `root`."""
     real = os.path.realpath(root + path)
     base = os.path.realpath(root) if root else ""

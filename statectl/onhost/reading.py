@@ -2,10 +2,16 @@
 
 from statectl.onhost.failure import Failed
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, Iterable, Union
 
-def each(wanted, read_one):
+    from statectl.onhost.shapes import Want
+
+
+def each(wanted: "Iterable[Want]", read_one: "Callable[[Want], Want]") -> "Dict[str, Union[Want, Failed]]":
     """-> {name: what read_one(want) returned, or the Failed that it raised}"""
-    found = {}
+    found: "Dict[str, Union[Want, Failed]]" = {}
     for want in wanted:
         try:
             found[want.name] = read_one(want)

@@ -5,16 +5,25 @@ import time
 from statectl.onhost import compare, diff
 from statectl.onhost.content import Content, SecretText
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Sequence
+
+    from statectl.onhost.engine import Engine
+    from statectl.onhost.memory import Memory
+    from statectl.onhost.shapes import JSON, Found, LedgerEntry, Record
+    from statectl.onhost.wanted import Item
+
 
 class Records(object):
     """Makes ledger entries. Contents go to memory.preimages; secrets are kept as keyed hashes only."""
 
-    def __init__(self, engine, memory, run):
+    def __init__(self, engine: "Engine", memory: "Memory", run: str) -> None:
         self._engine = engine
         self._memory = memory
         self._run = run
 
-    def entry(self, item, found):
+    def entry(self, item: "Item", found: "Found") -> "LedgerEntry":
         """The entry of an item that is about to be changed, or was found as wanted. `found`: before the change.
 
         in the ledger                    created                before
@@ -28,10 +37,10 @@ class Records(object):
             created, before = False, None
         elif old is None:
             created = compare.is_absent(found)
-            before = None if created else self._kept(item, found, found._fields)
+            before = None if created or found is None else self._kept(item, found, found._fields)
         else:
             created, before = old["created"], old["before"]
-            if not created and not compare.is_absent(found):
+            if not created and found is not None and not compare.is_absent(found):
                 known = before or {}
                 new = [field for field in compare.compared(item.module, item.want) if known.get(field) is None]
                 if new:
@@ -54,7 +63,7 @@ class Records(object):
             "position": item.position,
         }
 
-    def confirmed(self, item):
+    def confirmed(self, item: "Item") -> "LedgerEntry":
         """The entry of an item that was found as wanted: the old one where nothing about it has moved."""
         old = self._memory.ledger.get(item.address)
         new = self.entry(item, item.found)
@@ -64,7 +73,7 @@ class Records(object):
             new["since"] = old["since"]
         return new
 
-    def keep_replaced(self, item, found):
+    def keep_replaced(self, item: "Item", found: "Found") -> None:
         """Keep a content that is about to be replaced, for looking back. Never a secret one."""
         if compare.is_absent(found) or self._engine.hidden(item):
             return
@@ -73,7 +82,7 @@ class Records(object):
             if isinstance(content, Content) and not content.secret:
                 self._memory.preimages.put(content, content.sha256, durable=False)
 
-    def keep_applied(self, item):
+    def keep_applied(self, item: "Item") -> None:
         """Keep a copy of the small contents that are in place now: drift shows what was changed by hand from them."""
         if self._engine.hidden(item):
             return
@@ -82,7 +91,7 @@ class Records(object):
             if isinstance(content, Content) and not content.secret and content.size <= diff.MAX_DIFFED_BYTES:
                 self._memory.preimages.put(content, content.sha256, durable=False)
 
-    def _kept(self, item, found, fields):
+    def _kept(self, item: "Item", found: "Record", fields: "Sequence[str]") -> "Dict[str, JSON]":
         kept = {}
         for field in fields:
             value = getattr(found, field)
@@ -91,7 +100,7 @@ class Records(object):
                 kept[field] = self._store(item, value, diff.holds_secret(getattr(item.want, field)))
         return kept
 
-    def _store(self, item, value, hide):
+    def _store(self, item: "Item", value: "JSON", hide: bool) -> "JSON":
         if isinstance(value, Content):
             hide = hide or value.secret or item.sensitive
             identity = self._memory.keyed(value.sha256.encode("ascii")) if hide else value.sha256

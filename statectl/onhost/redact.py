@@ -4,6 +4,12 @@ The second line of defence: fields known to be secret are left out when a change
 output, an error text, or the old content of some other file.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable, Iterator, List
+
+    from statectl.onhost.shapes import JSON, Change
+
 MASK = "\u2039secret\u203a"
 MIN_LENGTH = 4  # shorter values stand in every second word; masking them would tell more than it hides
 
@@ -11,7 +17,7 @@ MIN_LENGTH = 4  # shorter values stand in every second word; masking them would 
 class Redactor(object):
     """values: iterable of str. Longest first, so that a secret inside another leaves no rest."""
 
-    def __init__(self, values=()):
+    def __init__(self, values: "Iterable[str]" = ()) -> None:
         needles = set()
         for value in values:
             for form in _forms(value):
@@ -19,24 +25,24 @@ class Redactor(object):
                     needles.add(form)
         self._needles = sorted(needles, key=len, reverse=True)
 
-    def text(self, text):
+    def text(self, text: str) -> str:
         for needle in self._needles:
             if needle in text:
                 text = text.replace(needle, MASK)
         return text
 
-    def bytes(self, data):
+    def bytes(self, data: bytes) -> bytes:
         for needle in self._needles:
             raw = needle.encode("utf-8", "surrogateescape")
             if raw in data:
                 data = data.replace(raw, MASK.encode("utf-8"))
         return data
 
-    def changes(self, changes):
+    def changes(self, changes: "List[Change]") -> "List[Change]":
         """A list of changes, all of it but the names of the fields."""
         return [{key: item if key == "field" else self.clean(item) for key, item in one.items()} for one in changes]
 
-    def clean(self, value):
+    def clean(self, value: "JSON") -> "JSON":
         """The same JSON-able value with every text in it masked; keys too."""
         if not self._needles:
             return value
@@ -49,7 +55,7 @@ class Redactor(object):
         return value
 
 
-def _forms(value):
+def _forms(value: str) -> "Iterator[str]":
     if not value:
         return
     yield value

@@ -22,6 +22,13 @@ from statectl.onhost.failure import Failed
 from statectl.onhost.protocol import ProtocolError
 from statectl.onhost.wanted import Item, load_type
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Sequence, Tuple
+
+    from statectl.onhost.engine import Engine
+    from statectl.onhost.shapes import JSON, Address, LedgerEntry
+
 
 class Orphans(object):
     """addresses: of the orphans this run is about, last declared first; then what `read` made of them:
@@ -31,18 +38,18 @@ class Orphans(object):
     forgotten  addresses to take out of the ledger, the machine as it is
     """
 
-    def __init__(self, engine):
+    def __init__(self, engine: "Engine") -> None:
         self._engine = engine
         ledger = engine.memory.ledger
         found = [address for address in ledger if address not in engine.declared and self._concerned(address)]
         self.addresses = sorted(found, key=lambda address: (-ledger[address]["position"], address))
         self.prune = engine.catalogue.get("prune", False)
         self.release = engine.catalogue.get("release", False)
-        self.removals = []
-        self.kept = []
-        self.forgotten = []
+        self.removals: "List[Item]" = []
+        self.kept: "List[Tuple[Address, str]]" = []
+        self.forgotten: "List[Address]" = []
 
-    def _concerned(self, address):
+    def _concerned(self, address: "Address") -> bool:
         engine = self._engine
         if engine.only is not None and address not in engine.only:
             return False
@@ -55,7 +62,7 @@ class Orphans(object):
             owner in engine.associations for owner in owners
         )
 
-    def read(self):
+    def read(self) -> None:
         """Sort the orphans, and read those that would be removed."""
         for address in self.addresses:
             entry = self._engine.memory.ledger[address]
@@ -70,7 +77,7 @@ class Orphans(object):
                 self._sort(address, entry)
         self._engine.read(self.removals)
 
-    def _sort(self, address, entry):
+    def _sort(self, address: "Address", entry: "LedgerEntry") -> None:
         try:
             item = self._item(address, entry)
         except (Failed, ProtocolError) as error:
@@ -82,7 +89,7 @@ class Orphans(object):
         else:
             self.removals.append(item)
 
-    def _item(self, address, entry):
+    def _item(self, address: "Address", entry: "LedgerEntry") -> "Optional[Item]":
         """-> Item whose want is what the machine should be without the resource, or None: nothing to do."""
         module = load_type(address.partition(":")[0])
         name = address.partition(":")[2]
@@ -102,7 +109,7 @@ class Orphans(object):
         item.removes = entry
         return item
 
-    def _before(self, value):
+    def _before(self, value: "JSON") -> "JSON":
         """What was found at first, contents from where they were kept. Raises Failed when one is gone."""
         if isinstance(value, dict):
             if "$preimage" in value:
@@ -119,7 +126,7 @@ class Orphans(object):
             return [self._before(item) for item in value]
         return value
 
-    def judge(self):
+    def judge(self) -> "List[str]":
         """Verdicts on the removals -> reasons to refuse the whole run."""
         engine = self._engine
         already = [item for item in self.removals if item.unknown is None and not item.fields]
@@ -137,7 +144,7 @@ class Orphans(object):
                 engine.refuse(item, refusal)
         return self._refusals() if self.prune else []
 
-    def _refusals(self):
+    def _refusals(self) -> "List[str]":
         engine, reasons = self._engine, []
         limit = engine.limits.get("max_removals")
         if not engine.declared and engine.memory.ledger:
@@ -156,7 +163,7 @@ class Orphans(object):
         return reasons
 
 
-def shown(addresses, most=10):
+def shown(addresses: "Sequence[Address]", most: int = 10) -> str:
     """-> 'a, b, c and 7 more'"""
     if len(addresses) <= most:
         return ", ".join(addresses)

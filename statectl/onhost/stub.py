@@ -11,7 +11,7 @@
 #
 # ruff: noqa: E402, I001  the working directory leaves sys.path before anything is imported
 # ruff: noqa: S102, S302, S606  code from memory is what a bootstrap runs, after its hash and owner were checked
-# ruff: noqa: ARG002, F401, RET503  signatures of the import protocol; json is imported to know that it can be
+# ruff: noqa: ARG002, F401  signatures of the import protocol; json is imported to know that it can be
 import sys
 
 sys.path[:] = [entry for entry in sys.path if entry]  # -c puts the working directory first
@@ -21,10 +21,12 @@ STUB, NONCE, HASH, CACHE, TRIED = sys.argv[1:6]
 
 
 def say(word):
+    # type: (str) -> None
     os.write(1, ("\nstatectl:%s:%s\n" % (NONCE, word)).encode("ascii", "replace"))
 
 
 def refuse(reason):
+    # type: (str) -> None
     tried = TRIED + "; " * bool(TRIED) + "%s %s" % (sys.executable, reason)
     for place, name in enumerate(sys.argv[6:]):
         for directory in [""] if "/" in name else os.environ.get("PATH", "").split(":"):
@@ -38,6 +40,7 @@ def refuse(reason):
 
 
 def cached():
+    # type: () -> bytes | None
     """The verified payload of the cache file, or None. Everything is asked of the opened descriptors, nothing of names."""
     import stat
 
@@ -61,6 +64,7 @@ def cached():
 
 
 def received():
+    # type: () -> tuple[bytes, bytes]
     """-> (zip, what came before it). Frames are those of protocol.py; Z is known here only."""
     import signal
 
@@ -81,6 +85,7 @@ def received():
 
 
 def exactly(size):
+    # type: (int) -> bytes
     data = b""
     while len(data) < size:
         chunk = os.read(0, min(size - len(data), 1048576))
@@ -91,6 +96,7 @@ def exactly(size):
 
 
 def default_cache():
+    # type: () -> str
     if os.geteuid() == 0:
         return "/var/cache/statectl"
     import pwd
@@ -103,6 +109,7 @@ def default_cache():
 
 
 def plain():
+    # type: () -> str
     """Make a terminal carry bytes: a login shell may have wrapped us into `script`. -> what to add to the answer.
 
     What was sent before is lost with this, and sent again when the controller reads "tty".
@@ -121,18 +128,23 @@ class Importer:
     """Modules from memory: {name: (is_package, file name, marshalled code)}."""
 
     def __init__(self, modules, spec):
+        # type: (dict[str, tuple[bool, str, bytes]], type[_frozen_importlib.ModuleSpec]) -> None
         self.modules, self.spec = modules, spec
 
     def find_spec(self, name, path=None, target=None):
+        # type: (str, object, object) -> _frozen_importlib.ModuleSpec | None
         if name in self.modules:
             package, origin, _ = self.modules[name]
-            return self.spec(name, self, origin=origin, is_package=package)
+            return self.spec(name, self, origin=origin, is_package=package)  # type: ignore[arg-type]
+        return None
 
     def create_module(self, spec):
+        # type: (object) -> None
         return None
 
     def exec_module(self, module):
-        exec(marshal.loads(self.modules[module.__name__][2]), module.__dict__)
+        # type: (object) -> None
+        exec(marshal.loads(self.modules[module.__name__][2]), module.__dict__)  # type: ignore[attr-defined]
 
 
 if sys.version_info < (3, 6):

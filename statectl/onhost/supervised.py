@@ -9,6 +9,10 @@ import os
 import signal
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional, Set, Tuple
+
 KILL_GRACE_S = 5.0
 MARKER = "STATECTL_PROCESS"
 MAX_ENVIRONMENT = 131072  # bytes of it that are searched for the marker
@@ -17,15 +21,15 @@ MAX_ENVIRONMENT = 131072  # bytes of it that are searched for the marker
 class Supervised(object):
     """The started process: its end, and how to bring it about. `code` is None until it was reaped."""
 
-    def __init__(self, pid, marker, grace):
+    def __init__(self, pid: int, marker: str, grace: float) -> None:
         self.pid = pid
-        self.code = None
+        self.code: "Optional[int]" = None
         self._marker = (MARKER + "=" + marker).encode("ascii")
         self._grace = grace
         self._ended = False
-        self._known = {}  # process id: when it started, of all that was ever found to belong here
+        self._known: "Dict[int, int]" = {}  # process id: when it started, of all that was ever found to belong here
 
-    def poll(self):
+    def poll(self) -> bool:
         """-> True once the process has ended."""
         if not self._ended:
             try:
@@ -38,7 +42,7 @@ class Supervised(object):
                 self.code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         return self._ended
 
-    def end(self):
+    def end(self) -> None:
         """TERM to all that belongs to the command, KILL after the grace; bounded even when nothing reacts."""
         self._signal(signal.SIGTERM)
         # CONT: a stopped process would never see the TERM
@@ -55,7 +59,7 @@ class Supervised(object):
                 return
             time.sleep(0.02)
 
-    def _signal(self, number):
+    def _signal(self, number: int) -> None:
         for pid in self._living():
             try:
                 os.kill(pid, number)
@@ -67,7 +71,7 @@ class Supervised(object):
             except (ProcessLookupError, PermissionError):
                 return
 
-    def _living(self):
+    def _living(self) -> "Set[int]":
         """Process ids that belong to the command: its session, its descendants, and all that carry its marker.
 
         Who was found once stays known: when the parent dies first, nothing else ties an escaped child to us.
@@ -91,7 +95,7 @@ class Supervised(object):
         self._known.update((pid, table[pid][2]) for pid in found)
         return found
 
-    def _marked(self, pid):
+    def _marked(self, pid: int) -> bool:
         try:
             with open("/proc/%d/environ" % pid, "rb") as stream:
                 return self._marker in stream.read(MAX_ENVIRONMENT).split(b"\0")
@@ -99,7 +103,7 @@ class Supervised(object):
             return False
 
 
-def _stat(pid):
+def _stat(pid: str) -> "Optional[Tuple[int, int, int]]":
     """-> (parent, session, start in clock ticks since boot) of a process, or None: gone, or a zombie."""
     try:
         with open("/proc/%s/stat" % pid, "rb") as stream:

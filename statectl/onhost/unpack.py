@@ -10,10 +10,14 @@ import hashlib
 import marshal
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import zipfile
+
 KEPT = 3  # executors of other versions that stay: controllers of several versions may share a host
 
 
-def unpack(archive, cache, file, bundle):
+def unpack(archive: "zipfile.ZipFile", cache: str, file: str, bundle: str) -> bytes:
     """ZipFile -> marshalled {module: (is package, file name, marshalled code)}; stored in the directory `cache` under the name `file`."""
     modules = {}
     for name in archive.namelist():
@@ -32,7 +36,7 @@ def unpack(archive, cache, file, bundle):
     return payload
 
 
-def store(payload, cache, file, bundle):
+def store(payload: bytes, cache: str, file: str, bundle: str) -> None:
     directory = open_directory(cache)
     try:
         info = os.fstat(directory)
@@ -61,7 +65,7 @@ def store(payload, cache, file, bundle):
         os.close(directory)
 
 
-def open_directory(path):
+def open_directory(path: str) -> int:
     """Descriptor of the cache directory, made 0700 together with a missing parent. A link in its place is refused."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
@@ -71,7 +75,7 @@ def open_directory(path):
         return os.open(path, flags)
 
 
-def tidy(directory, bundle):
+def tidy(directory: int, bundle: str) -> None:
     """Drop executors of other versions beyond the newest few, and temporary files older than an hour."""
     others = []
     for name in os.listdir(directory):

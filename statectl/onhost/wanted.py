@@ -12,6 +12,13 @@ from statectl.onhost.content import Content, SecretText
 from statectl.onhost.messages import SHA256
 from statectl.onhost.protocol import ProtocolError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+
+    from statectl.onhost.failure import Unknown
+    from statectl.onhost.shapes import JSON, Address, Change, Error, Found, Keyed, LedgerEntry, Record, ResourceType
+
 TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 PACKAGE = "statectl.onhost.resources"
 
@@ -61,51 +68,53 @@ class Item(object):
         "want_hash",
     )
 
-    def __init__(self, address, association, phase, module, want, position):
+    def __init__(
+        self, address: "Address", association: str, phase: int, module: "ResourceType", want: "Any", position: int
+    ) -> None:
         self.address = address
         self.type = address.partition(":")[0]
         self.association = association
         self.owners = [association]
         self.phase = phase
         self.module = module
-        self.want = want
+        self.want: "Any" = want  # the Desired of its type
         self.position = position
-        self.declared = {}
+        self.declared: "Dict[str, JSON]" = {}
         self.want_hash = ""
-        self.after = []
-        self.notify = []
+        self.after: "List[Address]" = []
+        self.notify: "List[Address]" = []
         self.sensitive = False
-        self.on_removal = None
+        self.on_removal: "Optional[str]" = None
         self.protect = False
-        self.removes = None
-        self.found = None
-        self.fields = ()
-        self.foreseen = ()
-        self.unknown = None
-        self.read_at = None
+        self.removes: "Optional[LedgerEntry]" = None
+        self.found: "Found" = None
+        self.fields: "Tuple[str, ...]" = ()
+        self.foreseen: "Tuple[Address, ...]" = ()
+        self.unknown: "Optional[Unknown]" = None
+        self.read_at: "Optional[float]" = None
         self.generation = -1
         self.verdict = "ok"
         self.action = "none"
-        self.changes = []
+        self.changes: "List[Change]" = []
         self.found_hash = ""
-        self.predicted_after = []
-        self.unknown_until = []
+        self.predicted_after: "List[Address]" = []
+        self.unknown_until: "List[Address]" = []
         self.kind = ""
         self.reason = ""
-        self.error = None
+        self.error: "Optional[Error]" = None
 
     @property
-    def runs(self):
+    def runs(self) -> bool:
         """Is it a command: something that is run and not a state that is there?"""
         return getattr(self.module, "KIND_RUN", False)
 
     @property
-    def triggers(self):
+    def triggers(self) -> "Sequence[Address]":
         """Addresses whose change makes this command run."""
         return getattr(self.want, "when_changed", None) or ()
 
 
-def load_type(name):
+def load_type(name: str) -> "ResourceType":
     """-> the host's half of a type. Raises ProtocolError for what is not a type of this bundle."""
     if TYPE.match(name) is None:
         raise ProtocolError("not a type of resource: %s" % ascii(name[:64]))
@@ -121,7 +130,7 @@ def load_type(name):
     return module
 
 
-def secret_ids(value):
+def secret_ids(value: "JSON") -> "Set[str]":
     """Ids of the secrets that a catalogue, or a part of one, refers to."""
     found = set()
     stack = [value]
@@ -142,12 +151,12 @@ class Reader(object):
     blobs: {sha256: [Content, ...]} of all contents that are not delivered yet; whoever has the bytes delivers them to each.
     """
 
-    def __init__(self, secrets, keyed):
+    def __init__(self, secrets: "Dict[str, str]", keyed: "Keyed") -> None:
         self._secrets = secrets
         self._keyed = keyed
-        self.blobs = {}
+        self.blobs: "Dict[str, List[Content]]" = {}
 
-    def item(self, resource, position):
+    def item(self, resource: "Dict[str, JSON]", position: int) -> "Item":
         """One entry of catalogue.resources -> Item. Raises ProtocolError."""
         address, name = resource["address"], resource["address"].partition(":")[2]
         if resource["type"] != address.partition(":")[0]:
@@ -171,13 +180,14 @@ class Reader(object):
         item.protect = resource.get("protect", False)
         return item
 
-    def desired(self, module, declared, address):
+    def desired(self, module: "ResourceType", declared: "Dict[str, JSON]", address: "Address") -> "Record":
         unknown = sorted(set(declared) - set(module.Desired._fields))
         if unknown:
             raise ProtocolError("resource %s has fields that its type does not know: %s" % (address, ascii(unknown)))
-        return module.Desired(**{field: self._value(field, value) for field, value in declared.items()})
+        made: "Record" = module.Desired(**{field: self._value(field, value) for field, value in declared.items()})
+        return made
 
-    def _value(self, field, value):
+    def _value(self, field: str, value: "JSON") -> "JSON":
         if isinstance(value, list):
             return [self._value("", item) for item in value]
         if not isinstance(value, dict):
@@ -193,12 +203,12 @@ class Reader(object):
             return [self._value_in_manifest(entry) for entry in value["$manifest"]]
         return {key: self._value("", item) for key, item in value.items()}
 
-    def _value_in_manifest(self, entry):
+    def _value_in_manifest(self, entry: "JSON") -> "JSON":
         if not isinstance(entry, dict):
             return self._value("", entry)
         return {key: self._value(key, item) for key, item in entry.items()}
 
-    def _blob(self, value):
+    def _blob(self, value: "Dict[str, JSON]") -> "Content":
         sha256, size = value["$blob"], value["size"]
         if not isinstance(sha256, str) or SHA256.match(sha256) is None:
             raise ProtocolError("a blob without a sha256")
@@ -208,7 +218,7 @@ class Reader(object):
         self.blobs.setdefault(sha256, []).append(content)
         return content
 
-    def _part(self, part):
+    def _part(self, part: "JSON") -> str:
         if isinstance(part, str):
             return part
         identity = part.get("$secret") if isinstance(part, dict) else None
@@ -216,7 +226,7 @@ class Reader(object):
             raise ProtocolError("the catalogue refers to a secret that was not sent")
         return self._secrets[identity]
 
-    def masked(self, value):
+    def masked(self, value: "JSON") -> "JSON":
         """The want as it may be stored: texts with secrets as keyed hashes."""
         if isinstance(value, dict):
             if set(value) == {"$parts"}:
@@ -228,7 +238,7 @@ class Reader(object):
         return value
 
 
-def contents(value):
+def contents(value: "JSON") -> "List[Content]":
     """Every Content inside a field's value."""
     if isinstance(value, Content):
         return [value]

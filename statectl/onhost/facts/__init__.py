@@ -9,7 +9,13 @@ be killed. Facts are data: bounded in size, never rendered, never evaluated.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Sequence
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import JSON, Facts
 
 # In this order: a later topic may use an earlier one.
 TOPICS = (
@@ -30,9 +36,9 @@ MAX_TEXT = 256  # characters of one text
 MAX_ENTRIES = 256  # of one list or map
 
 
-def gather(host, topics=TOPICS):
+def gather(host: "Host", topics: "Sequence[str]" = TOPICS) -> "Facts":
     """-> {topic: value, "missing": {topic: reason}}. A topic that cannot be read costs nobody the others."""
-    facts: Any = {"missing": {}}
+    facts: "Facts" = {"missing": {}}
     for topic in topics:
         module = importlib.import_module("statectl.onhost.facts." + topic)
         try:
@@ -42,7 +48,7 @@ def gather(host, topics=TOPICS):
     return facts
 
 
-def bounded(value):
+def bounded(value: "JSON") -> "JSON":
     """The same value, with long texts and collections cut and bytes that are no text spelled out."""
     if isinstance(value, str):
         return value[:MAX_TEXT].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -53,7 +59,7 @@ def bounded(value):
     return value
 
 
-def text_of(host, path, limit=65536):
+def text_of(host: "Host", path: str, limit: int = 65536) -> str:
     """The text of a small file, stripped; '' when it is not there."""
     data = host.read_file(path, limit)
     return "" if data is None else data.decode("utf-8", "surrogateescape").strip()

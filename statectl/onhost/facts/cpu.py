@@ -3,6 +3,13 @@
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
 
-def gather(host, known):
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Facts
+
+
+def gather(host: "Host", known: "Facts") -> "Dict[str, int]":
     return {"count": os.sysconf("SC_NPROCESSORS_ONLN")}

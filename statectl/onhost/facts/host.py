@@ -9,8 +9,15 @@ import os
 
 from statectl.onhost.facts import text_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
 
-def gather(host, known):
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Facts
+
+
+def gather(host: "Host", known: "Facts") -> "Dict[str, str]":
     name = os.uname().nodename
     return {
         "hostname": name.partition(".")[0],
@@ -20,7 +27,7 @@ def gather(host, known):
     }
 
 
-def _in_hosts(text, name):
+def _in_hosts(text: str, name: str) -> str:
     for line in text.splitlines():
         names = line.partition("#")[0].split()[1:]
         if name in names:

@@ -3,7 +3,14 @@
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
 
-def gather(host, known):
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Facts
+
+
+def gather(host: "Host", known: "Facts") -> "Dict[str, str]":
     name = os.uname()
     return {"release": name.release, "arch": name.machine}

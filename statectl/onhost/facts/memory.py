@@ -3,8 +3,15 @@
 
 from statectl.onhost.facts import text_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
 
-def gather(host, known):
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Facts
+
+
+def gather(host: "Host", known: "Facts") -> "Dict[str, int]":
     fields = {}
     for line in text_of(host, "/proc/meminfo").splitlines():
         key, _, value = line.partition(":")

@@ -9,7 +9,14 @@ Read from the kernel over netlink, which is what `ip address` does.
 # ruff: noqa: ARG001  the signature of gather is the contract of all topics
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Dict, List
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import JSON, Facts
 
 RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR = 16, 18, 20, 22
 NLM_F_REQUEST_DUMP = 0x1 | 0x300
@@ -22,7 +29,7 @@ TIMEOUT_S = 2.0
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 
 
-def gather(host, known):
+def gather(host: "Host", known: "Facts") -> "Dict[str, JSON]":
     import _socket as socket  # what `socket` is made of; that one costs 5 ms more, for names and streams not used here
 
     interfaces: Any = {}
@@ -51,9 +58,9 @@ def gather(host, known):
     }
 
 
-def dump(socket, request, answer):
+def dump(socket: "ModuleType", request: int, answer: int) -> "List[bytes]":
     """Bodies of all messages of type `answer` that the kernel gives for `request`."""
-    bodies: Any = []
+    bodies: "List[bytes]" = []
     channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)  # 0: NETLINK_ROUTE
     try:
         channel.settimeout(TIMEOUT_S)
@@ -74,7 +81,7 @@ def dump(socket, request, answer):
         channel.close()
 
 
-def attributes(data):
+def attributes(data: bytes) -> "Dict[int, bytes]":
     """Type-length-value list -> {type: bytes}."""
     fields = {}
     while len(data) >= 4:
@@ -86,7 +93,7 @@ def attributes(data):
     return fields
 
 
-def default_address(socket):
+def default_address(socket: "ModuleType") -> str:
     """Connecting a datagram socket picks the source address and sends nothing. The targets are documentation addresses."""
     for family, target in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         try:
@@ -95,7 +102,7 @@ def default_address(socket):
             continue  # this kernel has no such family
         try:
             channel.connect((target, 9))
-            return channel.getsockname()[0]
+            return str(channel.getsockname()[0])
         except OSError:
             continue  # no route: the other family may have one
         finally:

@@ -7,6 +7,13 @@ without version numbers (Debian testing, Arch).
 
 from statectl.onhost.facts import text_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import JSON, Facts
+
 FAMILIES = {
     "debian": "debian",
     "ubuntu": "debian",
@@ -23,7 +30,7 @@ FAMILIES = {
 }
 
 
-def gather(host, known):
+def gather(host: "Host", known: "Facts") -> "Dict[str, JSON]":
     fields = os_release(text_of(host, "/etc/os-release") or text_of(host, "/usr/lib/os-release"))
     identity = fields.get("ID", "linux").lower()
     like = fields.get("ID_LIKE", "").lower().split()
@@ -41,7 +48,7 @@ def gather(host, known):
     }
 
 
-def os_release(text):
+def os_release(text: str) -> "Dict[str, str]":
     """KEY=value lines with shell quotes -> dict. Nothing is expanded."""
     fields = {}
     for line in text.splitlines():
@@ -55,7 +62,7 @@ def os_release(text):
     return fields
 
 
-def _between(version):
+def _between(version: str) -> str:
     """'12 (bookworm)' -> 'bookworm'."""
     inside = version.partition("(")[2].partition(")")[0].lower()
     return inside if inside.isalnum() else ""

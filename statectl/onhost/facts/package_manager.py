@@ -3,6 +3,11 @@
 The one of the system's family comes first: a Debian with dnf installed still has apt.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Facts
+
 OF_FAMILY = {
     "debian": ("apt-get",),
     "redhat": ("dnf", "yum"),
@@ -20,7 +25,7 @@ COMMANDS = (
 )
 
 
-def gather(host, known):
+def gather(host: "Host", known: "Facts") -> str:
     preferred = OF_FAMILY.get(known.get("os", {}).get("family", ""), ())
     names = dict(COMMANDS)
     for command in preferred + tuple(command for command, _ in COMMANDS):

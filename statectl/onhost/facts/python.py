@@ -3,6 +3,13 @@
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
 
-def gather(host, known):
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Facts
+
+
+def gather(host: "Host", known: "Facts") -> "Dict[str, str]":
     return {"version": "%d.%d.%d" % sys.version_info[:3], "executable": sys.executable or ""}

@@ -8,8 +8,15 @@ import time
 
 from statectl.onhost.facts import text_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
 
-def gather(host, known):
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import JSON, Facts
+
+
+def gather(host: "Host", known: "Facts") -> "Dict[str, JSON]":
     linked = host.readlink("/etc/localtime") or ""
     name = linked.partition("/zoneinfo/")[2] or text_of(host, "/etc/timezone", 256).partition("\n")[0] or "UTC"
     now = time.time()

@@ -6,6 +6,11 @@ The words are those of systemd-detect-virt; inside a container the container cou
 
 from statectl.onhost.facts import text_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Facts
+
 VENDORS = (  # (what sys_vendor or product_name begins with, word)
     ("Amazon EC2", "amazon"),
     ("Bochs", "bochs"),
@@ -22,7 +27,7 @@ VENDORS = (  # (what sys_vendor or product_name begins with, word)
 )
 
 
-def gather(host, known):
+def gather(host: "Host", known: "Facts") -> str:
     named = text_of(host, "/run/systemd/container") or _container_of_init(host)
     if named:
         return named
@@ -42,7 +47,7 @@ def gather(host, known):
     return "vm" if " hypervisor" in flags else "none"
 
 
-def _container_of_init(host):
+def _container_of_init(host: "Host") -> str:
     """The variable that container managers give to process 1. Readable by root only; others do without."""
     from statectl.onhost.failure import Failed
 

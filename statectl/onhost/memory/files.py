@@ -7,6 +7,10 @@ import os
 
 from statectl.onhost.failure import system_says
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from statectl.onhost.shapes import JSON
+
 FORMAT = 1
 
 
@@ -14,11 +18,11 @@ class Corrupt(Exception):
     """A record on this host cannot be trusted. The text is one line: what, and what to do."""
 
 
-def _canonical(data):
+def _canonical(data: "JSON") -> bytes:
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def read_json(path, consequence):
+def read_json(path: str, consequence: str) -> "JSON":
     """-> the data, or None when there is no such file. Raises Corrupt; `consequence`: of moving the file away."""
     try:
         with open(path, "rb") as stream:
@@ -41,13 +45,13 @@ def read_json(path, consequence):
     return data
 
 
-def write_json(path, data):
+def write_json(path: str, data: "JSON") -> None:
     """Old or new after a crash at any moment; 0600. Raises OSError."""
     os.rename(_write_beside(path, data), path)
     sync_directory(os.path.dirname(path))
 
 
-def create_json(path, data):
+def create_json(path: str, data: "JSON") -> None:
     """As write_json, but what is there already stays: two first contacts at once agree on one file."""
     temporary = _write_beside(path, data)
     with contextlib.suppress(FileExistsError):
@@ -56,7 +60,7 @@ def create_json(path, data):
     sync_directory(os.path.dirname(path))
 
 
-def _write_beside(path, data):
+def _write_beside(path: str, data: "JSON") -> str:
     """-> the path of a durable new file next to `path`."""
     check = hashlib.sha256(_canonical(data)).hexdigest()
     document = json.dumps({"format": FORMAT, "check": check, "data": data}, sort_keys=True, indent=0)
@@ -75,7 +79,7 @@ def _write_beside(path, data):
     return temporary
 
 
-def sync_directory(path):
+def sync_directory(path: str) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

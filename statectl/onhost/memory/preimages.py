@@ -13,19 +13,23 @@ import os
 from statectl.onhost.content import Content, chunks
 from statectl.onhost.memory.files import sync_directory
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Collection, Optional
+
 MAX_ONE_BYTES = 64 * 1024 * 1024
 MAX_SPARE_BYTES = 256 * 1024 * 1024
 RESERVE_BYTES = 64 * 1024 * 1024
 
 
 class Preimages(object):
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self._directory = directory
 
-    def path(self, identity):
+    def path(self, identity: str) -> str:
         return os.path.join(self._directory, identity)
 
-    def put(self, content, identity, durable=True):
+    def put(self, content: "Content", identity: str, durable: bool = True) -> bool:
         """Keep a found Content under `identity` (hex). -> was it kept?"""
         path = self.path(identity)
         if os.path.exists(path):
@@ -49,7 +53,7 @@ class Preimages(object):
             sync_directory(self._directory)
         return True
 
-    def get(self, identity, secret=False):
+    def get(self, identity: str, secret: bool = False) -> "Optional[Content]":
         """-> Content, or None when it is no longer here."""
         path = self.path(identity)
         if not os.path.exists(path):
@@ -58,7 +62,7 @@ class Preimages(object):
         content.secret = secret
         return content
 
-    def keep(self, needed):
+    def keep(self, needed: "Collection[str]") -> None:
         """Forget the oldest of what the ledger does not need, until the rest fits."""
         spare = []
         for name in os.listdir(self._directory):

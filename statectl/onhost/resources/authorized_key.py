@@ -5,11 +5,18 @@ it is written as that user would have it: directory 0700, file 0600, both the us
 """
 
 import re
-from typing import NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional, Sequence
 
 from statectl.onhost import accounts
 from statectl.onhost.failure import Failed
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Tuple, Union
+
+    from statectl.onhost.accounts import User
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("exclusive", "file")
 _LIMIT = 1024 * 1024  # bytes
@@ -31,7 +38,7 @@ class Desired(NamedTuple):
     file: Optional[str] = None
 
 
-def identity(line):
+def identity(line: str) -> "Optional[Tuple[str, str]]":
     """'from="10.*" ssh-ed25519 AAAA me@home' -> ('ssh-ed25519 AAAA', 'from="10.*"'), or None when it is no key."""
     line = line.strip()
     if not line or line.startswith("#"):
@@ -40,12 +47,20 @@ def identity(line):
     return None if match is None else (" ".join(match.group(1).split()), line[: match.start(1)].strip())
 
 
-def read(host, wanted):
+def _key(line: str) -> "Tuple[str, str]":
+    """`identity` of a line that was declared. Raises Failed."""
+    known = identity(line)
+    if known is None:
+        raise Failed("not a public key as authorized_keys has them: %s" % line, "not a public key")
+    return known
+
+
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     users = accounts.users(host)
     return each(wanted, lambda want: _read_one(host, want, users))
 
 
-def _read_one(host, want, users):
+def _read_one(host: "Host", want: "Desired", users: "Dict[str, User]") -> "Desired":
     path = _path(want, users)
     text = _text(host, path)
     if text is None:
@@ -53,7 +68,7 @@ def _read_one(host, want, users):
     lines = _lines(text)
     here = dict(filter(None, map(identity, lines)))
     listed = dict(filter(None, map(identity, want.keys or ())))
-    keys = [line for line in want.keys or () if here.get(identity(line)[0]) == identity(line)[1]]
+    keys = [line for line in want.keys or () if here.get(_key(line)[0]) == _key(line)[1]]
     if want.state != "absent":
         keys += [line.strip() for line in lines if line.strip() and not _stays(line, want, listed)]
     if want.state == "absent" and want.keys is not None:
@@ -63,17 +78,17 @@ def _read_one(host, want, users):
     return Desired(want.name, state=state, keys=keys, file=path)
 
 
-def _text(host, path):
+def _text(host: "Host", path: "Optional[str]") -> "Optional[bytes]":
     """-> bytes, None: no such file. Never through a link of the user's own: what is behind it would be copied into a file of theirs."""
     content = None if path is None else host.content_of(path)
     return None if content is None else content.read(_LIMIT)
 
 
-def _lines(text):
+def _lines(text: bytes) -> "List[str]":
     return text.decode("utf-8", "surrogateescape").split("\n")
 
 
-def _path(want, users):
+def _path(want: "Desired", users: "Dict[str, User]") -> "Optional[str]":
     """None: the user does not exist yet, so nobody knows its home directory."""
     if want.file is not None:
         return want.file
@@ -81,11 +96,11 @@ def _path(want, users):
     return None if user is None else user.home.rstrip("/") + "/.ssh/authorized_keys"
 
 
-def same(field, wanted, found):
+def same(field: str, wanted: "Any", found: "Any") -> bool:
     return sorted(wanted) == sorted(found or ()) if field == "keys" else wanted == found
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  a file is written as a whole
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  a file is written as a whole
     users = accounts.users(host)
     path = _path(want, users)
     if path is None:
@@ -101,8 +116,8 @@ def apply(host, want, found, differing):  # noqa: ARG001  a file is written as a
     while lines and not lines[-1].strip():
         lines.pop()
     if want.state != "absent":
-        here = {identity(line)[0] for line in lines if identity(line)}
-        lines += [line for line in want.keys if identity(line)[0] not in here]
+        here = {known[0] for known in map(identity, lines) if known}
+        lines += [line for line in want.keys or () if _key(line)[0] not in here]
     elif not lines:
         host.remove_file(path)
         return
@@ -110,7 +125,7 @@ def apply(host, want, found, differing):  # noqa: ARG001  a file is written as a
     _write(host, path, body, users.get(want.name), text is None)
 
 
-def _stays(line, want, listed):
+def _stays(line: str, want: "Desired", listed: "Dict[str, str]") -> bool:
     known = identity(line)
     if known is None:
         return not (want.exclusive and line.strip() and not line.lstrip().startswith("#"))
@@ -121,9 +136,8 @@ def _stays(line, want, listed):
     return not want.exclusive
 
 
-def _write(host, path, body, user, is_new):
-    own = user is not None and path.startswith(user.home.rstrip("/") + "/") and user.home.strip("/")
-    if not own:
+def _write(host: "Host", path: str, body: bytes, user: "Optional[User]", is_new: bool) -> None:
+    if user is None or not path.startswith(user.home.rstrip("/") + "/") or not user.home.strip("/"):
         # a file of the system, as in AuthorizedKeysFile /etc/ssh/keys/%u: sshd reads it as root
         host.replace_file(path, body, mode="0644" if is_new else None)
         return
@@ -133,13 +147,13 @@ def _write(host, path, body, user, is_new):
     host.replace_file(path, body, owner=str(user.uid), group=str(user.gid), mode="0600")
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """The keys we added go. Under `exclusive` the keys that were there come back. Options that we changed stay changed."""
     want, before = record["want"], record["before"]
     if want.get("exclusive"):
         if record["created"]:
             return Desired(record["name"], state="absent", file=want.get("file"))
         return Desired(record["name"], state="present", keys=before["keys"], exclusive=True, file=want.get("file"))
-    had = {identity(line)[0] for line in before.get("keys") or () if identity(line)}
-    added = [line for line in want.get("keys") or () if identity(line)[0] not in had]
+    had = {known[0] for known in map(identity, before.get("keys") or ()) if known}
+    added = [line for line in want.get("keys") or () if _key(line)[0] not in had]
     return Desired(record["name"], state="absent", keys=added, file=want.get("file")) if added else None

@@ -9,10 +9,17 @@ guard                                      verdict
 `when_changed`                             the engine knows what changed
 """
 
-from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple, Optional, Sequence
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    from typing import Dict, List, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.process import Ran
+    from statectl.onhost.shapes import Removal
 
 KIND_RUN = True
 OPTIONS = ("run", "user", "cwd", "env", "timeout", "when_changed")
@@ -33,11 +40,11 @@ class Desired(NamedTuple):
     timeout: Optional[float] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     return each(wanted, lambda want: _read_one(host, want))
 
 
-def _read_one(host, want):
+def _read_one(host: "Host", want: "Desired") -> "Desired":
     found = Desired(want.name, when_changed=want.when_changed)
     if want.creates is not None:
         return found._replace(creates=want.creates if host.lstat(want.creates) is not None else "nothing there")
@@ -47,7 +54,7 @@ def _read_one(host, want):
     return found
 
 
-def _guard(host, want):
+def _guard(host: "Host", want: "Desired") -> str:
     """-> '' when it holds, else why not."""
     try:
         ran = _run(host, want, want.unless, min(want.timeout or GUARD_TIMEOUT_S, GUARD_TIMEOUT_S), check=False)
@@ -60,15 +67,15 @@ def _guard(host, want):
     return "" if ran.code == 0 else "exit code %s" % ran.code
 
 
-def argv(invocation):
+def argv(invocation: "Union[str, Sequence[str]]") -> "List[str]":
     return ["/bin/sh", "-c", invocation] if isinstance(invocation, str) else list(invocation)
 
 
-def _run(host, want, invocation, timeout, check):
+def _run(host: "Host", want: "Desired", invocation: "Union[str, Sequence[str]]", timeout: float, check: bool) -> "Ran":
     return host.run(argv(invocation), timeout=timeout, env=want.env, cwd=want.cwd, user=want.user, check=check)
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  it runs, or it does not
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  it runs, or it does not
     _run(host, want, want.run, want.timeout or 300, check=True)
     if want.creates is not None and host.lstat(want.creates) is None:
         raise Failed(
@@ -80,6 +87,6 @@ def apply(host, want, found, differing):  # noqa: ARG001  it runs, or it does no
             raise Failed("ran, but `unless` still does not hold: %s" % said, "command did not do what its guard asks")
 
 
-def removal(record):  # noqa: ARG001  the contract of every type
+def removal(record: "Removal") -> None:  # noqa: ARG001  the contract of every type
     """What a command did is not known, so nothing is undone."""
     return

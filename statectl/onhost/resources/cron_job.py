@@ -2,10 +2,16 @@
 
 import re
 import stat
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    from typing import List, Sequence, Tuple, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("file",)
 TIMES = ("minute", "hour", "day", "month", "weekday")
@@ -29,30 +35,30 @@ class Desired(NamedTuple):
     file: Optional[str] = None
 
 
-def _path(want):
+def _path(want: "Desired") -> str:
     return want.file or "/etc/cron.d/statectl-" + want.name
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     return each(wanted, lambda want: _read_one(host, want))
 
 
-def _read_one(host, want):
+def _read_one(host: "Host", want: "Desired") -> "Desired":
     path = _path(want)
     data = host.read_file(path)
-    lines = _lines(data)
+    lines: "Optional[List[str]]" = _lines(data)
     if want.file is not None:
-        begin, end = _block(lines, want.name)
-        lines = lines[begin + 1 : end] if begin is not None else None
+        begin, end = _block(_lines(data), want.name)
+        lines = None if begin is None else _lines(data)[begin + 1 : end]
     if data is None or lines is None:
         return Desired(want.name, state="absent", file=want.file)
     return parse(want.name, want.file, lines)._replace(state=_unused(host, path) or "present")
 
 
-def _unused(host, path):
+def _unused(host: "Host", path: str) -> str:
     """Why cron skips this file, silently: '' when it does not."""
     status = host.lstat(path)
-    if not stat.S_ISREG(status.st_mode):
+    if status is None or not stat.S_ISREG(status.st_mode):
         return "skipped by cron: not a regular file"
     if status.st_uid not in (0, host.uid):
         return "skipped by cron: owner %s" % host.user_name(status.st_uid)
@@ -61,7 +67,7 @@ def _unused(host, path):
     return ""
 
 
-def parse(name, file, lines):
+def parse(name: str, file: "Optional[str]", lines: "List[str]") -> "Desired":
     """The lines of one job -> Desired without state."""
     env, jobs = {}, []
     for line in lines:
@@ -84,22 +90,24 @@ def parse(name, file, lines):
     return Desired(name, file=file, **fields)
 
 
-def _unquoted(text):
+def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
-def render(want):
+def render(want: "Desired") -> "List[str]":
     """-> lines of one job"""
+    assert want.user is not None  # every present one has a user and a command
+    assert want.command is not None
     lines = ['%s="%s"' % pair for pair in sorted((want.env or {}).items())]
     times = ["@" + want.special] if want.special else [getattr(want, field) for field in TIMES]
     return [*lines, " ".join([*times, want.user, want.command])]
 
 
-def _lines(data):
+def _lines(data: "Optional[bytes]") -> "List[str]":
     return (data or b"").decode("utf-8", "surrogateescape").split("\n")
 
 
-def _block(lines, name):
+def _block(lines: "List[str]", name: str) -> "Tuple[Optional[int], Optional[int]]":
     """-> (index of the first mark, of the last), or (None, None)"""
     first, last = marks(name)
     if first not in lines:
@@ -112,11 +120,11 @@ def _block(lines, name):
     return begin, lines.index(last, begin)
 
 
-def marks(name):
+def marks(name: str) -> "Tuple[str, str]":
     return "# statectl cron job %s: begin" % name, "# statectl cron job %s: end" % name
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  a job is written as a whole
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  a job is written as a whole
     path = _path(want)
     if want.file is None:
         if want.state == "absent":
@@ -129,7 +137,7 @@ def apply(host, want, found, differing):  # noqa: ARG001  a job is written as a 
     begin, end = _block(lines, want.name)
     first, last = marks(want.name)
     block = [] if want.state == "absent" else [first, *render(want), last]
-    if begin is not None:
+    if begin is not None and end is not None:
         lines[begin : end + 1] = block
     elif block:
         while lines and not lines[-1]:
@@ -138,12 +146,12 @@ def apply(host, want, found, differing):  # noqa: ARG001  a job is written as a 
     _write(host, path, lines)
 
 
-def _write(host, path, lines):
+def _write(host: "Host", path: str, lines: "List[str]") -> None:
     # cron skips what is not root's or what others may write
     host.replace_file(path, "\n".join(lines).encode("utf-8", "surrogateescape"), owner=str(host.uid), mode="0644")
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A job we made goes; one that was there gets its old times and command back."""
     before = record["before"]
     if record["created"] or not before.get("user"):

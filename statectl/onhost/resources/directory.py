@@ -12,7 +12,7 @@ is found while planning, and only that is removed. Neither, and no removal, touc
 """
 
 import stat
-from typing import Any, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
 
 from statectl.onhost.below import Sample, count, entries_text, join, walk
 from statectl.onhost.failure import Failed
@@ -27,6 +27,13 @@ from statectl.onhost.ownership import (
 )
 from statectl.onhost.protected import is_protected, resolved
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    import os
+    from typing import Dict, Sequence, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("declared",)
 
@@ -50,11 +57,11 @@ class Desired(NamedTuple):
     state: Optional[str] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     return each(wanted, lambda want: _read_one(host, want))
 
 
-def _read_one(host, want):
+def _read_one(host: "Host", want: "Desired") -> "Desired":
     status = host.lstat(want.name)
     if status is None:
         return Desired(want.name, state="absent")
@@ -63,16 +70,19 @@ def _read_one(host, want):
         return Desired(want.name, state=found_kind)
     if want.state == "absent":
         return Desired(want.name, state="present, %s" % entries_text(count(host, want.name)))
+    owner, group, mode = found_metadata(host, want, status)
     return Desired(
         want.name,
         state="present",
         recurse=_not_as_wanted(host, want) or True if want.recurse else None,
         exclusive=_undeclared(host, want) if want.exclusive else None,
-        **found_metadata(host, want, status),
+        owner=owner,
+        group=group,
+        mode=mode,
     )
 
 
-def same(field, wanted, found):
+def same(field: str, wanted: object, found: object) -> bool:
     if field == "recurse":
         return not wanted or found is True
     if field == "exclusive":
@@ -80,8 +90,9 @@ def same(field, wanted, found):
     return wanted == found
 
 
-def validate(host, want, found):
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What will be refused, told before anything is written. '' : nothing."""
+    assert found.state is not None  # a reading always says
     if found.state == "absent":
         return ""
     if not found.state.startswith("present"):
@@ -97,7 +108,7 @@ def validate(host, want, found):
     return ""
 
 
-def apply(host, want, found, differing):
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:
     trouble = validate(host, want, found)
     if trouble:
         raise Failed(trouble, "refused for this directory")
@@ -125,7 +136,7 @@ def apply(host, want, found, differing):
                 apply_metadata(host, want._replace(name=path, mode=_mode_below(want.mode, status)), below)
 
 
-def _remove(host, want):
+def _remove(host: "Host", want: "Desired") -> None:
     if want.recurse is False:
         names = host.listdir(want.name)
         if names:
@@ -138,7 +149,7 @@ def _remove(host, want):
     host.remove_tree(want.name)
 
 
-def _undeclared(host, want):
+def _undeclared(host: "Host", want: "Desired") -> "List[str]":
     declared = {path.partition("/")[0] for path in want.declared or ()}
     entries = []
     for name in host.listdir(want.name):
@@ -153,7 +164,7 @@ def _undeclared(host, want):
     return entries
 
 
-def _below_differs(lookups, want, status):
+def _below_differs(lookups: "Lookups", want: "Desired", status: "os.stat_result") -> "Dict[str, Optional[str]]":
     """-> dict of the fields in which one entry below is not as wanted, with what is found; links are left alone."""
     if stat.S_ISLNK(status.st_mode):
         return {}
@@ -166,14 +177,14 @@ def _below_differs(lookups, want, status):
     return {field: found[field] for field in found if found[field] != wanted[field]}
 
 
-def _mode_below(mode, status):
+def _mode_below(mode: "Optional[str]", status: "os.stat_result") -> "Optional[str]":
     if mode is None or stat.S_ISDIR(status.st_mode):
         return mode
     bits = int(mode, 8) & 0o777
     return "%04o" % (bits if status.st_mode & 0o111 else bits & ~0o111)
 
 
-def _not_as_wanted(host, want):
+def _not_as_wanted(host: "Host", want: "Desired") -> "List[str]":
     """-> [] or the first few entries below that differ: "a/b: owner root, mode 0600"."""
     sample = Sample()
     lookups = Lookups(host)
@@ -184,7 +195,7 @@ def _not_as_wanted(host, want):
     return sample.texts()
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A directory we made goes when it is empty; one that was there gets back its owner and mode; entries below are not handed back."""
     before = record["before"]
     if record["want"].get("state") == "absent":

@@ -12,13 +12,19 @@ mode is wanted. Content is replaced whole, by rename, so a reader sees the old o
 """
 
 import time
-from typing import Any, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
 
 from statectl.onhost.content import Content
 from statectl.onhost.failure import Failed
 from statectl.onhost.kinds import in_the_way, kind
 from statectl.onhost.ownership import apply_metadata, found_metadata
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    from typing import Dict, Sequence, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("validate", "backup")
 
@@ -39,11 +45,11 @@ class Desired(NamedTuple):
     state: Optional[str] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     return each(wanted, lambda want: _read_one(host, want))
 
 
-def _read_one(host, want):
+def _read_one(host: "Host", want: "Desired") -> "Desired":
     status = host.lstat(want.name)
     if status is None:
         return Desired(want.name, state="absent")
@@ -53,11 +59,13 @@ def _read_one(host, want):
     if want.state == "absent":
         return Desired(want.name, state="present")
     content = None if want.content is None else Content.of_file(host.path(want.name))
-    return Desired(want.name, content=content, state="present", **found_metadata(host, want, status))
+    owner, group, mode = found_metadata(host, want, status)
+    return Desired(want.name, content=content, owner=owner, group=group, mode=mode, state="present")
 
 
-def validate(host, want, found):
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What is in the way and will not be touched, told before anything is written. '' : nothing."""
+    assert found.state is not None  # a reading always says
     if found.state in ("present", "absent"):
         return ""
     if want.state == "absent":
@@ -70,7 +78,7 @@ def validate(host, want, found):
     return in_the_way(host, want.name, found.state, "it is not replaced by a file; remove it first")
 
 
-def apply(host, want, found, differing):
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:
     trouble = validate(host, want, found)
     if trouble:
         raise Failed(trouble, "something else is at the path of a file")
@@ -88,16 +96,18 @@ def apply(host, want, found, differing):
         apply_metadata(host, want, differing)
 
 
-def keep_copy(host, path):
+def keep_copy(host: "Host", path: str) -> None:
     """A copy beside the file, as readable as the file was. Programs that read a directory of settings skip names with ~ at their end."""
     status = host.lstat(path)
+    if status is None:
+        return  # it went away meanwhile
     copy = "%s.%s~" % (path, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
     host.replace_file(
         copy, Content.of_file(host.path(path)), str(status.st_uid), str(status.st_gid), status.st_mode & 0o7777
     )
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A file we made goes; one that was there gets back what it had when we first managed it. What `absent` removed stays away."""
     before = record["before"]
     if record["want"].get("state") == "absent":

@@ -17,11 +17,19 @@ and is wanted is fine.
 """
 
 import re
-from typing import Any, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
 
 from statectl.onhost.content import SecretText
 from statectl.onhost.editing import read_lines, write_lines
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    from typing import Dict, Sequence, Tuple, Union
+
+    from statectl.onhost.editing import Lines
+    from statectl.onhost.failure import Failed
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("path", "match", "insert_after", "insert_before", "create", "validate")
 
@@ -43,11 +51,12 @@ class Desired(NamedTuple):
     validate: Optional[List[str]] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     return each(wanted, lambda want: _read_one(host, want))
 
 
-def _read_one(host, want):
+def _read_one(host: "Host", want: "Desired") -> "Desired":
+    assert want.path is not None  # every wanted one names its file
     lines = read_lines(host, want.path)
     equal, others = _occurrences(lines, want)
     if not equal and not others:
@@ -58,7 +67,7 @@ def _read_one(host, want):
     return Desired(want.name, line=found, state="present")
 
 
-def _occurrences(lines, want):
+def _occurrences(lines: "Lines", want: "Desired") -> "Tuple[List[int], List[int]]":
     """-> (indexes of lines that equal the wanted one, indexes of other lines that match)"""
     pattern = re.compile(want.match) if want.match is not None else None
     equal, others = [], []
@@ -70,7 +79,8 @@ def _occurrences(lines, want):
     return equal, others
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  read anew: another line of this file may have just been written
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  read anew: another line of this file may have just been written
+    assert want.path is not None  # every wanted one names its file
     lines = read_lines(host, want.path)
     equal, others = _occurrences(lines, want)
     if want.state == "absent":
@@ -88,7 +98,7 @@ def apply(host, want, found, differing):  # noqa: ARG001  read anew: another lin
     write_lines(host, want.path, lines, want.create, want.validate, isinstance(want.line, SecretText))
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A line we added goes, and a file that `create` may have made when nothing else is in it; a line we replaced is put back."""
     before, want = record["before"], record["want"]
     if want.get("state") == "absent" or not isinstance(want.get("line"), str):

@@ -8,10 +8,16 @@ an empty directory    refused, or force          refused
 anything else         refused                    refused
 """
 
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.kinds import in_the_way, kind
+
+if TYPE_CHECKING:
+    from typing import Dict, Sequence
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("force",)
 
@@ -25,11 +31,11 @@ class Desired(NamedTuple):
     state: Optional[str] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Desired]":
     return {want.name: _read_one(host, want.name) for want in wanted}
 
 
-def _read_one(host, path):
+def _read_one(host: "Host", path: str) -> "Desired":
     status = host.lstat(path)
     if status is None:
         return Desired(path, state="absent")
@@ -39,8 +45,9 @@ def _read_one(host, path):
     return Desired(path, state=found_kind)
 
 
-def validate(host, want, found):
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What is in the way and will not be touched, told before anything is written. '' : nothing."""
+    assert found.state is not None  # a reading always says
     if found.state in ("present", "absent"):
         return ""
     if want.state == "absent":
@@ -54,17 +61,18 @@ def validate(host, want, found):
     return ""
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  a link is made whole or not at all
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  a link is made whole or not at all
     trouble = validate(host, want, found)
     if trouble:
         raise Failed(trouble, "something else is at the path of a link")
     if want.state == "absent":
         host.remove_file(want.name)
     else:
+        assert want.to is not None  # every present one says where it points
         host.make_link(want.name, want.to, force=found.state != "absent")
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A link we made goes; a link that was there points again to where it pointed; a file that `force` replaced is not restored."""
     before = record["before"]
     if record["created"]:

@@ -5,11 +5,18 @@ would look right to the next plan, and its packages would be missing without a r
 """
 
 import re
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.reading import each
 from statectl.onhost.resources.package import apt_index, manager_of
+
+if TYPE_CHECKING:
+    from typing import Iterable, Set, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.process import Ran
+    from statectl.onhost.shapes import JSON, Removal
 
 OPTIONS = ("manager",)
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
@@ -44,11 +51,11 @@ class Desired(NamedTuple):
     manager: Optional[str] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     return each(wanted, lambda want: _read_one(host, want))
 
 
-def manager_name(host, want):
+def manager_name(host: "Host", want: "Desired") -> str:
     """-> apt, dnf or zypper. Fields of one kind say which; an absent one without `manager` is the host's own."""
     if want.manager not in (None, "auto"):
         return want.manager
@@ -60,7 +67,7 @@ def manager_name(host, want):
     return own
 
 
-def place(host, want):
+def place(host: "Host", want: "Desired") -> str:
     """-> path of the repository's file"""
     manager = manager_name(host, want)
     if manager == "apt":
@@ -68,15 +75,15 @@ def place(host, want):
     return "/etc/%s/%s.repo" % ("yum.repos.d" if manager == "dnf" else "zypp/repos.d", want.name)
 
 
-def apt_path(name):
+def apt_path(name: str) -> str:
     return "/etc/apt/sources.list.d/%s.sources" % name
 
 
-def keyring(name):
+def keyring(name: str) -> str:
     return "/etc/apt/keyrings/%s.asc" % name
 
 
-def _read_one(host, want):
+def _read_one(host: "Host", want: "Desired") -> "Desired":
     path = place(host, want)
     data = host.read_file(path)
     if data is None:
@@ -91,7 +98,7 @@ def _read_one(host, want):
     return found
 
 
-def parse_deb822(name, text):
+def parse_deb822(name: str, text: str) -> "Desired":
     """A .sources file -> Desired. What is left over, a second stanza too, is in `options`."""
     stanzas = _stanzas(text)
     fields = dict(stanzas[0]) if stanzas else {}
@@ -103,7 +110,7 @@ def parse_deb822(name, text):
     lower = {key.lower(): value for key, value in fields.items()}
     if lower.get("types", "deb") != "deb":
         rest["Types"] = lower["types"]
-    values = {field: _value(field, lower.get(key.lower(), "")) for field, key in _APT}
+    values: Dict[str, Any] = {field: _value(field, lower.get(key.lower(), "")) for field, key in _APT}
     return Desired(
         name,
         state="present",
@@ -114,15 +121,15 @@ def parse_deb822(name, text):
     )
 
 
-def _known(pairs, *more):
+def _known(pairs: "Iterable[Tuple[str, str]]", *more: str) -> "Set[str]":
     return {key.lower() for _, key in pairs} | set(more)
 
 
-def _value(field, text):
+def _value(field: str, text: str) -> "Union[str, List[str]]":
     return text.split() if field in _LISTS else text.strip()
 
 
-def _stanzas(text):
+def _stanzas(text: str) -> "List[List[Tuple[str, str]]]":
     """-> list of stanzas, each a list of (key, value); continued lines are joined by newlines."""
     stanzas: List[List[Tuple[str, str]]] = [[]]
     for line in text.split("\n"):
@@ -140,7 +147,7 @@ def _stanzas(text):
     return [stanza for stanza in stanzas if stanza]
 
 
-def parse_ini(name, text):
+def parse_ini(name: str, text: str) -> "Desired":
     """A .repo file -> Desired. Other sections of it are in `options`."""
     sections: Dict[str, Dict[str, str]] = {}
     section, key = "", ""
@@ -173,16 +180,16 @@ def parse_ini(name, text):
     )
 
 
-def same(field, wanted, found):
+def same(field: str, wanted: "Any", found: "Any") -> bool:
     """`allow_unsigned: true` permits an unchecked repository and does not forbid a checked one."""
     if field == "signed_by":
-        return wanted.strip() == (found or "").strip()
+        return bool(wanted.strip() == (found or "").strip())
     if field == "allow_unsigned":
         return found is not True or wanted is True
-    return wanted == found
+    return bool(wanted == found)
 
 
-def render(host, want):
+def render(host: "Host", want: "Desired") -> str:
     """-> text of the file"""
     if manager_name(host, want) == "apt":
         lines = ["# %s, written by statectl" % want.name, "Types: deb"]
@@ -203,7 +210,7 @@ def render(host, want):
     return "\n".join(lines) + "\n"
 
 
-def files(host, want):
+def files(host: "Host", want: "Desired") -> "List[Tuple[str, Optional[bytes]]]":
     """What an apply writes -> [(path, bytes, or None for one that goes)], keys first."""
     path = place(host, want)
     if want.state == "absent":
@@ -214,7 +221,7 @@ def files(host, want):
     return [(path, text)]
 
 
-def validate(host, want, found):  # noqa: ARG001  the contract of every type
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:  # noqa: ARG001  the contract of every type
     """A repository of a manager that the host does not have, told before anything is written. '' : fine."""
     try:
         manager_of(host, manager_name(host, want))
@@ -223,7 +230,7 @@ def validate(host, want, found):  # noqa: ARG001  the contract of every type
     return ""
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  the file is written as a whole
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  the file is written as a whole
     path = place(host, want)
     before = host.read_file(path), host.read_file(keyring(want.name))
     for written, data in files(host, want):
@@ -246,7 +253,7 @@ def apply(host, want, found, differing):  # noqa: ARG001  the file is written as
         raise
 
 
-def refresh(host, want, path):
+def refresh(host: "Host", want: "Desired", path: str) -> None:
     """Fetch the index of this repository only. Raises Failed with the cause."""
     manager = manager_name(host, want)
     if manager == "apt":
@@ -266,7 +273,7 @@ def refresh(host, want, path):
     fetched(host, argv, want.name, apt_index.UPDATE_TIMEOUT_S)
 
 
-def fetched(host, argv, name, timeout):
+def fetched(host: "Host", argv: "Sequence[str]", name: str, timeout: float) -> None:
     """Run what fetches the index of repository `name`. Raises Failed with the cause."""
     ran = host.run(argv, timeout=timeout, check=False)
     if ran.timed_out or ran.code != 0:
@@ -275,7 +282,7 @@ def fetched(host, argv, name, timeout):
         raise Failed("repository %s: %s" % (name, why), "repository cannot be read", argv, ran.code, output)
 
 
-def _why(ran):
+def _why(ran: "Ran") -> str:
     lines = [line.strip() for line in (ran.err + "\n" + ran.out).split("\n") if line.strip()]
     for telling in (r"Curl error|Status code|Valid metadata not found|GPG|signature", r"Error|Cannot|Failed|invalid"):
         known = [line for line in lines if re.search(telling, line)]
@@ -284,7 +291,7 @@ def _why(ran):
     return lines[0] if lines else "exit code %s" % ran.code
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A repository we made goes, its key too; one that was there gets its old settings back."""
     before, want = record["before"], record["want"]
     if record["created"] or not (before.get("uris") or before.get("baseurl")):
@@ -295,8 +302,9 @@ def removal(record):
     return Desired(record["name"], manager=_was(want), **fields)
 
 
-def _was(want):
+def _was(want: "Dict[str, JSON]") -> "Optional[str]":
     """An absent repository has no fields that tell its manager."""
-    if want.get("manager") not in (None, "auto"):
-        return want["manager"]
+    manager: Optional[str] = want.get("manager")
+    if manager not in (None, "auto"):
+        return manager
     return "apt" if want.get("uris") else None

@@ -5,10 +5,16 @@ place in the alphabet.
 """
 
 import os
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    from typing import Dict, List, Sequence, Tuple, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("file", "reload")
 HEADER = b"# Kernel settings, one line per key. Written by statectl; other lines are kept.\n"
@@ -22,10 +28,11 @@ class Desired(NamedTuple):
     reload: Optional[bool] = None
 
 
-def read(host, wanted):
-    files = {}
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
+    files: "Dict[str, Dict[str, Optional[str]]]" = {}
 
-    def read_one(want):
+    def read_one(want: "Desired") -> "Desired":
+        assert want.file is not None  # every wanted one names its file
         if want.file not in files:
             settings = [_setting(line) for line in _lines(host.read_file(want.file))]
             files[want.file] = {path: value for path, value in settings if path}
@@ -34,7 +41,7 @@ def read(host, wanted):
     return each(wanted, read_one)
 
 
-def _found(host, want, in_file):
+def _found(host: "Host", want: "Desired", in_file: "Optional[str]") -> "Desired":
     live = _live(host, want.name) if want.reload else None
     state = "present"
     if in_file is None:
@@ -47,7 +54,7 @@ def _found(host, want, in_file):
     return Desired(want.name, state=state, value=value, file=want.file)
 
 
-def proc_path(key):
+def proc_path(key: str) -> str:
     """net.ipv4.conf.eth0/1.forwarding and net/ipv4/conf/eth0.1/forwarding -> the same path below /proc/sys.
 
     As sysctl.d(5): the first separator decides; behind a first dot, dot and slash trade places.
@@ -58,11 +65,11 @@ def proc_path(key):
     return "/proc/sys/" + key
 
 
-def _lines(data):
+def _lines(data: "Optional[bytes]") -> "List[str]":
     return (data or b"").decode("utf-8", "surrogateescape").split("\n")
 
 
-def _setting(line):
+def _setting(line: str) -> "Tuple[Optional[str], Optional[str]]":
     """-> (path below /proc/sys, value), or (None, None) for a line that sets nothing."""
     line = line.strip()
     if not line or line[0] in "#;" or "=" not in line:
@@ -71,7 +78,7 @@ def _setting(line):
     return proc_path(key.strip().lstrip("-").strip()), " ".join(value.split())
 
 
-def _live(host, key):
+def _live(host: "Host", key: str) -> "Optional[str]":
     try:
         data = host.read_file(proc_path(key))
     except Failed:
@@ -79,7 +86,7 @@ def _live(host, key):
     return None if data is None else " ".join(data.decode("utf-8", "surrogateescape").split())
 
 
-def validate(host, want, found):  # noqa: ARG001  the contract of every type
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:  # noqa: ARG001  the contract of every type
     """A /proc/sys that cannot be written, as in a container, is told before anything is written. '' : fine."""
     path = proc_path(want.name)
     if want.state != "present" or not want.reload or _live(host, want.name) == want.value:
@@ -92,7 +99,8 @@ def validate(host, want, found):  # noqa: ARG001  the contract of every type
     return ""
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  both places are looked at again
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  both places are looked at again
+    assert want.file is not None  # every wanted one names its file
     path = proc_path(want.name)
     data = host.read_file(want.file)
     lines = _lines(data)
@@ -114,7 +122,7 @@ def apply(host, want, found, differing):  # noqa: ARG001  both places are looked
         _write(host, want.file, kept if data is not None else _lines(HEADER)[:-1] + kept)
 
 
-def _with(lines, path, text):
+def _with(lines: "List[str]", path: str, text: str) -> "List[str]":
     """Every line that sets this key gives way to one: at the first one's place, or where the alphabet puts a new one."""
     settings = [_setting(line)[0] for line in lines]
     if path in settings:
@@ -132,11 +140,12 @@ def _with(lines, path, text):
     return lines[:place] + [text] + (lines[place:] or [""])
 
 
-def _write(host, path, lines):
+def _write(host: "Host", path: str, lines: "List[str]") -> None:
     host.replace_file(path, "\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
-def _set_live(host, want, path):
+def _set_live(host: "Host", want: "Desired", path: str) -> None:
+    assert want.value is not None  # nothing is set to nothing
     if host.lstat(path) is None:
         raise Failed(
             "this kernel has no setting %s (no %s); load the module that brings it, or say `reload: false`"
@@ -152,7 +161,7 @@ def _set_live(host, want, path):
         raise Failed("%s was set to %s but is %s" % (want.name, want.value, now), "kernel changed a value")
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """Our line goes and the live value is set back; a line that was there gets its value back."""
     before, want = record["before"], record["want"]
     fields = {"file": want["file"], "reload": want["reload"]}

@@ -12,12 +12,19 @@ is missing                       made with the block if `create`, or failed  ok
 Where the block stands is not part of its state. A file with CRLF lines gets the block with CRLF lines.
 """
 
-from typing import Any, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
 
 from statectl.onhost.content import Content
 from statectl.onhost.editing import read_lines, write_lines
 from statectl.onhost.failure import Failed
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    from typing import Dict, Sequence, Set, Tuple, Union
+
+    from statectl.onhost.editing import Lines
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("path", "marker", "insert_after", "insert_before", "create", "validate")
 MARKER = "# {mark} statectl %s"
@@ -41,11 +48,12 @@ class Desired(NamedTuple):
     validate: Optional[List[str]] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     return each(wanted, lambda want: _read_one(host, want))
 
 
-def _read_one(host, want):
+def _read_one(host: "Host", want: "Desired") -> "Desired":
+    assert want.path is not None  # every wanted one names its file
     lines = read_lines(host, want.path)
     blocks = _blocks(lines, want)
     if not blocks:
@@ -58,15 +66,15 @@ def _read_one(host, want):
     return Desired(want.name, content=content, state=state)
 
 
-def _markers(want):
+def _markers(want: "Desired") -> "Tuple[str, str]":
     marker = want.marker or MARKER % want.name
     return marker.replace("{mark}", "BEGIN"), marker.replace("{mark}", "END")
 
 
-def _blocks(lines, want):
+def _blocks(lines: "Lines", want: "Desired") -> "List[Tuple[int, Optional[int]]]":
     """-> list of (index of the begin marker, index of the end marker); the last end is None when there is none."""
     begin, end = _markers(want)
-    blocks: Any = []
+    blocks: "List[Tuple[int, Optional[int]]]" = []
     start = None
     for index, line in enumerate(lines.bare()):
         if start is None and line == begin:
@@ -79,7 +87,7 @@ def _blocks(lines, want):
     return blocks
 
 
-def _as_wanted(text, wanted):
+def _as_wanted(text: str, wanted: "Optional[Content]") -> "Content":
     """Content of the found text, in the spelling that equals the wanted one when only its final newline or CRLF differ."""
     unix = text.replace("\r\n", "\n")
     spellings = [text, unix]
@@ -91,14 +99,15 @@ def _as_wanted(text, wanted):
     return contents[1]
 
 
-def validate(host, want, found):  # noqa: ARG001  every `validate` is called alike
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:  # noqa: ARG001  every `validate` is called alike
     """What will be refused, told before anything is written. '' : nothing."""
     if found.state == BROKEN:
         return "%s has the line %r and no line %r after it; put it right by hand" % (want.path, *_markers(want))
     return ""
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  read anew: another block of this file may have just been written
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  read anew: another block of this file may have just been written
+    assert want.path is not None  # every wanted one names its file
     lines = read_lines(host, want.path)
     blocks = _blocks(lines, want)
     if blocks and blocks[-1][1] is None:
@@ -117,11 +126,11 @@ def apply(host, want, found, differing):  # noqa: ARG001  read anew: another blo
     write_lines(host, want.path, lines, want.create, want.validate, want.content.secret)
 
 
-def _indexes(blocks):
-    return {index for first, last in blocks for index in range(first, last + 1)}
+def _indexes(blocks: "List[Tuple[int, Optional[int]]]") -> "Set[int]":
+    return {index for first, last in blocks if last is not None for index in range(first, last + 1)}
 
 
-def _block(want):
+def _block(want: "Desired") -> "List[str]":
     """-> the lines of the wanted block with its markers, without their ends."""
     begin, end = _markers(want)
     text = want.content.read().decode("utf-8", "surrogateescape").replace("\r\n", "\n")
@@ -137,7 +146,7 @@ def _block(want):
     return [begin, *lines, end]
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A block we added goes, and a file that `create` may have made when nothing else is in it; an adopted one gets its old content back."""
     before, want = record["before"], record["want"]
     if want.get("state") == "absent":

@@ -17,7 +17,7 @@ is missing is found as Missing. An entry of another kind than wanted is refused,
 things that nothing declares.
 """
 
-from typing import Any, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
 
 from statectl.onhost.below import join, walk
 from statectl.onhost.content import Content
@@ -32,6 +32,13 @@ from statectl.onhost.ownership import (
 )
 from statectl.onhost.protected import is_protected, resolved
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    import os
+    from typing import Dict, Sequence, Tuple, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import JSON, Manifest, Removal
 
 OPTIONS = ("declared", "owner", "group", "mode")  # the last three are compared entry by entry, as part of the manifest
 DIFF_LINES = 200
@@ -73,17 +80,17 @@ class _Entry(NamedTuple):
     was: Optional[str]
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     return each(wanted, lambda want: _read_one(host, want))
 
 
-def _missing(want):
+def _missing(want: "Desired") -> "Missing":
     """Nothing is there but the tree's directory itself is not listed: it is made first."""
     entries = _complete(want.manifest)
     return Missing(want.name, [{"path": path, "kind": "absent"} for path in sorted(entries) if path != "."])
 
 
-def _read_one(host, want):
+def _read_one(host: "Host", want: "Desired") -> "Desired":
     if want.manifest is None:
         raise Failed("%s: what the tree holds did not come along" % want.name, "no manifest")
     status = host.lstat(want.name)
@@ -101,13 +108,13 @@ def _read_one(host, want):
     )
 
 
-def same(field, wanted, found):
+def same(field: str, wanted: object, found: object) -> bool:
     if field == "exclusive":
         return not wanted or found == []
     return found == [] if field == "manifest" else wanted == found
 
 
-def validate(host, want, found):
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What will be refused, told before anything is written. '' : nothing."""
     if isinstance(found, Missing):
         return ""
@@ -127,7 +134,7 @@ def validate(host, want, found):
     return ""
 
 
-def blobs(want, found):
+def blobs(want: "Desired", found: "Desired") -> "List[Tuple[str, int]]":
     """-> [(sha256, size)] of the contents that applying needs: those that are not there yet."""
     entries = _complete(want.manifest)
     needed = {}
@@ -138,7 +145,7 @@ def blobs(want, found):
     return sorted(needed.items())
 
 
-def diff(field, want, found):
+def diff(field: str, want: "Desired", found: "Desired") -> "Optional[List[str]]":
     """-> the lines that stand for this field's change in a plan, or None: as any other field."""
     if field == "exclusive":
         return ["-" + path for path in found.exclusive or ()]
@@ -151,12 +158,12 @@ def diff(field, want, found):
     return lines
 
 
-def _diff_line(there, entry):
+def _diff_line(there: "Dict[str, JSON]", entry: "Dict[str, JSON]") -> str:
     if entry["kind"] == "absent":
-        return "-" + there["path"]
+        return "-%s" % there["path"]
     slash = "/" if entry["kind"] == "directory" else ""
     if there["kind"] == "absent":
-        return "+" + there["path"] + slash
+        return "+%s%s" % (there["path"], slash)
     if there["kind"] != entry["kind"]:
         return "~%s%s (was %s)" % (there["path"], slash, WORDS[there["kind"]])
     parts = [
@@ -167,7 +174,7 @@ def _diff_line(there, entry):
     return "~%s%s (%s)" % (there["path"], slash, ", ".join(parts))
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  what differs stands in found, entry by entry
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  what differs stands in found, entry by entry
     trouble = validate(host, want, found)
     if trouble:
         raise Failed(trouble, "refused for this tree")
@@ -187,7 +194,7 @@ def apply(host, want, found, differing):  # noqa: ARG001  what differs stands in
         _remove_at(host, join(want.name, path.rstrip("/")), path.endswith("/"))
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """What we made goes, directories when they are empty; what we changed gets back what it had.
 
     A tree that was made with its directory goes whole. Of an adopted one, files that came into the source later and files that
@@ -210,17 +217,17 @@ def removal(record):
 # -- the wanted manifest
 
 
-def _is_removal(manifest):
+def _is_removal(manifest: "Manifest") -> bool:
     """Is this one of removal() in which nothing has to be there?"""
     return bool(manifest) and all(entry["kind"] == "absent" for entry in manifest)
 
 
-def _at(top, path):
+def _at(top: str, path: str) -> str:
     """The absolute path of an entry; "." is the tree's own directory."""
     return join(top, "" if path == "." else path)
 
 
-def _complete(manifest):
+def _complete(manifest: "Manifest") -> "Dict[str, Dict[str, JSON]]":
     """-> {path: entry}, with the directories that paths imply, the tree's own among them, unless it is one of removal().
 
     Raises Failed for a path that leaves the tree.
@@ -240,7 +247,7 @@ def _complete(manifest):
     return entries
 
 
-def _settled(want, entry, status):
+def _settled(want: "Desired", entry: "Dict[str, JSON]", status: "Optional[os.stat_result]") -> "_Entry":
     """-> _Entry. `status`: of what stands there, or None; without a wanted mode an existing file keeps its own."""
     entry_kind = entry["kind"]
     mode = entry.get("mode")
@@ -263,7 +270,7 @@ def _settled(want, entry, status):
     )
 
 
-def _with_x(mode):
+def _with_x(mode: "Optional[str]") -> "Optional[str]":
     """0640 becomes 0750: x wherever there is r."""
     return None if mode is None else "%04o" % (int(mode, 8) | (int(mode, 8) & 0o444) >> 2)
 
@@ -271,7 +278,9 @@ def _with_x(mode):
 # -- what is there
 
 
-def _difference(host, lookups, want, entry):
+def _difference(
+    host: "Host", lookups: "Lookups", want: "Desired", entry: "Dict[str, JSON]"
+) -> "Optional[Dict[str, JSON]]":
     """-> None when one entry is as wanted, else what is there and in what it differs."""
     if entry["kind"] == "absent":
         return None
@@ -299,7 +308,7 @@ def _difference(host, lookups, want, entry):
     return there if len(there) > 2 else None
 
 
-def _still_there(host, want, entries):
+def _still_there(host: "Host", want: "Desired", entries: "Dict[str, Dict[str, JSON]]") -> "Manifest":
     """What of the entries to be removed is there, children before their directory; a directory counts when it would be empty."""
     gone, found = set(), []
     for path in sorted((path for path in entries if entries[path]["kind"] == "absent"), reverse=True):
@@ -318,7 +327,7 @@ def _still_there(host, want, entries):
     return found
 
 
-def _undeclared(host, want, entries):
+def _undeclared(host: "Host", want: "Desired", entries: "Dict[str, Dict[str, JSON]]") -> "List[str]":
     """What neither the manifest nor another resource has below the tree; a directory that goes whole is not entered."""
     declared = set(want.declared or ())
     above = set()
@@ -335,18 +344,19 @@ def _undeclared(host, want, entries):
     ]
 
 
-def _other_kind(there, wanted):
+def _other_kind(there: "Dict[str, JSON]", wanted: str) -> bool:
     return wanted != "absent" and there["kind"] not in ("absent", wanted)
 
 
 # -- making it so
 
 
-def _apply_entry(host, want, entry, there):
+def _apply_entry(host: "Host", want: "Desired", entry: "Dict[str, JSON]", there: "Dict[str, JSON]") -> None:
     path = _at(want.name, entry["path"])
     status = None if there["kind"] == "absent" else host.lstat(path)
     wanted = _settled(want, entry, status)
     if wanted.kind == "link":
+        assert wanted.to is not None  # every link of a manifest says where it points
         host.make_link(path, wanted.to)
     elif wanted.kind == "directory":
         if status is None:
@@ -362,7 +372,7 @@ def _apply_entry(host, want, entry, there):
         apply_metadata(host, wanted, there)
 
 
-def _remove(host, entry):
+def _remove(host: "Host", entry: "_Entry") -> None:
     status = host.lstat(entry.name)
     if status is None:
         return
@@ -372,7 +382,7 @@ def _remove(host, entry):
     _remove_at(host, entry.name, is_directory)
 
 
-def _remove_at(host, path, is_directory):
+def _remove_at(host: "Host", path: str, is_directory: bool) -> None:
     if is_directory:
         host.remove_tree(path)
     else:

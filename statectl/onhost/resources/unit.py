@@ -11,12 +11,18 @@ a file            has an older one written if it differs; reload     removed, re
 a link            (masked, alias)  refused                           refused
 """
 
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from statectl.onhost.content import Content
 from statectl.onhost.failure import Failed
 from statectl.onhost.kinds import in_the_way, kind
 from statectl.onhost.reading import each
+
+if TYPE_CHECKING:
+    from typing import Dict, List, Sequence, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("drop_in",)
 DIRECTORY = "/etc/systemd/system"
@@ -35,23 +41,23 @@ class Desired(NamedTuple):
     state: Optional[str] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Failed]]":
     """All files, then one question to the manager about all units whose file is as it should be."""
     found = each(wanted, lambda want: _read_file(host, want))
     right = [want.name for want in wanted if _is_right(want, found[want.name])]
     stale = _stale(host, [name for name in right if "@." not in name])  # a template is never loaded itself
     for name in stale:
-        there = found[name]
+        there: "Any" = found[name]  # a file that is right was read
         found[name] = there._replace(state=there.state + (STILL_LOADED if there.state == "absent" else NOT_LOADED))
     return found
 
 
-def path_of(want):
+def path_of(want: "Desired") -> str:
     unit = "%s/%s" % (DIRECTORY, want.name)
     return "%s.d/%s.conf" % (unit, want.drop_in) if want.drop_in else unit
 
 
-def _read_file(host, want):
+def _read_file(host: "Host", want: "Desired") -> "Desired":
     path = path_of(want)
     status = host.lstat(path)
     if status is None:
@@ -63,20 +69,24 @@ def _read_file(host, want):
     return Desired(want.name, content=content, state="present")
 
 
-def _is_right(want, found):
-    return getattr(found, "state", None) == want.state and (want.content is None or found.content == want.content)
+def _is_right(want: "Desired", found: "Union[Desired, Failed]") -> bool:
+    return (
+        isinstance(found, Desired)
+        and found.state == want.state
+        and (want.content is None or found.content == want.content)
+    )
 
 
-def _runs_systemd(host):
+def _runs_systemd(host: "Host") -> bool:
     return host.lstat("/run/systemd/system") is not None
 
 
-def _stale(host, names):
+def _stale(host: "Host", names: "Sequence[str]") -> "List[str]":
     """-> those of the units that the manager has in memory as they were before their files changed."""
     if not names or not _runs_systemd(host):
         return []
     argv = ["systemctl", "show", "--property=NeedDaemonReload", "--"]
-    answers = host.run(argv + names, timeout=60).out.split()  # one line per unit, in order
+    answers = host.run([*argv, *names], timeout=60).out.split()  # one line per unit, in order
     if len(answers) != len(names):
         raise Failed(
             "systemctl show gave %d answers about %d units" % (len(answers), len(names)), "answer not understood"
@@ -84,8 +94,9 @@ def _stale(host, names):
     return [name for name, answer in zip(names, answers) if answer == "NeedDaemonReload=yes"]
 
 
-def validate(host, want, found):
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What is in the way and will not be touched, told before anything is written. '' : nothing."""
+    assert found.state is not None  # a reading always says
     if found.state.startswith(("present", "absent")):
         return ""
     path = path_of(want)
@@ -98,7 +109,7 @@ def validate(host, want, found):
     return in_the_way(host, path, found.state, advice)
 
 
-def apply(host, want, found, differing):
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:
     trouble = validate(host, want, found)
     if trouble:
         raise Failed(trouble, "something else is at the path of a unit")
@@ -117,7 +128,7 @@ def apply(host, want, found, differing):
         host.run(["systemctl", "daemon-reload"], timeout=120)
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A unit file we made goes; one that was there gets back its content."""
     want, before = record["want"], record["before"]
     if want.get("state") == "absent":

@@ -1,8 +1,15 @@
 """Local groups, read from /etc/group. Groups of a directory service are not ours: they are refused, not shadowed."""
 
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from statectl.onhost.accounts import groups as local_groups
+
+if TYPE_CHECKING:
+    from typing import Dict, Sequence
+
+    from statectl.onhost.accounts import Group
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("system",)
 
@@ -14,18 +21,18 @@ class Desired(NamedTuple):
     system: Optional[bool] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Desired]":
     local = local_groups(host)
     return {want.name: _found(want.name, local.get(want.name)) for want in wanted}
 
 
-def _found(name, entry):
+def _found(name: str, entry: "Optional[Group]") -> "Desired":
     if entry is None:
         return Desired(name, state="absent")
     return Desired(name, state="present", gid=entry.gid)
 
 
-def validate(host, want, found):
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """A number or a name that somebody else has, told before anything is written. '' : nothing."""
     if want.state != "present":
         return ""
@@ -38,7 +45,7 @@ def validate(host, want, found):
     return ""
 
 
-def apply(host, want, found, differing):  # noqa: ARG001  what is missing is made, what is there has one field
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  what is missing is made, what is there has one field
     if want.state == "absent":
         if want.name in local_groups(host):  # userdel takes a user's own group along
             host.run(["groupdel", "--", want.name])
@@ -50,7 +57,7 @@ def apply(host, want, found, differing):  # noqa: ARG001  what is missing is mad
         host.run(["groupmod", *gid, "--", want.name])
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A group we made goes; one that was there gets its number back."""
     before = record["before"]
     if record["created"]:

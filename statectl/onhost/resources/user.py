@@ -5,10 +5,16 @@ A password hash is compared here and goes to chpasswd through stdin: it stands i
 """
 
 import re
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence
 
 from statectl.onhost import accounts
 from statectl.onhost.content import SecretText
+
+if TYPE_CHECKING:
+    from typing import Dict, List
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("append", "system", "remove_home")
 NOT = "-"  # in front of a group of an `append` list: the user must not be in it. Only removal() says that
@@ -42,7 +48,7 @@ class Desired(NamedTuple):
     remove_home: Optional[bool] = None
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Desired]":
     users, groups = accounts.users(host), accounts.groups(host)
     shadow = {}
     if any(want.password_hash is not None or want.expires is not None for want in wanted):
@@ -50,7 +56,12 @@ def read(host, wanted):
     return {want.name: _found(want, users.get(want.name), groups, shadow) for want in wanted}
 
 
-def _found(want, user, groups, shadow):
+def _found(
+    want: "Desired",
+    user: "Optional[accounts.User]",
+    groups: "Dict[str, accounts.Group]",
+    shadow: "Dict[str, accounts.Shadow]",
+) -> "Desired":
     if user is None:
         return Desired(want.name, state="absent")
     member_of = sorted(name for name, group in groups.items() if want.name in group.members)
@@ -74,7 +85,7 @@ def _found(want, user, groups, shadow):
     )
 
 
-def _date(days):
+def _date(days: str) -> str:
     if not days.lstrip("-").isdigit() or int(days) < 0:
         return "never"
     import time
@@ -82,12 +93,12 @@ def _date(days):
     return time.strftime("%Y-%m-%d", time.gmtime(int(days) * _DAY))
 
 
-def same(field, wanted, found):
+def same(field: str, wanted: "Any", found: "Any") -> bool:
     """A list of groups is the same in any order."""
     return sorted(wanted) == sorted(found or ()) if field == "groups" else wanted == found
 
 
-def validate(host, want, found):
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """A number or a name that somebody else has, told before anything is written. '' : nothing."""
     if want.state != "present":
         return ""
@@ -103,7 +114,7 @@ def validate(host, want, found):
     return ""
 
 
-def apply(host, want, found, differing):
+def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:
     if want.state == "absent":
         if want.name in accounts.users(host):
             host.run(["userdel"] + (["--remove"] if want.remove_home else []) + ["--", want.name])
@@ -117,7 +128,7 @@ def apply(host, want, found, differing):
         host.run(["chpasswd", "--encrypted"], input=line.encode("utf-8", "surrogateescape"))
 
 
-def _add(host, want):
+def _add(host: "Host", want: "Desired") -> None:
     argv = ["useradd", *_settings(want, ("uid", "home", "shell", "comment", "expires"))]
     if want.group is not None:
         argv += ["--gid", want.group]
@@ -131,7 +142,7 @@ def _add(host, want):
     host.run([*argv, "--", want.name])
 
 
-def _modify(host, want, differing):
+def _modify(host: "Host", want: "Desired", differing: "Sequence[str]") -> None:
     argv = _settings(want, [field for field in differing if field != "groups"])
     if "groups" in differing:
         argv += ["--groups", ",".join(_memberships(host, want))]
@@ -139,16 +150,17 @@ def _modify(host, want, differing):
         host.run(["usermod", *argv, "--", want.name])
 
 
-def _memberships(host, want):
+def _memberships(host: "Host", want: "Desired") -> "List[str]":
     """Every further group the user must be in afterwards, for usermod knows no 'leave the rest alone, but not this one'."""
+    wanted = want.groups or ()
     if not want.append:
-        return sorted(want.groups)
+        return sorted(wanted)
     now = {name for name, group in accounts.groups(host).items() if want.name in group.members}
-    left = {name[1:] for name in want.groups if name.startswith(NOT)}
-    return sorted((now | {name for name in want.groups if not name.startswith(NOT)}) - left)
+    left = {name[1:] for name in wanted if name.startswith(NOT)}
+    return sorted((now | {name for name in wanted if not name.startswith(NOT)}) - left)
 
 
-def _settings(want, fields):
+def _settings(want: "Desired", fields: "Sequence[str]") -> "List[str]":
     argv = []
     for field, option in _FLAGS:
         value = getattr(want, field)
@@ -157,7 +169,7 @@ def _settings(want, fields):
     return argv
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """A user we made goes, with the home directory only if `remove_home` said so; one that was there gets back what we changed.
 
     The old password hash is kept nowhere, so a password we set stays.

@@ -5,6 +5,13 @@ import time
 
 from statectl.onhost.failure import Failed
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Mapping, Optional, Sequence, Tuple
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.process import Ran
+
 IN_MEMORY = ("-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=")  # or a plan would write /var/cache/apt
 TEMPLATE = "/tmp/statectl-apt.XXXXXXXXXX"  # noqa: S108  for mktemp, which makes it 0700 under a name nobody knows
 LISTS = "/var/lib/apt/lists"
@@ -32,7 +39,7 @@ _HELD_DPKG = re.compile(
 )
 
 
-def may_be_outdated(host):
+def may_be_outdated(host: "Host") -> bool:
     """Were the lists fetched over an hour ago, or never? Their own times are those of the server; the directory's tell."""
     if not any(name.endswith("Release") for name in host.listdir(LISTS)):
         return True
@@ -46,7 +53,7 @@ class Scratch(object):
     env: says where the configuration is, when it is not the host's own.
     """
 
-    def __init__(self, host, env=None):
+    def __init__(self, host: "Host", env: "Optional[Mapping[str, str]]" = None) -> None:
         self._host = host
         self._top = host.run(["mktemp", "-d", TEMPLATE]).out.strip()
         parts = [self._top + part for part in ("/lists/partial", "/cache/archives/partial")]
@@ -61,22 +68,24 @@ class Scratch(object):
             self.close()
             raise
 
-    def close(self):
+    def close(self) -> None:
         self._host.run(["rm", "-rf", "--", self._top], check=False)
 
 
-def refresh(host):
+def refresh(host: "Host") -> None:
     """apt-get update for all repositories. Raises Failed with the cause in one line."""
     update(host, ())
 
 
-def refresh_one(host, path):
+def refresh_one(host: "Host", path: str) -> None:
     """apt-get update for the repositories of one source file; the lists of the others stay as they are."""
     only = ("-o", "Dir::Etc::sourcelist=" + path, "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0")
     update(host, only)
 
 
-def update(host, options, env=None, timeout=UPDATE_TIMEOUT_S):
+def update(
+    host: "Host", options: "Sequence[str]", env: "Optional[Mapping[str, str]]" = None, timeout: float = UPDATE_TIMEOUT_S
+) -> None:
     argv = ["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any", *PATIENCE, *options]
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while True:
@@ -94,7 +103,7 @@ def update(host, options, env=None, timeout=UPDATE_TIMEOUT_S):
         raise Failed(trouble[0], trouble[1], argv, ran.code, (ran.out + ran.err)[-4096:])
 
 
-def complaint(ran):
+def complaint(ran: "Ran") -> "Optional[Tuple[str, str]]":
     """What went wrong in `apt-get update` -> (one line, class of cause), or None. apt exits 0 when it falls back to old lists."""
     lines = [line for line in (ran.err + "\n" + ran.out).split("\n") if re.match(r"(E|W|Err):", line)]
     failed = [line for line in lines if line.startswith("E: ") or "Failed to fetch" in line or "old ones used" in line]
@@ -110,7 +119,7 @@ def complaint(ran):
     return "apt-get update failed: %s" % first, "apt-get update failed"
 
 
-def lock_holder(text):
+def lock_holder(text: str) -> str:
     """'held for 120 s by process 4711 (unattended-upgr): /var/lib/dpkg/lock-frontend', '' when no lock is in the way."""
     match = _HELD.search(text) or _HELD_DPKG.search(text)
     if match is None:

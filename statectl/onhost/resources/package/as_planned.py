@@ -5,11 +5,17 @@ are fetched there by the manager itself, with its own checks of signatures and c
 """
 
 import re
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.resources import package_repository
 from statectl.onhost.resources.package import apt_index, zypper
+
+if TYPE_CHECKING:
+    from typing import Any, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import Address
 
 APT = "/etc/apt"
 TEMPLATE = "/tmp/statectl-planned.XXXXXXXXXX"  # noqa: S108  for mktemp, which makes it 0700 under a name nobody knows
@@ -20,7 +26,7 @@ _ZYPP = "/etc/zypp/repos.d"
 _PLACES = {"apt": (APT,), "dnf": _REPOSITORIES, "zypper": (_ZYPP,)}
 
 
-def foreseen(planned):
+def foreseen(planned: "Mapping[str, Any]") -> "List[Address]":
     """Which of the planned changes, {address: want}, bear on packages -> their addresses, repositories first."""
     repositories = {address: want for address, want in planned.items() if _type(address) == "package_repository"}
     keys = {path for want in repositories.values() for path in _key_paths(want)}
@@ -34,11 +40,11 @@ def foreseen(planned):
     return [*repositories, *files]
 
 
-def _type(address):
+def _type(address: "Address") -> str:
     return address.partition(":")[0]
 
 
-def _key_paths(want):
+def _key_paths(want: "Any") -> "List[str]":
     """Paths of key files on the host that a repository names."""
     paths = [want.signed_by] if (want.signed_by or "").startswith("/") else []
     return paths + [key[len("file://") :] for key in want.gpgkey or () if key.startswith("file:///")]
@@ -50,7 +56,7 @@ class _Scratch(object):
     options, env: what makes the manager look here. trouble: why it cannot, known when the context is entered.
     """
 
-    def __init__(self, host, manager, planned):
+    def __init__(self, host: "Host", manager: str, planned: "Mapping[str, Any]") -> None:
         self._host = host
         self.files: Dict[str, Tuple[Optional[bytes], str]] = {}
         self.repositories: List[str] = []
@@ -67,7 +73,7 @@ class _Scratch(object):
                 if want.state != "absent" and want.enabled is not False:
                     self.repositories.append(want.name)
 
-    def __enter__(self):
+    def __enter__(self) -> "_Scratch":
         self._top = self._host.run(["mktemp", "-d", TEMPLATE]).out.strip()
         try:
             self._host.run(["chmod", "0711", "--", self._top])  # apt fetches as user _apt
@@ -79,18 +85,18 @@ class _Scratch(object):
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._host.run(["rm", "-rf", "--", self._top], check=False)
 
-    def _prepare(self):
+    def _prepare(self) -> None:
         raise NotImplementedError
 
-    def _copy(self, source, target):
+    def _copy(self, source: str, target: str) -> None:
         """What a link leads to is copied; what cannot be read is left out, and the manager does not see it either."""
         argv = ["cp", "-rL", "--preserve=mode,ownership,timestamps", "--", source, target]
         self._host.run(argv, check=False)
 
-    def _place(self, places):
+    def _place(self, places: "Mapping[str, str]") -> None:
         """Write the planned files: those below a place of `places` ({path: scratch path}) there, keys beside.
 
         Texts that name a planned key then name its copy.
@@ -116,7 +122,7 @@ class _Scratch(object):
 class _Apt(_Scratch):
     """A whole /etc/apt of its own, and lists that are the host's but for those of planned repositories."""
 
-    def _prepare(self):
+    def _prepare(self) -> None:
         host, top = self._host, self._top
         parts = [top + part for part in ("/lists/partial", "/cache/archives/partial")]
         host.run(["mkdir", "-p", "--", *parts])
@@ -133,7 +139,7 @@ class _Apt(_Scratch):
         # links to the host's own lists, which apt only reads from here on
         host.run(["cp", "-rs", "--no-clobber", "--", apt_index.LISTS + "/.", top + "/lists"], check=False)
 
-    def _fetch(self):
+    def _fetch(self) -> None:
         host, top = self._host, self._top
         host.run(["mkdir", "-p", "--", top + "/fetched"])
         sources = [
@@ -150,7 +156,7 @@ class _Apt(_Scratch):
 class _Dnf(_Scratch):
     """Repository files of its own; metadata goes to the cache that looking ahead uses in any case, by address."""
 
-    def _prepare(self):
+    def _prepare(self) -> None:
         from statectl.onhost.resources.package import dnf
 
         repositories = self._top + "/repos"
@@ -169,7 +175,7 @@ class _Dnf(_Scratch):
         package_repository.fetched(self._host, argv, ", ".join(self.repositories), FETCH_TIMEOUT_S)
 
 
-def _reposdirs(host):
+def _reposdirs(host: "Host") -> "List[str]":
     text = (host.read_file("/etc/dnf/dnf.conf") or b"").decode("utf-8", "replace")
     said = re.search(r"^\s*reposdir\s*=\s*(.+)$", text, re.MULTILINE)
     return said.group(1).replace(",", " ").split() if said else list(_REPOSITORIES)
@@ -181,7 +187,7 @@ class _Zypper(_Scratch):
     A repository signed by a key that the host does not trust yet cannot be looked at: the key would have to be imported.
     """
 
-    def _prepare(self):
+    def _prepare(self) -> None:
         repositories, cache = self._top + "/repos", self._top + "/cache"
         self._host.run(["mkdir", "--", repositories, cache])
         self._copy(_ZYPP + "/.", repositories)
@@ -199,20 +205,20 @@ class _Zypper(_Scratch):
 _SCRATCH = {"apt": _Apt, "dnf": _Dnf, "zypper": _Zypper}
 
 
-def scratch(host, manager, planned):
+def scratch(host: "Host", manager: str, planned: "Mapping[str, Any]") -> "Optional[_Scratch]":
     """-> context manager with `options` and `env`, or None: nothing of the plan is this manager's."""
     made = _SCRATCH[manager](host, manager, planned)
     return made if any(path.startswith(_PLACES[manager]) for path in made.files) else None
 
 
-def _renamed(data, keys):
+def _renamed(data: bytes, keys: "Dict[bytes, bytes]") -> bytes:
     """bytes with every path of `keys` replaced, the longer ones first: one may begin with another."""
     for key in sorted(keys, key=len, reverse=True):
         data = data.replace(key, keys[key])
     return data
 
 
-def _octal(mode):
+def _octal(mode: "Union[str, int, None]") -> str:
     if mode is None:
         return "0644"
     return mode if isinstance(mode, str) else "%04o" % mode

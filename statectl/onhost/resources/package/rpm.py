@@ -2,17 +2,22 @@
 
 import re
 from functools import cmp_to_key
-from typing import Dict
+from typing import TYPE_CHECKING, Dict
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.resources.package import Installed
+
+if TYPE_CHECKING:
+    from typing import Collection, Iterable, List, Sequence, Tuple
+
+    from statectl.onhost.host import Host
 
 _FORMAT = "%{NAME} %{ARCH} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n"
 _MISSING = re.compile(r"^package (\S+) is not installed$", re.MULTILINE)
 _PART = re.compile(r"[0-9]+|[A-Za-z]+|~|\^")
 
 
-def installed(host, names, held):
+def installed(host: "Host", names: "Sequence[str]", held: "Collection[str]") -> "Dict[str, Installed]":
     """-> {name: Installed}. Of several versions, as of a kernel, the one installed last."""
     argv = ["rpm", "--query", "--queryformat", _FORMAT, "--", *names]
     ran = host.run(argv, timeout=60, check=False)
@@ -31,11 +36,11 @@ def installed(host, names, held):
     return {name: found.get(name, Installed("purged", None, False)) for name in names}
 
 
-def newest_first(versions):
+def newest_first(versions: "Iterable[str]") -> "List[str]":
     return sorted(set(versions), key=cmp_to_key(compare), reverse=True)
 
 
-def compare(one, other):
+def compare(one: str, other: str) -> int:
     """-1, 0 or 1: epoch, version and release by rpm's rules."""
     first, second = _split(one), _split(other)
     for left, right in zip(first, second):
@@ -45,7 +50,7 @@ def compare(one, other):
     return 0
 
 
-def _split(version):
+def _split(version: str) -> "Tuple[str, str, str]":
     epoch, colon, rest = version.partition(":")
     if not colon:
         epoch, rest = "0", version
@@ -53,7 +58,7 @@ def _split(version):
     return epoch or "0", number, release
 
 
-def _compare(one, other):
+def _compare(one: str, other: str) -> int:
     """~ comes before the end of the text, ^ after it but before anything else; a number beats letters."""
     left, right = _PART.findall(one), _PART.findall(other)
     for position in range(max(len(left), len(right))):
@@ -72,7 +77,7 @@ def _compare(one, other):
     return 0
 
 
-def _rank(part):
+def _rank(part: str) -> int:
     if part == "~":
         return 0
     if part == "":
