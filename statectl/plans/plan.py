@@ -101,13 +101,13 @@ class Summary(Model):
         default=0, description="hosts with nothing to apply, that differ where associations only audit"
     )
     hosts_unreachable: int = Field(default=0, description="hosts that did not answer")
+    hosts_refused: int = Field(
+        default=0, description="hosts that refused, or were refused: a host key, a login, a lock"
+    )
     hosts_failed: int = Field(default=0, description="hosts that could not be planned")
 
 
 class Plan(Model):
-    hosts_refused: int = Field(
-        default=0, description="hosts that refused, or were refused: a host key, a login, a lock"
-    )
     format: Literal["statectl.plan/1.0"] = Field(
         default="statectl.plan/1.0", description="name and version of this document"
     )
@@ -166,8 +166,8 @@ def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
             summary.hosts_audited += audited and not (changed or refused)
         elif plan.outcome in ("unreachable", "unknown"):
             summary.hosts_unreachable += 1
+        elif plan.outcome == "refused":
+            summary.hosts_refused += 1
         else:
             summary.hosts_failed += 1
     return summary
-        elif plan.outcome == "refused":
-            summary.hosts_refused += 1
