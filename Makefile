@@ -31,10 +31,13 @@ test: setup-dev lab-packages lint ## Everything; lab tests skip loudly where roo
 	$(BIN)/pytest -q -n 2 -m "not lab" --ignore=tests/onhost
 	$(BIN)/pytest -q -n 2 --dist loadgroup -m lab tests/hosts
 
+faults: setup-dev lab-packages ## Every fault three times in a row, judged by six oracles; hours
+	$(BIN)/python -m tests.faults
+
 benchmark: setup-dev lab-packages ## statectl beside its peers on lab hosts; writes docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.run
 
 lock: ## Renew the hash-locked requirements files (needs uv)
 	.ci/lock
 
-.PHONY: help setup demo setup-dev lint test-fast lab-packages test benchmark lock
+.PHONY: help setup demo setup-dev lint test-fast lab-packages test faults benchmark lock

@@ -296,7 +296,7 @@ class Opened:
     def err_screen(self) -> Screen:
         return screen(sys.stderr)
 
-    def _transport(self, kind: str) -> Transport:
+    def transport(self, kind: str) -> Transport:
         if kind not in self._transports:
             if kind == "local":
                 from statectl.transport.local import LocalTransport
@@ -309,12 +309,17 @@ class Opened:
                 self._transports[kind] = SshTransport(TrustedKeys(standard_files(self.inventory_path)))
         return self._transports[kind]
 
+    def note(self, host: str) -> str:
+        """What the way to a host could do better, as its last contact showed; '' when nothing."""
+        notes: dict[str, str] = getattr(self._transports.get("ssh"), "notes", {})
+        return notes.get(host, "")
+
     async def _start(self, target: Endpoint, order: Mapping[str, Any]) -> "ExecutorSession":
         from statectl.transport import bundle, session
 
         if self._bundle is None:
             self._bundle = await asyncio.to_thread(bundle.build)
-        return await session.start(self._transport(target.connection), target, self._bundle, order)
+        return await session.start(self.transport(target.connection), target, self._bundle, order)
 
     async def converse(self, host: str, run_id: str, kind: str, **order: Any) -> "ExecutorSession":
         """Start the executor on one host with an order of another kind than plan and apply; its `ready` is still to come."""
@@ -335,7 +340,10 @@ class Opened:
         """The `ready` message of one host: facts and memory."""
         from statectl.store.ids import new_id
 
-        conversation = await self.converse(host, new_id(), kind)
+        return await self.answer(await self.converse(host, new_id(), kind))
+
+    async def answer(self, conversation: "ExecutorSession") -> dict[str, Any]:
+        """The `ready` message of a conversation that asks for nothing else, which is then closed."""
         try:
             ready = await conversation.receive()
             while ready["type"] in ("log", "waiting"):

@@ -11,6 +11,7 @@ import io
 import re
 import secrets
 import struct
+import time
 import unicodedata
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ NOISE_TAIL = 4096
 PARTING_S = 2.0  # from our last word to the executor's exit
 LOOK_S = 0.03  # how often stderr is looked at for sudo's prompt
 CHUNK = 256 * 1024  # bytes of one blob frame
+SKEW_NOISE_S = 5  # seconds between two clocks that tell nothing: the message was on its way for a while
 
 
 class ExecutorSession:
@@ -46,6 +48,9 @@ class ExecutorSession:
         self._ended = False
         self._first = first
 
+        self.sent = False  # the executor had to be sent: the host's cache did not have it
+        self.careful = False  # the first interpreter did not answer: candidates were tried one by one
+        self.noise = 0  # bytes that a login shell printed before the executor spoke
     async def send(self, message: Mapping[str, Any]) -> None:
         """Raises Unreachable when the channel is gone."""
         await self._channel.send(protocol.encode(message))
@@ -115,6 +120,7 @@ class ExecutorSession:
         if self._ended:
             await self._part()
         await self._channel.close()
+            _add_skew(message["facts"])
 
     async def _part(self) -> None:
         """Until the executor has read our last word and is gone: an ack still under way would be lost with the connection."""
@@ -146,7 +152,9 @@ async def start(
             raise silence.error from None
         rest = start_s - patience if silence.silent else start_s
     try:
-        return await _attempt(transport, endpoint, bundle, order, careful=True, contact_s=contact_s, start_s=rest)
+        session = await _attempt(transport, endpoint, bundle, order, careful=True, contact_s=contact_s, start_s=rest)
+        session.careful = True
+        return session
     except _NoAnswer as silence:
         raise silence.error from None
 
@@ -215,6 +223,7 @@ class _Starting:
                 f"no python3 >= 3.6 found ({printable(detail)})",
                 code="E320",
                 hint="install python3 there, or name an interpreter with python: in the inventory",
+        self._before = 0
             )
         if state not in ("have", "need") or detail not in ("", "tty"):
             raise Unreachable("the host's answer is not in the protocol: unknown first word", code="E321")
@@ -222,7 +231,9 @@ class _Starting:
             await self._channel.send(order)
         if state == "need":
             await self._channel.send(struct.pack(">cI", b"Z", len(bundle.data)) + bundle.data)
-        return ExecutorSession(self._channel, first)
+        session = ExecutorSession(self._channel, first)
+        session.sent, session.noise = state == "need", self._before
+        return session
 
     async def _answer(self) -> tuple[str, bytes]:
         """-> (the words after the marker, the bytes that follow that line)."""
@@ -248,6 +259,7 @@ class _Starting:
                 raise Unreachable(
                     f"the host's shell printed more than {MAX_NOISE // 1048576} MiB before the executor started",
                     code="E323",
+                self._before = self._seen - len(held) + at
                     hint="a login script of that user prints without end; it should print nothing when no terminal is there",
                 )
 
@@ -306,6 +318,14 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 def printable(text: str) -> str:
     """Host text without terminal sequences, control and direction characters."""
     return "".join(character for character in _ESCAPES.sub("", text) if unicodedata.category(character)[0] != "C")
+
+def _add_skew(facts: dict[str, Any]) -> None:
+    """facts.time.skew_s: by how many seconds the host's clock is ahead of ours; 0 when it is as good as right. Nothing is decided by it."""
+    told = facts.get("time")
+    if isinstance(told, dict) and type(told.get("epoch")) is int:
+        skew = told["epoch"] - int(time.time())
+        told["skew_s"] = skew if abs(skew) > SKEW_NOISE_S else 0
+
 
 
 __all__: Sequence[str] = ("ExecutorSession", "start")

@@ -7,6 +7,7 @@ one host would otherwise wait for.
 
 import asyncio
 import contextlib
+import errno
 import os
 import random
 import shlex
@@ -23,11 +24,14 @@ from statectl.transport.known_hosts import TrustedKeys, standard_files
 if TYPE_CHECKING:
     import asyncssh
 
-KEEPALIVE_S = 10
-KEEPALIVE_COUNT = 3  # a lost link is noticed within 30 s
+KEEPALIVE_S = 7
+KEEPALIVE_COUNT = 3  # asyncssh gives up when one more would be due: a lost link is noticed within 28 s
 STDERR_TAIL = 4096  # bytes
 USER_CONFIG = "~/.ssh/config"
 BACKOFF_S = (0.1, 0.3, 0.8, 1.5, 2.5)  # sshd's MaxStartups drops connections before the banner: knock again
+BUSY_S = 30.0  # for how long: a machine that turns us away is there, unlike one that says nothing
+REFUSED_S = 0.5  # until a refused connection is tried once more: sshd may just be restarting
+NO_ANSWER = (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 
 
 class SshChannel:
@@ -98,12 +102,12 @@ class SshTransport:
 
     async def open(self, endpoint: Endpoint, argv: Sequence[str], *, deadline_s: float) -> Channel:
         """Log in and start argv; raises Unreachable or Refused (host key) with the cause in one line."""
-        deadline = time.monotonic() + deadline_s
-        attempt = 0
+        until = time.monotonic() + BUSY_S
+        attempt = refused = 0
         while True:
             stage = Stage(deadline_s)
             try:
-                async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
+                async with asyncio.timeout(deadline_s):
                     return await self._open_once(endpoint, argv, stage)
             except TimeoutError:
                 raise Unreachable(stage.timed_out(endpoint), code="E302") from None
@@ -111,9 +115,14 @@ class SshTransport:
                 # sshd closed before its banner: it is busy (MaxStartups), or it is not sshd
                 wait = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)] * random.uniform(0.7, 1.3)  # noqa: S311 - jitter, not a secret
                 attempt += 1
-                if time.monotonic() + wait > deadline or attempt > 12:
-                    raise Unreachable(dropped.text, code="E305") from None
+                if time.monotonic() + wait > until:
+                    raise Unreachable(f"{dropped.text} ({attempt} times in {BUSY_S:g} s)", code="E305") from None
                 await asyncio.sleep(wait)
+            except Unreachable as error:
+                if error.code != "E301" or refused:
+                    raise
+                refused += 1
+                await asyncio.sleep(REFUSED_S)
 
     async def _open_once(self, endpoint: Endpoint, argv: Sequence[str], stage: "Stage") -> SshChannel:
         connections: list[asyncssh.SSHClientConnection] = []
@@ -152,7 +161,7 @@ class SshTransport:
         await loop.run_in_executor(None, _import_asyncssh)
         import asyncssh
 
-        seen = _Seen(endpoint.host_key)
+        seen = stage.seen = _Seen(endpoint.host_key)
         options: dict[str, Any] = {
             "known_hosts": self.trusted.matcher(),
             "client_factory": seen.client,
@@ -187,12 +196,19 @@ class SshTransport:
             options["server_host_key_algs"] = _preferring(algorithms)
         stage.port = port
         try:
-            if tunnel is not None or resolved.tunnel or resolved.proxy_command:
-                return await asyncssh.connect(endpoint.address, tunnel=tunnel or (), **options)
-            sock = await _tcp(host, port)
-            stage.name = "SSH banner and login"
-            # by the name as it was given: the user's configuration is looked up once more
-            return await asyncssh.connect(endpoint.address, sock=sock, **{**options, "port": port})
+            while True:
+                try:
+                    if tunnel is not None or resolved.tunnel or resolved.proxy_command:
+                        return await asyncssh.connect(endpoint.address, tunnel=tunnel or (), **options)
+                    sock = await _tcp(host, port)
+                    stage.name = "SSH banner and login"
+                    # by the name as it was given: the user's configuration is looked up once more
+                    return await asyncssh.connect(endpoint.address, sock=sock, **{**options, "port": port})
+                except asyncssh.DisconnectError as error:
+                    untried = seen.untried() if "too many authentication failures" in str(error).lower() else {}
+                    if not untried:
+                        raise
+                    options |= untried  # MaxAuthTries: the next connection goes on with the next keys
         except socket.gaierror as error:
             raise Unreachable(f"name {host} does not resolve: {_one_line(error)}", code="E303") from None
         except ConnectionRefusedError:
@@ -211,6 +227,13 @@ class SshTransport:
                 raise _Dropped(f"the connection was closed before SSH began: {_one_line(error)}") from None
             raise Unreachable(f"connection lost during login: {_one_line(error)}", code="E305") from None
         except (OSError, UnicodeError, ValueError, asyncssh.Error) as error:
+            number = getattr(error, "errno", None)
+            if number in NO_ANSWER:
+                raise Unreachable(
+                    f"no answer: {os.strerror(number).lower()} ({host} tcp {port})", code="E302"
+                ) from None
+            if number == errno.ENETUNREACH:
+                raise Unreachable(f"no route to {host} from here", code="E303") from None
             raise Unreachable(f"{_one_line(error)}", code="E305") from None
 
     def _host_key(self, endpoint: Endpoint, host: str, port: int, seen: "_Seen", error: BaseException) -> Exception:
@@ -292,11 +315,14 @@ class Stage:
         self.name = "name look-up"
         self.endpoint: Endpoint | None = None
         self.port = 0
+        self.seen: _Seen | None = None
 
     def timed_out(self, endpoint: Endpoint) -> str:
         at = self.endpoint or endpoint
         where = f"{at.address} tcp {self.port or at.port}" + ("" if at is endpoint else ", a jump host")
-        what = {"TCP connection": "no answer", "SSH banner and login": "no SSH login"}.get(self.name, f"no {self.name}")
+        what = {"TCP connection": "no answer"}.get(self.name, f"no {self.name}")
+        if self.seen is not None and self.name == "SSH banner and login":
+            what = f"no SSH {self.seen.missing}"
         return f"{what} in {self.limit_s:g} s ({where})"
 
 
@@ -313,6 +339,19 @@ class _Seen:
         self.pinned = pinned
         self.key: asyncssh.SSHKey | None = None
         self.authenticated = False
+        self._connection: asyncssh.SSHClientConnection | None = None
+
+    @property
+    def missing(self) -> str:
+        """What a server that connected has not done yet."""
+        if self._connection is None or not self._connection.get_extra_info("server_version"):
+            return "banner"
+        return "login" if self.key is not None else "key exchange"
+
+    def untried(self) -> dict[str, Any]:
+        """Options for a connection with the keys that were not offered on this one; none when all were."""
+        keys = list(getattr(self._connection, "_client_keys", ()))
+        return {"client_keys": keys, "agent_path": None} if keys else {}
 
     def client(self) -> "asyncssh.SSHClient":
         import asyncssh
@@ -321,6 +360,7 @@ class _Seen:
 
         class Client(asyncssh.SSHClient):
             def connection_made(self, conn: "asyncssh.SSHClientConnection") -> None:
+                seen._connection = conn
                 _acknowledge_at_once(conn)
 
             def validate_host_public_key(self, host: str, addr: str, port: int, key: "asyncssh.SSHKey") -> bool:

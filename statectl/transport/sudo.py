@@ -95,7 +95,12 @@ class Sudo:
     def silence(self, stderr: str, limit_s: float) -> StatectlError | None:
         """Nothing came in time: is it sudo that is still busy?"""
         if self._become.password is None:
-            return None
+            said = " ".join(_last(stderr, "").split())[:200]
+            return Unreachable(
+                f"nothing came through sudo in {limit_s:g} s" + (f"; it said: {said}" if said else ""),
+                code="E322",
+                hint="try: ssh HOST time sudo -n true; a directory server or a second factor may hold it up",
+            )
         if self._answered:
             return Unreachable(f"sudo did not answer to the password in {limit_s:g} s", code="E322")
         asked = " ".join(_last(stderr, ":").split())[:200]

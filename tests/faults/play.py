@@ -78,8 +78,17 @@ class Stage:
             acknowledged = {run["id"] for run in scene.run("runs", "list", "--json").json["runs"]}
             if row.inject is not None:
                 scene.injected = row.inject(scene)
+            words = {
+                "{victim}": scene.victim.name,
+                "{witness}": scene.witness.name,
+                "{project}": str(scene.project.root),
+            }
             scene.said = scene.run(
-                *row.command, during=row.during, limit_s=row.bound_s + 30, stdin=row.stdin, prefix=row.prefix
+                *(words.get(word, word) for word in row.command),
+                during=row.during,
+                limit_s=row.bound_s + 30,
+                stdin=row.stdin,
+                prefix=row.prefix,
             )
             oracles.ends(row, scene.said)
             oracles.alone(scene)

@@ -30,7 +30,7 @@ class Row:
     silent     the command itself is ended by the fault: nothing that it said is judged
     witness    O2: the second host is expected to get there in the same run
     states     YAML added to the workload's association file (associations of their own)
-    command    what is run; the healing runs are always `apply --yes --json`
+    command    what is run; the words {victim}, {witness} and {project} stand for two names and a path; the healing runs are always `apply --yes --json`
     suite      lab suite of both hosts
     slower_s   seconds that `states` add to the time of a clean run
     heal_code  exit code of the first run after the fault was mended (it must still converge)

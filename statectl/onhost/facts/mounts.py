@@ -1,18 +1,19 @@
 """facts.mounts: [{path, device, type, read_only, size_mb, available_mb}], file systems that hold files, at most 64.
 
-size_mb and available_mb are null where the file system did not answer in time: a dead server must not hold up a run. They are
-asked in a child that is killed at the deadline, those of this machine first; automount points are left alone.
+size_mb and available_mb are null where the file system did not answer in time: a dead server must not hold up a run. facts.missing.mounts
+then says which. They are asked in a child that is killed at the deadline, those of this machine first; automount points are left alone.
 """
-# ruff: noqa: ARG001  the signature of gather is the contract of all topics
 
 import os
 import select
 import signal
 import time
+from typing import Any
 
 from statectl.onhost.facts import text_of
 
 DEADLINE_S = 2.0
+MAX_HUNG = 3  # file systems that are waited for; behind the last of them none is asked
 MAX_MOUNTS = 64
 # Without files of their own, or not to be touched.
 # fmt: off
@@ -44,8 +45,18 @@ def gather(host, known):
         }
     mounts = sorted(found.values(), key=lambda mount: (mount["path"].count("/"), mount["path"]))[:MAX_MOUNTS]
     order = sorted(range(len(mounts)), key=lambda place: mounts[place]["type"].startswith(REMOTE))
-    for place, size, available in sizes([(place, host.path(mounts[place]["path"])) for place in order]):
-        mounts[place]["size_mb"], mounts[place]["available_mb"] = size, available
+    left = [(place, host.path(mounts[place]["path"])) for place in order]
+    hung: Any = []
+    while left and len(hung) < MAX_HUNG:
+        answers = sizes(left)
+        for place, size, available in answers:
+            if size >= 0:
+                mounts[place]["size_mb"], mounts[place]["available_mb"] = size, available
+        hung += [mounts[place]["path"] for place, _ in left[len(answers) : len(answers) + 1]]
+        left = left[len(answers) + 1 :]
+    if hung:
+        others = " and %d more not asked" % len(left) if left else ""
+        known["missing"]["mounts"] = "no answer in %g s: %s%s" % (DEADLINE_S, ", ".join(hung), others)
     return sorted(mounts, key=lambda mount: mount["path"])
 
 
@@ -56,7 +67,10 @@ def unescape(text):
 
 
 def sizes(places, deadline_s=DEADLINE_S):
-    """[(key, path)] -> [(key, size_mb, available_mb)] of those that answered before the deadline."""
+    """[(key, path)] -> [(key, size_mb, available_mb)] in the same order, up to the first that did not answer before the deadline.
+
+    -1 for both: not for this user, or gone.
+    """
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -68,7 +82,8 @@ def sizes(places, deadline_s=DEADLINE_S):
                 try:
                     room = os.statvfs(path)
                 except OSError:
-                    continue  # not for this user, or gone: it stays null
+                    os.write(write_end, ("%d -1 -1\n" % key).encode("ascii"))
+                    continue
                 unit = room.f_frsize
                 text = "%d %d %d\n" % (key, room.f_blocks * unit >> 20, room.f_bavail * unit >> 20)
                 os.write(write_end, text.encode("ascii"))
