@@ -4,11 +4,13 @@ Durable before the first write to the machine: the run counter, the plan id as u
 """
 
 import time
+from typing import Any
 
 from statectl.onhost.blobs import Blobs
 from statectl.onhost.ending import End
 from statectl.onhost.engine import Engine
 from statectl.onhost.failure import Failed, system_says
+from statectl.onhost.lockout.ways import ways_of
 from statectl.onhost.redact import Redactor
 from statectl.onhost.removal import shown
 from statectl.onhost.wanted import Reader, secret_ids
@@ -29,14 +31,15 @@ def run(session, host):
         refusals = engine.plan()
     except Failed as error:
         raise End("failed", error.message, "E401")
-    counts = _tell_plan(session, engine)
+    ways = ways_of(host, session.order.get("lock_out"))
+    counts = _tell_plan(session, engine, ways)
     if refusals:
         raise End("refused", "; ".join(refusals), "E505", counts)
     session.wire.send({"type": "planned", "counts": counts})
     if session.order["kind"] != "apply":
         return End("planned", counts=counts)
     session.state = "planned"
-    return _apply(session, engine, session.receive(("go",)))
+    return _apply(session, engine, ways, session.receive(("go",)))
 
 
 def _drift(session, host):
@@ -70,12 +73,15 @@ def _take_catalogue(session):
     return catalogue, secrets or {}
 
 
-def _tell_plan(session, engine):
-    """Send the verdicts -> counts."""
+def _tell_plan(session, engine, ways=None):
+    """Send the verdicts -> counts. ways: what could lock the controller out, None when nothing is armed."""
     counts = {"ok": 0, "change": 0, "unknown": 0, "refused": 0, "orphan": 0}
     for item in engine.items + engine.removals:
         counts[item.verdict] += 1
-        session.emit(
+        verdict: Any = {}
+        if ways is not None and item.verdict in ("change", "unknown") and engine.enforced(item) and ways.of(item):
+            verdict["armed"] = int(-(-session.order["lock_out"]["seconds"] // 1))
+        verdict.update(
             {
                 "type": "verdict",
                 "address": item.address,
@@ -91,6 +97,7 @@ def _tell_plan(session, engine):
                 "kind": item.kind,
             }
         )
+        session.emit(verdict)
     for address, reason in engine.orphans.kept:
         counts["orphan"] += 1
         session.emit(
@@ -106,7 +113,8 @@ def _tell_plan(session, engine):
     return counts
 
 
-def _apply(session, engine, go):
+def _apply(session, engine, ways, go):
+    from statectl.onhost.lockout.arming import Arming
     from statectl.onhost.walk import Walk, moved
 
     plan_id = go.get("plan_id")
@@ -144,12 +152,15 @@ def _apply(session, engine, go):
         elif message["type"] == "notified":
             notified.append(sent)
 
-    walk = Walk(engine, session.memory, session.order["run"], emit, session.stop)
+    order = session.order
+    seconds = (order.get("lock_out") or {}).get("seconds")
+    arming = Arming(engine.host, session.memory, ways, order["run"], order.get("controller", ""), seconds)
+    walk = Walk(engine, session.memory, order["run"], emit, session.stop, arming)
     try:
         reason = walk.run()
     except OSError as error:
         # no record, no action: the journal tells the next contact how far this came
-        raise End("failed", "cannot write the journal: %s" % system_says(error), "E401", walk.counts)
+        raise End("failed", "cannot write the journal: %s" % system_says(error), "E401", walk.counts, _due(arming))
     outcome = "stopped" if reason else "failed" if walk.counts["failed"] else "applied"
     result = {
         "run": session.order["run"],
@@ -170,5 +181,13 @@ def _apply(session, engine, go):
     try:
         session.memory.finish(result)
     except OSError as error:
-        raise End("failed", "cannot store what was done: %s" % system_says(error), "E401", walk.counts)
-    return End(outcome, reason, counts=walk.counts)
+        raise End("failed", "cannot store what was done: %s" % system_says(error), "E401", walk.counts, _due(arming))
+    return End(outcome, reason, counts=walk.counts, armed_s=_due(arming))
+
+
+def _due(arming):
+    """Start the time in which somebody must confirm -> seconds, 0 when nothing is armed."""
+    try:
+        return arming.finish()
+    except OSError:
+        return 0  # nobody is asked to confirm, and the watchdog undoes: its time begins when this process has ended

@@ -6,11 +6,13 @@ class End(Exception):
     reason   one line; '' when the outcome says all
     code     of an error, '' for none
     counts   {word: number}
+    armed_s  seconds until what was changed is undone, unless a new login confirms it; 0: nothing is armed
     """
 
-    def __init__(self, outcome, reason="", code="", counts=None):
+    def __init__(self, outcome, reason="", code="", counts=None, armed_s=0):
         super(End, self).__init__(reason or outcome)
         self.outcome = outcome
         self.reason = reason
         self.code = code
         self.counts = counts or {}
+        self.armed_s = armed_s

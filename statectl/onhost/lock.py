@@ -47,8 +47,11 @@ class Lock(object):
         self.release()
         return None
 
-    def take(self, who):
-        """Take it without waiting. who: {"controller", "run"}; empty: only to look. Raises Busy."""
+    def take(self, who, leftovers=True):
+        """Take it without waiting. who: {"controller", "run"}; empty: only to look. Raises Busy.
+
+        leftovers: does a command that a dead holder left behind count as a holder?
+        """
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -57,7 +60,7 @@ class Lock(object):
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                     raise
                 raise Busy(_told(fd))
-            left = _left_behind(_told(fd))
+            left = _left_behind(_told(fd)) if leftovers else None
             if left:
                 raise Busy(left)
             if who:

@@ -7,7 +7,8 @@ import re
 
 from statectl.onhost.protocol import ProtocolError
 
-KINDS = ("plan", "drift", "apply", "facts", "run", "ping")  # drift: a plan of what was applied last
+# drift: a plan of what was applied last; confirm: of a change that could lock us out
+KINDS = ("plan", "drift", "apply", "facts", "run", "ping", "confirm")
 PROBE_TYPES = ("text", "integer", "boolean", "json")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
@@ -92,6 +93,8 @@ _PROBE = _shape(
     {"name": lambda value: isinstance(value, str) and NAME.match(value) is not None, "argv": _argv},
     {"type": _one_of(PROBE_TYPES), "timeout_s": _seconds},
 )
+# seconds: until a change is undone that no new login confirms; login, sudo: what the controller needs to come back
+_LOCK_OUT = _shape({"seconds": _seconds, "login": _flag, "sudo": _flag})
 _COMMAND = _shape(
     {},
     {
@@ -152,6 +155,7 @@ SHAPES = {
             "commit": _or_none(_text),
             "known": _list_of(_run_id),
             "command": _or_none(_COMMAND),
+            "lock_out": _or_none(_LOCK_OUT),
         },
     ),
     "catalogue": (

@@ -16,13 +16,16 @@ from statectl.onhost.failure import Failed
 
 
 class Restarts(object):
-    """walk   Walk: its outcomes, counts and failures; its emit"""
+    """walk    Walk: its outcomes, counts and failures; its emit
+    arming  lockout.arming.Arming
+    """
 
-    def __init__(self, engine, journal, debts, walk):
+    def __init__(self, engine, journal, debts, walk, arming):
         self._engine = engine
         self._journal = journal
         self._debts = debts
         self._walk = walk
+        self._arming = arming
         self._told = set()  # targets of which was said what becomes of them
         self._due = self._due_after()
 
@@ -110,6 +113,7 @@ class Restarts(object):
             if happened(debt, now):
                 self._paid(item.address, verb, debt, "ok", "the interrupted run did it")
                 return
+            self._arming.notifying(item.address)
             # durable first: a crash from here on is told apart by the instance
             self._journal.add({"what": "paying", "address": item.address, "debt": dict(debt, paying={"instance": now})})
             module.notify(host, item.want, verb)

@@ -75,6 +75,7 @@ class Session(object):
         self.redactor = Redactor()
         self.secrets = {}
         self._scratch_path = None
+        self._unconfirmed = ""  # the run whose change waits for its confirmation
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
@@ -122,6 +123,10 @@ class Session(object):
             where = self.order.get("state_dir") or default_state_dir()
             raise End("refused", "cannot use the state directory %s: %s" % (where, system_says(error)), "E503")
         host = Host({}, {})
+        if kind == "confirm":
+            from statectl.onhost.lockout import contact
+
+            contact.confirm(self)
         if kind == "run":
             from statectl.onhost import adhoc
 
@@ -144,6 +149,8 @@ class Session(object):
         self.memory = Memory(self.order.get("state_dir") or default_state_dir())
         self.memory.load()
         self.lock = Lock(self.memory.path("lock"))
+        if kind != "confirm" and os.path.exists(self.memory.path("armed/record.json")):
+            self._heed_armed(kind)
         if kind == "apply":
             self._wait_for_lock()
             self.memory.reload()
@@ -159,6 +166,13 @@ class Session(object):
                 self.memory.recover(sweep)
                 self.lock.release()
         self.memory.undelivered.acknowledge(self.order.get("known") or ())
+
+    def _heed_armed(self, kind):
+        """A change of an earlier run waits for its confirmation, or nobody confirmed it."""
+        from statectl.onhost.lockout import contact
+
+        self._unconfirmed = contact.before(self, kind)
+        self.memory.reload()
 
     def _wait_for_lock(self):
         who = {"controller": self.order.get("controller", ""), "run": self.order["run"]}
@@ -180,7 +194,11 @@ class Session(object):
 
     def _summary(self):
         holder = self.lock.holder()
-        return self.memory.summary(holder)
+        summary = self.memory.summary(holder)
+        if self._unconfirmed:
+            # how it ended is not known yet, whatever its executor thought
+            summary["undelivered"] = [one for one in summary["undelivered"] if one["run"] != self._unconfirmed]
+        return summary
 
     def scratch(self):
         """Of this session's own, made when it is first needed."""
@@ -215,7 +233,7 @@ class Session(object):
         else:
             raise ProtocolError("%s came while %s" % (kind, self.state))
 
-    def _look(self):
+    def look(self):
         """Take in what has come without waiting -> why to stop, or ''."""
         for message in self.wire.waiting():
             try:
@@ -226,9 +244,13 @@ class Session(object):
 
     def stop(self):
         """At a resource border: '' or why to stop here."""
-        if not self._look() and time.monotonic() > self.deadline:
+        if not self.look() and time.monotonic() > self.deadline:
             self._cancelled = "the deadline of this run is over"
         return self._cancelled
+
+    def tell_ready(self):
+        """Without facts: who only confirms wants to know no more than what became of it."""
+        self._ready({}, {}, self._summary())
 
     def _ready(self, facts, probes, memory):
         from statectl import __version__
@@ -266,6 +288,8 @@ class Session(object):
             "counts": end.counts,
             "reason": self.redactor.text(end.reason),
         }
+        if end.armed_s:
+            message["armed"] = end.armed_s
         if end.code:
             message["code"] = end.code
         message["digest"] = self.wire.digest.value()

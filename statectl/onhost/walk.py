@@ -26,9 +26,10 @@ class Walk(object):
     run       run id
     emit      emit(message): sends it and keeps it for the stored result
     stop      stop() -> '' or why to stop at this border
+    arming    lockout.arming.Arming
     """
 
-    def __init__(self, engine, memory, run, emit, stop):
+    def __init__(self, engine, memory, run, emit, stop, arming):
         self._engine = engine
         self._memory = memory
         self._journal = memory.journal
@@ -36,6 +37,7 @@ class Walk(object):
         self.debts = Debts(memory.debts, run)
         self.emit = emit
         self._stop = stop
+        self._arming = arming
         self.outcomes = {}  # address: outcome
         self._changed = set()  # addresses
         self.failed_phase = {}  # association: (phase, address) of its first failure
@@ -51,7 +53,7 @@ class Walk(object):
     def run(self):
         """-> why it stopped early, '' when it went through."""
         self._engine.host.on_write = self._announce
-        restarts = Restarts(self._engine, self._journal, self.debts, self)
+        restarts = Restarts(self._engine, self._journal, self.debts, self, self._arming)
         position = 0
         for group in _groups(self._engine.items):
             self._converge(group)
@@ -73,6 +75,7 @@ class Walk(object):
 
     def _announce(self, action, path):
         """Temporary files of a crash are swept from where the journal says that something was written."""
+        self._arming.writing(action, path)
         directory = os.path.dirname(path) or "/"
         if action in ("replace", "make_link") and directory not in self._directories:
             self._directories.add(directory)
@@ -193,6 +196,7 @@ class Walk(object):
             try:
                 engine.fetch(engine.undelivered([item]))
                 engine.describe(item)  # with the contents at hand: a diff
+                self._arming.before(item)
                 told.append(self._intend(item))
                 ready.append(item)
             except Failed as error:
@@ -205,6 +209,7 @@ class Walk(object):
         before = [(item.found, item.found_hash) for item in ready]
         wrong: Any = None
         each: Any = {}  # what a batch says of one of its items alone
+        self._arming.begin(ready)
         try:
             if getattr(ready[0].module, "BATCH", False):
                 each = ready[0].module.apply(engine.host, batch) or {}
@@ -214,6 +219,8 @@ class Walk(object):
             wrong = failed
         except Exception as bug:  # noqa: BLE001  a bug in one type must not leave the others of this host undone
             wrong = as_failed(bug, "applying %s" % ready[0].address)
+        finally:
+            self._arming.end()
         engine.generation += 1
         engine.read(ready)
         duration_ms = int(1000 * (time.monotonic() - started))

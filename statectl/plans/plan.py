@@ -51,6 +51,10 @@ class Verdict(Model):
     kind: Literal["", "intended", "corrective"] = Field(
         default="", description="intended: git moved; corrective: the host did"
     )
+    armed: int = Field(
+        default=0,
+        description="it may lock us out: after so many seconds the host undoes it unless a new login succeeds; 0: not armed",
+    )
     source: Source | None = Field(default=None, description="where it is declared")
     overrides: list[dict[str, str]] = Field(
         default_factory=list, description="declarations this one wins over, with reason and date"

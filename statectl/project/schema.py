@@ -118,11 +118,11 @@ def _texts(names: Iterable[str]) -> Schema:
 
 
 def _section(kind: ResourceType, definitions: Schema) -> Schema:
-    """A map of keys to a long or short form, or a list of keys where the type has a form without a value."""
+    """A map of keys to a long or short form; a list of keys, or an expression for one, where the type has a form without a value."""
     entries = {"type": "object", "additionalProperties": {"anyOf": [_long(kind, definitions), *_short(kind)]}}
     if kind.short("x", None) is None:
         return entries
-    return {"anyOf": [{"type": "array", "items": {"type": "string"}}, entries]}
+    return {"anyOf": [{"type": "array", "items": {"type": "string"}}, _EXPRESSION, entries]}
 
 
 def _short(kind: ResourceType) -> list[Schema]:
@@ -270,4 +270,5 @@ _CONNECTION: Mapping[str, Schema] = {
     "python": {"type": "string"},
     "identity_files": _TEXTS,
     "host_key": {"type": "string"},
+    "undo_after": {"type": "string", "pattern": "^([0-9]+[smh]|never)$"},
 }

@@ -18,6 +18,7 @@ from statectl.project.model import Limits, Places, Settings
 from statectl.project.scalars import Plain
 from statectl.project.yaml_nodes import Path as TreePath
 from statectl.project.yaml_tree import BROKEN
+from statectl.targets.undo_after import undo_after_problem
 
 FILE = "statectl.yml"
 DEFAULT_STORE = "sqlite:.statectl/state.db"
@@ -42,6 +43,7 @@ CONNECTION_FIELDS: Mapping[str, str] = {
     "python": "Absolute path of the Python interpreter on the host",
     "identity_files": "Private key files, tried in this order",
     "host_key": "The public host key that must be shown",
+    "undo_after": "After how long the host undoes a change that may lock us out, unless a new login succeeds: 10s to 1h (default 60s); never",
 }
 LIMIT_FIELDS: Mapping[str, str] = {
     "paths": "Directories: everything that is not a path below one of them is refused",
@@ -262,6 +264,8 @@ def _expected(key: str, text: str) -> str:
         return (
             "expected the name of a user" if key == "connection.user" else "expected true, false or the name of a user"
         )
+    if key == "connection.undo_after":
+        return undo_after_problem(text)
     if key == "connection.python" and not text.startswith("/"):
         return "expected an absolute path"
     return ""

@@ -8,6 +8,7 @@ from typing import Any
 from statectl.project.model import Settings
 from statectl.secrets import Secret
 from statectl.targets.hosts import Host
+from statectl.targets.undo_after import DEFAULT_S, seconds
 from statectl.transport.channel import Become, Endpoint
 
 
@@ -49,5 +50,6 @@ def endpoint(host: Host, settings: Settings, root: Path, credentials: Credential
         python=str(first("python", "")),
         become=Become(become if isinstance(become, str) else "root", credentials.become_password) if become else None,
         password=credentials.password,
+        undo_after=seconds(str(first("undo_after", f"{DEFAULT_S:.0f}s"))),
         state_dir=state_dir,
     )

@@ -7,6 +7,7 @@ An outcome is never better than what the executor's `end` message says: a channe
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
 from statectl.plans.plan import Change, HostPlan, Source, Verdict
 from statectl.problems import Problem
+from statectl.reconcile.confirm import Confirmation, confirm, lock_out
 from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
 
@@ -249,6 +251,8 @@ class HostRun:
                     result.notified.append(message)
                 elif kind == "end":
                     _conclude(result, message)
+                    if message.get("armed"):
+                        return await self._confirmed(result, message["armed"])
                     if self.record is not None:
                         await self.record(result)
                     await self._finish()
@@ -256,8 +260,30 @@ class HostRun:
         except Unreachable as error:
             # the executor goes on without us and keeps its result; the next contact fetches it
             result.reason, result.code, result.hint = error.message, error.code, error.hint
+            armed = max((verdict.armed for verdict in self.plan.verdicts), default=0)
+            if armed and result.outcome == "unknown":  # it may be the change itself that ended the channel
+                return await self._confirmed(result, armed)
         except StatectlError as error:
             result.outcome, result.reason, result.code, result.hint = "failed", error.message, error.code, error.hint
+        return result
+
+    async def _confirmed(self, result: HostResult, seconds: float) -> HostResult:
+        """The result, once a new login came through, or what the host did because none came."""
+        with contextlib.suppress(Unreachable):  # a channel that was lost is no reason not to come back
+            await self._finish(own=False)
+        await self.drop()
+        message = {key: value for key, value in self._order_message().items() if key not in ("lock_out", "probes")}
+        message["kind"] = "confirm"
+
+        def tell(text: str) -> None:
+            if self.on_message:
+                self.on_message(self.name, {"type": "log", "level": "warning", "text": text})
+
+        told = await confirm(lambda: self._open(self.endpoint, message), self.order.run_id, seconds, tell)
+        settle(result, told)
+        if self.record is not None:
+            await self.record(result)
+        await told.acknowledge(self.order.run_id)
         return result
 
     async def cancel(self) -> None:
@@ -279,9 +305,9 @@ class HostRun:
             pass
         await self._finish()
 
-    async def _finish(self) -> None:
-        """After `end`: what is stored here the host may forget. Then close."""
-        runs = [self.order.run_id]
+    async def _finish(self, *, own: bool = True) -> None:
+        """After `end`: what is stored here the host may forget. Then close. `own`: also the result of this run."""
+        runs = [self.order.run_id] if own else []
         for entry in self.undelivered:
             if self.take_over is not None:
                 await self.take_over(entry)
@@ -338,6 +364,7 @@ class HostRun:
             "controller": order.controller,
             "commit": order.commit,
             "known": self._delivered,
+            "lock_out": lock_out(self.endpoint) if order.kind in ("plan", "apply") else None,
         }
 
     def _host_plan(self, verdicts: Sequence[Mapping[str, Any]]) -> HostPlan:
@@ -373,6 +400,7 @@ class HostRun:
                     notify=message.get("notify", []),
                     reason=message.get("reason", ""),
                     kind=message.get("kind", ""),
+                    armed=message.get("armed", 0),
                     source=Source(file=source["file"], line=source["line"]) if source else None,
                     overrides=[{k: str(v) for k, v in override.items()} for override in entry.get("overrides", ())],
                     audited=association in audited,
@@ -405,6 +433,22 @@ def _ended(message: Mapping[str, Any]) -> StatectlError:
     if message["outcome"] == "stopped" and not code:
         return _Stopped(reason)
     return StatectlError(reason, code=code or "E401")
+
+
+def settle(result: HostResult, told: Confirmation) -> None:
+    """What a confirmation, or none, makes of the result."""
+    if told.outcome == "confirmed":
+        if result.outcome == "unknown" and told.kept:  # the channel was lost, and the executor went on without us
+            result.results, result.notified = list(told.kept["results"]), list(told.kept["notified"])
+            result.reason = result.code = result.hint = ""
+            _conclude(result, told.kept)
+        return
+    result.outcome = "failed" if told.outcome == "undone" else "unknown"
+    result.reason, result.code, result.hint = told.reason, told.code, told.hint
+    undone = {str(entry["address"]): entry for entry in told.kept.get("results", ()) if entry["outcome"] == "failed"}
+    for place, entry in enumerate(result.results):
+        result.results[place] = {**entry, **undone.pop(str(entry["address"]), {})}
+    result.results += undone.values()
 
 
 def _conclude(result: HostResult, message: Mapping[str, Any]) -> None:

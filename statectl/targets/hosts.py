@@ -29,6 +29,7 @@ class Connection:
     python: str | None = None
     identity_files: tuple[str, ...] | None = None
     host_key: str | None = None
+    undo_after: str | None = None  # 60s, 5m, never
 
 
 @dataclass(frozen=True, slots=True)

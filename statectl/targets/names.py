@@ -18,7 +18,7 @@ MAX_NAME = 253  # a DNS name; also fits one path component
 HOST_WORDS = frozenset(
     {
         "address", "become", "connection", "groups", "host_key", "identity_files", "jump", "port", "python", "tags",
-        "user", "vars",
+        "undo_after", "user", "vars",
     }
 )  # fmt: skip
 """The keys of a host entry. A variable of that name is nearly always a key at the wrong depth."""

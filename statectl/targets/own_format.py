@@ -21,9 +21,20 @@ from statectl.targets.names import (
     variable_name_problem,
 )
 from statectl.targets.ranges import MAX_HOSTS, RangeError, expand, has_range
+from statectl.targets.undo_after import undo_after_problem
 from statectl.targets.values import Place, Places, Settled, Yaml
 
-_CONNECTION_KEYS = ("port", "user", "connection", "become", "jump", "python", "identity_files", "host_key")
+_CONNECTION_KEYS = (
+    "port",
+    "user",
+    "connection",
+    "become",
+    "jump",
+    "python",
+    "identity_files",
+    "host_key",
+    "undo_after",
+)
 _GROUP_KEYS = ("vars", "tags", "connection", "children")
 _KINDS = ("ssh", "local")
 _HOST_KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,3}")
@@ -162,6 +173,7 @@ class OwnFormat:
             python=self._checked(fields, "python", path, "E108", python_problem),
             identity_files=tuple(self._identity(file) for file in files) if files is not None else None,
             host_key=self._checked(fields, "host_key", path, "E108", _host_key_problem),
+            undo_after=self._checked(fields, "undo_after", path, "E108", undo_after_problem),
         )
 
     def _identity(self, file: str) -> str:

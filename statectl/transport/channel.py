@@ -33,6 +33,7 @@ class Endpoint:
     python: str = ""  # absolute path of the interpreter; '' : look for one
     become: Become | None = None
     password: Secret | None = None  # login password, from a prompt or a file descriptor only
+    undo_after: float = 0.0  # seconds until the host undoes what may have locked us out; 0: it never does
     state_dir: str = ""  # where the host keeps its memory; '' : the executor's default
 
 

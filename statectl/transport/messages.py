@@ -107,6 +107,7 @@ SHAPES: dict[str, Shape] = {
             "changes": _changes,
             "notify": _lines,
             "found_hash": _maybe(_line),
+            "armed": _number,
             "reason": _maybe(_text),
             "kind": _word("intended", "corrective", ""),
         },
@@ -133,7 +134,13 @@ SHAPES: dict[str, Shape] = {
     "log": ({"level": _line, "text": _text}, {}),
     "end": (
         {"outcome": _word("planned", "applied", "stopped", "stale", "refused", "failed", "done"), "digest": _sha256},
-        {"counts": _maybe(_counts), "reason": _maybe(_text), "code": _maybe(_line), "exit": _maybe(_map)},
+        {
+            "counts": _maybe(_counts),
+            "reason": _maybe(_text),
+            "code": _maybe(_line),
+            "exit": _maybe(_map),
+            "armed": _duration,
+        },
     ),
 }
 

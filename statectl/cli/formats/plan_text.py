@@ -105,6 +105,8 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
         yield f"      {by}overrides {override.get('of', '')}: {one_line(override.get('reason', ''))}{until}"
     for owed in verdict.notify if not verdict.audited else ():
         yield f"      {screen.mark('then')} {one_line(owed)}"
+    if verdict.armed:
+        yield f"      {screen.mark('then')} armed: undone after {verdict.armed} s unless a new login succeeds"
 
 
 _SHORT = ("state", "version")

@@ -8,6 +8,7 @@
     undelivered/     results that no controller has acknowledged yet
     preimages/       contents that were on the machine before us
     lock             see lock.py
+    armed/           a change that waits for its confirmation: see lockout/
     tmp/             blobs of the running session
 
 JSON files are replaced whole and carry a checksum. One that cannot be trusted is never guessed at: `Corrupt` names
@@ -202,6 +203,25 @@ class Memory(object):
         self.journal.close()
         os.unlink(self.path("journal.jsonl"))
         self.journal = None
+
+    def undone(self, run, entries, result):
+        """What that run did to these addresses was undone: their entries are as before it, and its result is another.
+
+        entries: {address: entry or None}. Restarts that only they asked for are not owed any more. Durable on return.
+        """
+        for address, entry in entries.items():
+            if entry is None:
+                self.ledger.pop(address, None)
+            else:
+                self.ledger[address] = entry
+        for target, debt in list(self.debts.items()):
+            because = [address for address in debt["because"] if address not in entries]
+            if not because:
+                del self.debts[target]
+            elif because != debt["because"]:
+                self.debts[target] = dict(debt, because=because)
+        self.undelivered.put(run, result)
+        self._store()
 
     def _store(self):
         for name, data in (("ledger.json", self.ledger), ("debt.json", self.debts), ("runs.json", self.runs)):

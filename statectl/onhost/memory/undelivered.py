@@ -45,10 +45,14 @@ class Undelivered(object):
             size += os.stat(self._path(run)).st_size
             if results and size > MAX_HANDED_OVER:
                 break
-            result = read_json(self._path(run), "the result of run %s is lost" % run)
+            result = self.get(run)
             if result is not None:
                 results.append(result)
         return results
+
+    def get(self, run):
+        """-> the result, or None. Raises Corrupt."""
+        return read_json(self._path(run), "the result of run %s is lost" % run)
 
     def acknowledge(self, runs):
         """The controller has them. Unknown ids are fine: an ack may come twice."""
