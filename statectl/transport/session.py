@@ -32,8 +32,8 @@ MAX_NOISE = 2 * 1024 * 1024  # bytes that a login shell may print before the exe
 NOISE_TAIL = 4096
 PARTING_S = 2.0  # from our last word to the executor's exit
 LOOK_S = 0.03  # how often stderr is looked at for sudo's prompt
-CHUNK = 256 * 1024  # bytes of one blob frame
 SKEW_NOISE_S = 5  # seconds between two clocks that tell nothing: the message was on its way for a while
+CHUNK = 256 * 1024  # bytes of one blob frame
 
 
 class ExecutorSession:
@@ -47,10 +47,10 @@ class ExecutorSession:
         self._began = False
         self._ended = False
         self._first = first
-
         self.sent = False  # the executor had to be sent: the host's cache did not have it
         self.careful = False  # the first interpreter did not answer: candidates were tried one by one
         self.noise = 0  # bytes that a login shell printed before the executor spoke
+
     async def send(self, message: Mapping[str, Any]) -> None:
         """Raises Unreachable when the channel is gone."""
         await self._channel.send(protocol.encode(message))
@@ -107,6 +107,7 @@ class ExecutorSession:
             if self._began:
                 raise ProtocolError("ready came twice")
             self._began = True
+            _add_skew(message["facts"])
         elif not self._began and kind not in ("log", "waiting"):
             raise ProtocolError(f"{kind} came before ready")
         self._digest.add(payload)
@@ -120,7 +121,6 @@ class ExecutorSession:
         if self._ended:
             await self._part()
         await self._channel.close()
-            _add_skew(message["facts"])
 
     async def _part(self) -> None:
         """Until the executor has read our last word and is gone: an ack still under way would be lost with the connection."""
@@ -210,6 +210,7 @@ class _Starting:
         self._become = become
         self._noise = bytearray()  # the last of it only
         self._seen = 0
+        self._before = 0
 
     async def run(self, bundle: Bundle, order: bytes, *, at_once: bool) -> ExecutorSession:
         """`at_once`: nobody but the executor reads stdin, so the order need not wait for its answer."""
@@ -223,7 +224,6 @@ class _Starting:
                 f"no python3 >= 3.6 found ({printable(detail)})",
                 code="E320",
                 hint="install python3 there, or name an interpreter with python: in the inventory",
-        self._before = 0
             )
         if state not in ("have", "need") or detail not in ("", "tty"):
             raise Unreachable("the host's answer is not in the protocol: unknown first word", code="E321")
@@ -246,6 +246,7 @@ class _Starting:
             held += data
             at = held.find(self._marker)
             if at >= 0:
+                self._before = self._seen - len(held) + at
                 line, newline, rest = held[at + len(self._marker) :].partition(b"\n")
                 if newline:
                     return line.rstrip(b"\r").decode("ascii", "replace"), rest
@@ -259,7 +260,6 @@ class _Starting:
                 raise Unreachable(
                     f"the host's shell printed more than {MAX_NOISE // 1048576} MiB before the executor started",
                     code="E323",
-                self._before = self._seen - len(held) + at
                     hint="a login script of that user prints without end; it should print nothing when no terminal is there",
                 )
 
@@ -306,6 +306,14 @@ class _Starting:
         )
 
 
+def _add_skew(facts: dict[str, Any]) -> None:
+    """facts.time.skew_s: by how many seconds the host's clock is ahead of ours; 0 when it is as good as right. Nothing is decided by it."""
+    told = facts.get("time")
+    if isinstance(told, dict) and type(told.get("epoch")) is int:
+        skew = told["epoch"] - int(time.time())
+        told["skew_s"] = skew if abs(skew) > SKEW_NOISE_S else 0
+
+
 def last_line(text: str) -> str:
     """The last line of what a host printed that says anything, safe to show."""
     lines = [line for line in (printable(line).strip() for line in text.splitlines()) if line]
@@ -318,14 +326,6 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 def printable(text: str) -> str:
     """Host text without terminal sequences, control and direction characters."""
     return "".join(character for character in _ESCAPES.sub("", text) if unicodedata.category(character)[0] != "C")
-
-def _add_skew(facts: dict[str, Any]) -> None:
-    """facts.time.skew_s: by how many seconds the host's clock is ahead of ours; 0 when it is as good as right. Nothing is decided by it."""
-    told = facts.get("time")
-    if isinstance(told, dict) and type(told.get("epoch")) is int:
-        skew = told["epoch"] - int(time.time())
-        told["skew_s"] = skew if abs(skew) > SKEW_NOISE_S else 0
-
 
 
 __all__: Sequence[str] = ("ExecutorSession", "start")
