@@ -223,6 +223,7 @@ class Expansion:
             frame,
             declaration.places.key,
             lambda inner, index: self._conditional(declaration, inner, index),
+            declaration.looped_by,
         )
 
     def _loop(
@@ -232,8 +233,9 @@ class Expansion:
         frame: Frame,
         key: Place,
         each: Callable[[Frame, int], None],
+        what: str = "for_each",
     ) -> None:
-        """Once for every item of `for_each`, or once when there is none."""
+        """Once for every item of `for_each`, or once when there is none. `what`: the key that it stands behind."""
         if common.for_each is None:
             each(frame, 0)
             return
@@ -246,18 +248,18 @@ class Expansion:
                 items = value
             else:
                 self.problems.append(
-                    Problem("E213", "`for_each` needs a list or a map", span, hint="an empty list makes no resources")
+                    Problem("E213", f"`{what}` needs a list or a map", span, hint="an empty list makes no resources")
                 )
                 return
             if len(items) > MAX_RESOURCES:
                 self.problems.append(
                     Problem(
-                        "E126", f"`for_each` makes {len(items):,} resources (max {MAX_RESOURCES:,} on one host)", span
+                        "E126", f"`{what}` makes {len(items):,} resources (max {MAX_RESOURCES:,} on one host)", span
                     )
                 )
                 return
             outer = frame.origin
-            note = Note("item is an entry of for_each", span)
+            note = Note(f"item is an entry of {what}", span)
             for index, item in enumerate(items):
                 names = {**(frame.names or {}), "item": item}
                 inner = Frame(

@@ -34,13 +34,18 @@ class DeclarationReader:
         self._position = 0
 
     def section(self, kind: ResourceType, value: Any, path: Path) -> list[Declaration]:
-        """All entries of one section: a map, or a list of keys where the type has a form without a value."""
+        """All entries of one section: a map; a list of keys, or an expression for one, where the type has a form without a value."""
         if value is BROKEN:
             return []
         if isinstance(value, list):
             return self._listed(kind, value, path)
+        listed = kind.short("x", None) is not None
+        if listed and isinstance(value, Expression):
+            key = Expression("{{ item }}", value.span)
+            return [
+                self._checked(kind, key, dict(kind.short("", None) or {}), Common(for_each=value), path, short=True)
+            ]
         if not isinstance(value, dict):
-            listed = kind.short("x", None) is not None
             forms = "a list, or a map of keys and fields" if listed else "a map of keys and fields"
             self.findings.wrong(path, f"expected {forms}, got {kind_of(value)}")
             return []

@@ -60,6 +60,12 @@ class Declaration:
     def span(self) -> Span | None:
         return self.places.key(self.path)
 
+    @property
+    def looped_by(self) -> str:
+        """The key that a list of things stands behind: for_each, or the section that is one expression as a whole."""
+        own = self.key.source if isinstance(self.key, Expression) else self.key
+        return "for_each" if self.path[-1] == own else str(self.path[-1])
+
 
 @dataclass(frozen=True, slots=True)
 class Given:

@@ -55,6 +55,37 @@ files:
     assert text(found, "file:/etc/xk2") == "a.org"
 
 
+def test_a_whole_section_may_be_a_list_from_a_variable(tmp_path):
+    """Where a list of names is a short form, an expression that gives one is too, also under a condition; an empty list is nothing."""
+    body = """vars: {tools: [git, curl], nothing: []}
+packages: "{{ tools + ['tmux'] }}"
+given:
+  - when: tools | length > 1
+    packages: "{{ ['jq'] }}"
+  - when: true
+    packages: "{{ nothing }}"
+"""
+    found = resources(one_host(tmp_path, body))
+    assert sorted(found) == ["package:curl", "package:git", "package:jq", "package:tmux"]
+    assert found["package:git"]["want"]["state"] == "present"
+    assert found["package:git"]["source"] == {"file": "states/a.yml", "line": 5}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ('packages: "{{ 5 }}"', "E213", "`packages` needs a list or a map"),
+        ('packages: "git {{ 5 }}"', "E213", "`packages` needs a list or a map"),
+        ('packages: "{{ [[1]] }}"', "E211", "name of a package"),
+    ],
+)
+def test_a_section_that_is_no_list_says_so(tmp_path, body, code, words):
+    """The section is named, not a `for_each` that nobody wrote."""
+    problem = one_host(tmp_path, body).problems[0]
+    assert problem.code == code
+    assert words in problem.summary
+
+
 def test_conditions_decide_on_groups_resources_and_profiles(tmp_path):
     """`when` takes away a group, a resource or a profile; `given` passes on edges and defaults."""
     body = """given:
