@@ -133,15 +133,13 @@ def _nobody_left(host: LabHost) -> None:
 
 def processes_of_ours(host: LabHost) -> list[str]:
     """Command lines of executors, and of whatever an executor started (it carries a mark in its environment)."""
+    marked = set(host.sh("grep -lsaz '^STATECTL_PROCESS=' /proc/[0-9]*/environ", check=False).split())
     found = []
     for line in host.exec(["ps", "-eo", "pid,args", "--no-headers"]).out.splitlines():
         pid, _, args = line.strip().partition(" ")
-        if re.search(r"python3? .*(statectl|-c import)", args):
-            found.append(args)
-            continue
-        marked = host.exec(["grep", "-azc", "^STATECTL_PROCESS=", f"/proc/{pid}/environ"], check=False)
+        ours = re.search(r"python3? .*(statectl|-c import)", args)
         # a daemon that a service manager or a package's script started rightly is not ours
-        if marked.code == 0 and marked.out.strip() not in ("", "0") and not args.startswith("/usr/sbin/"):
+        if ours or (f"/proc/{pid}/environ" in marked and not args.startswith("/usr/sbin/")):
             found.append(args)
     return found
 

@@ -1,10 +1,10 @@
 """The scene of every row: two hosts with the same workload, one of them meets the fault; probes that ask the host itself."""
 
-import hashlib
 import json
 import os
 import secrets
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -157,30 +157,31 @@ class Scene:
         secret = self.canary + "\n"
 
         def text(path: str, content: str, mode: int, owner: str = "root") -> bool:
-            file = seen.file(path)
+            found = host.stat(path)
             return bool(
-                file.is_file
-                and not file.is_symlink
-                and file.sha256sum == hashlib.sha256(content.encode()).hexdigest()
-                and file.mode == mode
-                and file.user == owner
+                found is not None
+                and stat.S_ISREG(found.st_mode)
+                and stat.S_IMODE(found.st_mode) == mode
+                and found.st_uid == {"root": 0, "daemon": 1}[owner]
+                and host.read(path) == content
             )
 
         user = seen.user("sailor")
         service = seen.service("lab-service-01")
-        directory = seen.file("/etc/work")
-        link = seen.file("/etc/work/link")
+        directory, link = host.stat("/etc/work"), host.stat("/etc/work/link")
         return {
             "package:lab-service-01": seen.package("lab-service-01").is_installed,
             "package:lab-tool-01": seen.package("lab-tool-01").is_installed,
             "unix_group:crew": seen.group("crew").exists,
             "user:sailor": bool(user.exists and "crew" in user.groups),
-            "directory:/etc/work": bool(directory.is_directory and directory.mode == 0o750),
+            "directory:/etc/work": bool(directory and directory.st_mode == stat.S_IFDIR | 0o750),
             "file:/etc/work/adopted.conf": text("/etc/work/adopted.conf", f"new {host.name}\n", 0o640, "daemon"),
             "file:/etc/work/large.conf": text("/etc/work/large.conf", LARGE, 0o644),
             "file:/etc/work/secret.conf": text("/etc/work/secret.conf", secret, 0o600),
             "file:/etc/work/service.conf": text("/etc/work/service.conf", "one\n", 0o644),
-            "link:/etc/work/link": bool(link.is_symlink and link.linked_to == "/etc/work/adopted.conf"),
+            "link:/etc/work/link": bool(
+                link and stat.S_ISLNK(link.st_mode) and host.sh("readlink /etc/work/link") == "adopted.conf"
+            ),
             "service:lab-service-01": bool(service.is_running and service.is_enabled),
         }
 

@@ -132,6 +132,13 @@ class LabHost:
     def exists(self, path: str) -> bool:
         return os.path.lexists(self._within(path))
 
+    def stat(self, path: str) -> os.stat_result | None:
+        """Of the path itself, when it is a link; None when nothing is there."""
+        try:
+            return os.lstat(self._within(path))
+        except OSError:
+            return None
+
     def ssh(self, argv: Sequence[str], *, user: str = "root", check: bool = True) -> Ran:
         """The same over real ssh."""
         done = subprocess.run(
