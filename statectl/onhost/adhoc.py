@@ -16,12 +16,22 @@ from statectl.onhost.content import Content
 from statectl.onhost.ending import End
 from statectl.onhost.failure import Failed, system_says
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, Optional, Tuple
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.process import Identity
+    from statectl.onhost.runner import Session
+    from statectl.onhost.shapes import JSON
+    from statectl.onhost.wire import Wire
+
 PIECE = 32768  # bytes of output in one message
 KEPT = 65536  # bytes of output that are kept when nobody listens
 DEFAULT_TIMEOUT_S = 3600.0
 
 
-def run(session, host):
+def run(session: "Session", host: "Host") -> "End":
     """Run the order's command -> End; counts {"code": exit code}, or none when there was no such end."""
     order = session.order
     command, limits = order.get("command") or {}, order.get("limits") or {}
@@ -68,14 +78,18 @@ class AdHoc(object):
     cancelled cancelled() -> '' or why the command must end
     """
 
-    def __init__(self, host, wire, scratch, cancelled):
+    def __init__(
+        self, host: "Host", wire: "Wire", scratch: "Callable[[], str]", cancelled: "Callable[[], str]"
+    ) -> None:
         self._host = host
         self._wire = wire
         self._scratch = scratch
         self._cancelled = cancelled
         self.tail = b""  # of the output that was not delivered
 
-    def run(self, command, stdin, timeout_s):
+    def run(
+        self, command: "Dict[str, JSON]", stdin: "Optional[Content]", timeout_s: float
+    ) -> "Tuple[Optional[int], str]":
         """command: of the order; stdin: None or a Content. -> (exit code or None, reason or ''). Raises Failed."""
         if bool(command.get("argv")) == (command.get("script") is not None):
             raise Failed("a run needs either argv or a script", "not a command")
@@ -110,7 +124,7 @@ class AdHoc(object):
             return ran.code, self._cancelled() or "did not end within %g s" % limit
         return ran.code, ""
 
-    def _write_script(self, text, identity):
+    def _write_script(self, text: str, identity: "Optional[Identity]") -> "Tuple[str, str]":
         """-> (directory to remove, path of the script). Below /tmp for another user: our own directories are closed to them."""
         import tempfile
 
@@ -129,7 +143,7 @@ class AdHoc(object):
             raise Failed("the script cannot be stored: %s" % system_says(error), system_says(error))
         return directory, path
 
-    def _output(self, stream, data):
+    def _output(self, stream: str, data: bytes) -> None:
         for start in range(0, len(data), PIECE):
             piece = data[start : start + PIECE]
             message = {"type": "output", "stream": stream, "data": base64.b64encode(piece).decode("ascii")}

@@ -4,7 +4,7 @@ Durable before the first write to the machine: the run counter, the plan id as u
 """
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.onhost.blobs import Blobs
 from statectl.onhost.ending import End
@@ -15,8 +15,17 @@ from statectl.onhost.redact import Redactor
 from statectl.onhost.removal import shown
 from statectl.onhost.wanted import Reader, secret_ids
 
+if TYPE_CHECKING:
+    from typing import Dict, Optional, Tuple
 
-def run(session, host):
+    from statectl.onhost.host import Host
+    from statectl.onhost.lockout.arming import Arming
+    from statectl.onhost.lockout.ways import Ways
+    from statectl.onhost.runner import Session
+    from statectl.onhost.shapes import Counts, Message
+
+
+def run(session: "Session", host: "Host") -> "End":
     if session.order["kind"] == "drift":
         return _drift(session, host)
     catalogue, session.secrets = _take_catalogue(session)
@@ -42,7 +51,7 @@ def run(session, host):
     return _apply(session, engine, ways, session.receive(("go",)))
 
 
-def _drift(session, host):
+def _drift(session: "Session", host: "Host") -> "End":
     """A plan of what was applied last: the ledger is the catalogue, and nothing is asked of the controller."""
     from statectl.onhost import last_applied
 
@@ -54,11 +63,12 @@ def _drift(session, host):
     return End("planned", counts=_tell_plan(session, engine))
 
 
-def _take_catalogue(session):
+def _take_catalogue(session: "Session") -> "Tuple[Message, Dict[str, str]]":
     """-> (catalogue, {id: secret}). The secrets may come first or last, and only where any are referred to."""
-    catalogue = secrets = None
+    catalogue: "Optional[Message]" = None
+    secrets: "Optional[Dict[str, str]]" = None
     while catalogue is None or (secrets is None and secret_ids(catalogue["resources"])):
-        expected = [kind for kind, have in (("catalogue", catalogue), ("secrets", secrets)) if have is None]
+        expected = [kind for kind, there in (("catalogue", catalogue), ("secrets", secrets)) if there is None]
         message = session.receive(expected)
         if message["type"] == "secrets":
             secrets = message["values"]
@@ -73,7 +83,7 @@ def _take_catalogue(session):
     return catalogue, secrets or {}
 
 
-def _tell_plan(session, engine, ways=None):
+def _tell_plan(session: "Session", engine: "Engine", ways: "Optional[Ways]" = None) -> "Counts":
     """Send the verdicts -> counts. ways: what could lock the controller out, None when nothing is armed."""
     counts = {"ok": 0, "change": 0, "unknown": 0, "refused": 0, "orphan": 0}
     for item in engine.items + engine.removals:
@@ -113,7 +123,7 @@ def _tell_plan(session, engine, ways=None):
     return counts
 
 
-def _apply(session, engine, ways, go):
+def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Message") -> "End":
     from statectl.onhost.lockout.arming import Arming
     from statectl.onhost.walk import Walk, moved
 
@@ -144,7 +154,7 @@ def _apply(session, engine, ways, go):
         raise End("failed", "cannot write the journal: %s; nothing was written" % system_says(error), "E401")
     results, notified = [], []
 
-    def emit(message):
+    def emit(message: "Message") -> None:
         sent = session.emit(message)
         if message["type"] == "result":
             short = {"address": sent["address"], "outcome": "ok"}
@@ -153,7 +163,7 @@ def _apply(session, engine, ways, go):
             notified.append(sent)
 
     order = session.order
-    seconds = (order.get("lock_out") or {}).get("seconds")
+    seconds = float((order.get("lock_out") or {}).get("seconds", 0))
     arming = Arming(engine.host, session.memory, ways, order["run"], order.get("controller", ""), seconds)
     walk = Walk(engine, session.memory, order["run"], emit, session.stop, arming)
     try:
@@ -185,7 +195,7 @@ def _apply(session, engine, ways, go):
     return End(outcome, reason, counts=walk.counts, armed_s=_due(arming))
 
 
-def _due(arming):
+def _due(arming: "Arming") -> float:
     """Start the time in which somebody must confirm -> seconds, 0 when nothing is armed."""
     try:
         return arming.finish()

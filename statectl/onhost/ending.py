@@ -1,5 +1,11 @@
 """End: what the executor says last, raised from wherever the session is over and returned from where it has gone through."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+    from statectl.onhost.shapes import Counts
+
 
 class End(Exception):
     """outcome  planned, applied, done, stopped, stale, refused or failed
@@ -9,7 +15,9 @@ class End(Exception):
     armed_s  seconds until what was changed is undone, unless a new login confirms it; 0: nothing is armed
     """
 
-    def __init__(self, outcome, reason="", code="", counts=None, armed_s=0):
+    def __init__(
+        self, outcome: str, reason: str = "", code: str = "", counts: "Optional[Counts]" = None, armed_s: float = 0
+    ) -> None:
         super(End, self).__init__(reason or outcome)
         self.outcome = outcome
         self.reason = reason

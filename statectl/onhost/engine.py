@@ -4,13 +4,21 @@ The engine alone decides whether anything is written; a type only reads and make
 """
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from statectl.onhost import compare, diff, removal
 from statectl.onhost.content import Content
 from statectl.onhost.failure import Failed, Unknown, system_says
 from statectl.onhost.foresight import Foresight
 from statectl.onhost.wanted import contents
+
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.memory import Memory
+    from statectl.onhost.shapes import JSON, Address, Error, Fetch, Limits, Message, Read, Reading, Record, ResourceType
+    from statectl.onhost.wanted import Item, Reader
 
 PACKAGES = ("package", "package_repository")
 PATHS = ("file", "directory", "link", "tree")
@@ -29,7 +37,9 @@ class Engine(object):
     removals    items that remove orphans, in order of execution (only with `prune`)
     """
 
-    def __init__(self, host, memory, catalogue, reader, fetch, limits):
+    def __init__(
+        self, host: "Host", memory: "Memory", catalogue: "Message", reader: "Reader", fetch: "Fetch", limits: "Limits"
+    ) -> None:
         self.host = host
         self.memory = memory
         self.catalogue = catalogue
@@ -49,23 +59,23 @@ class Engine(object):
         ]
         self.by_address = {item.address: item for item in self.items}
         self.orphans = removal.Orphans(self)
-        self.removals = []
+        self.removals: "List[Item]" = []
 
-    def _in_scope(self, resource):
+    def _in_scope(self, resource: "Dict[str, JSON]") -> bool:
         """A resource that two associations declare is acted on when either is selected."""
         if self.only is not None and resource["address"] not in self.only:
             return False
         return any(owner in self.selected for owner in resource.get("owners") or [resource["association"]])
 
-    def enforced(self, item):
+    def enforced(self, item: "Item") -> bool:
         """May this item be written? Not in an association that only audits."""
-        return self.associations.get(item.association, {}).get("mode", "enforce") == "enforce"
+        return bool(self.associations.get(item.association, {}).get("mode", "enforce") == "enforce")
 
     # -- reading
 
-    def read(self, items):
+    def read(self, items: "List[Item]") -> None:
         """Read these items, one call per type, and compare. A type that cannot read one thing costs the others nothing."""
-        by_module: Any = {}
+        by_module: "Dict[ResourceType, List[Item]]" = {}
         for item in items:
             by_module.setdefault(item.module, []).append(item)
         for module, group in by_module.items():
@@ -74,24 +84,24 @@ class Engine(object):
             for item in group:
                 self.take(item, found.get(item.want.name), now)
 
-    def read_type(self, module, wanted, read):
+    def read_type(self, module: "ResourceType", wanted: "List[Record]", read: "Read") -> "Dict[str, Reading]":
         """-> {name: found record, None, Unknown or Failed}"""
         try:
             return read(self.host, wanted)
         except Unknown as unknown:
-            told: Any = unknown
+            told: "Union[Unknown, Failed]" = unknown
         except Failed as error:
             told = error
         except Exception as error:  # noqa: BLE001  one bad thing must not cost the others their reading
             told = as_failed(error, "reading")
         if len(wanted) == 1:
             return {wanted[0].name: told}
-        found = {}
+        found: "Dict[str, Reading]" = {}
         for want in wanted:
             found.update(self.read_type(module, [want], read))
         return found
 
-    def take(self, item, found, now):
+    def take(self, item: "Item", found: "Reading", now: float) -> None:
         item.read_at, item.generation = now, self.generation
         item.unknown = item.error = None
         item.foreseen = ()
@@ -110,13 +120,13 @@ class Engine(object):
             item.found = found
             item.found_hash = compare.found_hash(item.module, item.want, found, self.memory.keyed, self.hidden(item))
 
-    def hidden(self, item):
+    def hidden(self, item: "Item") -> bool:
         """Must no value of this item be shown?"""
         return item.sensitive or any(diff.holds_secret(value) for value in item.want)
 
     # -- the plan
 
-    def plan(self):
+    def plan(self) -> "List[str]":
         """Read everything and judge it. -> list of removal refusals (texts); [] when the plan may be applied."""
         self.read(self.items)
         self.orphans.read()
@@ -130,7 +140,7 @@ class Engine(object):
         self.removals = self.orphans.removals
         return refusals
 
-    def _fetch_for_diffs(self, items):
+    def _fetch_for_diffs(self, items: "List[Item]") -> None:
         wanted = []
         for item in items:
             for field in item.fields:
@@ -143,7 +153,7 @@ class Engine(object):
         if wanted:
             self.fetch(wanted)
 
-    def judge(self, item):
+    def judge(self, item: "Item") -> None:
         """The verdict on one item; those before it in the order are judged already.
 
         reading                          others                           verdict
@@ -187,7 +197,7 @@ class Engine(object):
         elif not self.enforced(item):
             item.reason = "association %s only audits" % item.association
 
-    def _judge_triggered(self, item):
+    def _judge_triggered(self, item: "Item") -> None:
         fired = [address for address in item.triggers if self._verdict(address) == "change"]
         waiting = [address for address in item.triggers if self._verdict(address) == "unknown"]
         owed = self.memory.debts.get(item.address)
@@ -206,22 +216,22 @@ class Engine(object):
         elif waiting:
             item.verdict, item.unknown_until = "unknown", waiting
 
-    def refuse(self, item, reason):
+    def refuse(self, item: "Item", reason: str) -> None:
         """It cannot be applied as declared, and no other change of this plan will mend that."""
         item.verdict, item.action, item.reason, item.kind = "refused", "none", reason, ""
         item.predicted_after, item.unknown_until = [], []
         item.error = item.error or trouble(reason, "refused")
 
-    def _verdict(self, address):
+    def _verdict(self, address: "Address") -> str:
         item = self.by_address.get(address)
         return "ok" if item is None else item.verdict
 
-    def _may_change(self, address):
+    def _may_change(self, address: "Address") -> bool:
         """Is this address going to change, or can nobody tell yet?"""
         item = self.by_address.get(address)
         return item is not None and (item.verdict == "change" or bool(item.unknown_until))
 
-    def _predicted(self, item, changing):
+    def _predicted(self, item: "Item", changing: "List[Address]") -> "List[Address]":
         """Which of the changing prerequisites could alter what was read.
 
         Nothing there yet, or a command's guard: any of them. Something there: only what installs packages may replace it.
@@ -230,7 +240,7 @@ class Engine(object):
             return changing
         return [address for address in changing if address.partition(":")[0] in PACKAGES]
 
-    def describe(self, item):
+    def describe(self, item: "Item") -> None:
         """Action, changes and kind of an item that differs."""
         item.action = compare.action(item.module, item.want, item.found)
         item.changes = diff.changes(item.module, item.want, item.found, item.fields, item.sensitive)
@@ -238,7 +248,7 @@ class Engine(object):
         reached = entry is not None and entry["want_hash"] == item.want_hash
         item.kind = "corrective" if reached and item.removes is None and not item.runs else "intended"
 
-    def refusal(self, item):
+    def refusal(self, item: "Item") -> str:
         """Why this change must not be made, '' when it may: the limits of the run, then the type's own objections."""
         if self.limits.get("become") is False and getattr(item.want, "user", None) and item.runs:
             try:
@@ -265,10 +275,10 @@ class Engine(object):
         except Exception as error:  # noqa: BLE001  as for reading
             return as_failed(error, "checking").message
 
-    def is_command(self, address):
+    def is_command(self, address: "Address") -> bool:
         return address.partition(":")[0] == "command"
 
-    def verb(self, target):
+    def verb(self, target: "Address") -> str:
         """What a notification does to its target: the service's on_notify, as declared or as it was owed."""
         item = self.by_address.get(target)
         verb = getattr(item.want, "on_notify", None) if item is not None else None
@@ -276,7 +286,7 @@ class Engine(object):
             verb = self.memory.debts[target]["verb"]
         return verb or "restart"
 
-    def undelivered(self, items):
+    def undelivered(self, items: "List[Item]") -> "List[Content]":
         """Contents that an apply of these items needs and that have not come yet.
 
         A type that needs only some of a field's contents says which: blobs(want, found) -> [(sha256, size)].
@@ -292,25 +302,26 @@ class Engine(object):
                     needed.extend(self.reader.blobs.get(sha256, ())[:1])
         return [content for content in needed if not content.delivered]
 
-    def notices(self, item):
+    def notices(self, item: "Item") -> "List[str]":
         """What a change of this item brings about afterwards -> ['reload service:nginx']."""
         return ["%s %s" % (self.verb(target), target) for target in item.notify]
 
 
-def written_path(item):
+def written_path(item: "Item") -> "Optional[str]":
     """The path that an item writes to, None for what is no path."""
     if item.type in PATHS:
-        return item.want.name
+        return str(item.want.name)
     path_of = getattr(item.module, "path_of", None)
-    return path_of(item.want) if path_of is not None else getattr(item.want, "path", None)
+    path: "Optional[str]" = path_of(item.want) if path_of is not None else getattr(item.want, "path", None)
+    return path
 
 
-def trouble(message, cause):
+def trouble(message: str, cause: str) -> "Error":
     """The `error` of a message, where no command failed."""
     return {"cause": cause, "message": message, "argv": [], "code": None, "output": ""}
 
 
-def as_failed(error, doing):
+def as_failed(error: "Exception", doing: str) -> "Failed":
     """A bug in a type, or an error of the system nobody mapped -> Failed with what helps to find it."""
     if isinstance(error, OSError):
         where = " %s" % error.filename if isinstance(error.filename, str) else ""

@@ -14,6 +14,12 @@ import time
 
 from statectl.onhost.supervised import MARKER
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional
+
+    from statectl.onhost.shapes import Holder
+
 LOOK_S = 0.2
 GLANCE_S = 2.0
 TELL_S = 10.0  # between two messages about waiting
@@ -22,21 +28,21 @@ TELL_S = 10.0  # between two messages about waiting
 class Busy(Exception):
     """`holder`: {"controller", "run", "pid", "since", ...}; the text tells it to people."""
 
-    def __init__(self, holder):
+    def __init__(self, holder: "Holder") -> None:
         super(Busy, self).__init__(describe(holder))
         self.holder = holder
 
 
 class Lock(object):
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._fd = None
+        self._fd: "Optional[int]" = None
 
     @property
-    def held(self):
+    def held(self) -> bool:
         return self._fd is not None
 
-    def holder(self):
+    def holder(self) -> "Optional[Holder]":
         """Who holds it now, or None. Never waits, never takes it."""
         if self.held:
             return None
@@ -47,7 +53,7 @@ class Lock(object):
         self.release()
         return None
 
-    def take(self, who, leftovers=True):
+    def take(self, who: "Holder", leftovers: bool = True) -> None:
         """Take it without waiting. who: {"controller", "run"}; empty: only to look. Raises Busy.
 
         leftovers: does a command that a dead holder left behind count as a holder?
@@ -71,7 +77,9 @@ class Lock(object):
             raise
         self._fd = fd
 
-    def wait(self, who, timeout_s, tell, gone):
+    def wait(
+        self, who: "Holder", timeout_s: float, tell: "Callable[[Holder], None]", gone: "Callable[[], bool]"
+    ) -> None:
         """Take it, waiting up to `timeout_s`. Raises Busy when it is still held then, or when gone() says stop waiting.
 
         tell(holder): called at once and every 10 s while waiting.
@@ -92,7 +100,7 @@ class Lock(object):
                     told = now
                 time.sleep(LOOK_S)
 
-    def release(self):
+    def release(self) -> None:
         """Let go. What a clean end leaves behind is nobody's business: the text goes too."""
         if self._fd is not None:
             if _told(self._fd).get("pid") == os.getpid():
@@ -101,7 +109,7 @@ class Lock(object):
             self._fd = None
 
 
-def describe(holder):
+def describe(holder: "Holder") -> str:
     """-> 'ana@laptop, run F5, process 4711, since 2026-11-23 10:02:11 UTC'"""
     parts = [holder.get("controller") or "an unknown controller"]
     if holder.get("run"):
@@ -115,7 +123,7 @@ def describe(holder):
     return ", ".join(parts)
 
 
-def _told(fd):
+def _told(fd: int) -> "Holder":
     """The text in the file; {} when there is none or it is not whole."""
     try:
         found = json.loads(os.pread(fd, 65536, 0).decode("utf-8"))
@@ -124,12 +132,12 @@ def _told(fd):
     return found if isinstance(found, dict) else {}
 
 
-def _tell(fd, record):
+def _tell(fd: int, record: "Holder") -> None:
     os.ftruncate(fd, 0)
     os.pwrite(fd, json.dumps(record).encode("ascii"), 0)
 
 
-def _boot():
+def _boot() -> str:
     try:
         with open("/proc/sys/kernel/random/boot_id") as stream:
             return stream.read().strip()
@@ -137,7 +145,7 @@ def _boot():
         return ""
 
 
-def _left_behind(dead):
+def _left_behind(dead: "Holder") -> "Optional[Holder]":
     """The dead holder's record with `pid` and `command` of the command it was running, while that lives; else None.
 
     That command is the leader of its own session and carries the marker. Daemons that earlier commands started rightly may

@@ -7,6 +7,12 @@ import re
 
 from statectl.onhost.protocol import ProtocolError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional, Sequence
+
+    from statectl.onhost.shapes import JSON, Check, Message
+
 # drift: a plan of what was applied last; confirm: of a change that could lock us out
 KINDS = ("plan", "drift", "apply", "facts", "run", "ping", "confirm")
 PROBE_TYPES = ("text", "integer", "boolean", "json")
@@ -18,67 +24,67 @@ MAX_TEXT = 8192
 MAX_SECRETS = 10000
 
 
-def _run_id(value):
+def _run_id(value: "JSON") -> bool:
     return isinstance(value, str) and RUN_ID.match(value) is not None
 
 
-def _text(value):
+def _text(value: "JSON") -> bool:
     return isinstance(value, str) and len(value) <= MAX_TEXT and "\0" not in value
 
 
-def _long_text(value):
+def _long_text(value: "JSON") -> bool:
     return isinstance(value, str)
 
 
-def _flag(value):
+def _flag(value: "JSON") -> bool:
     return isinstance(value, bool)
 
 
-def _seconds(value):
+def _seconds(value: "JSON") -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 7 * 86400
 
 
-def _count(value):
+def _count(value: "JSON") -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
-def _map(value):
+def _map(value: "JSON") -> bool:
     return isinstance(value, dict)
 
 
-def _argv(value):
+def _argv(value: "JSON") -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(part, str) and "\0" not in part for part in value)
 
 
-def _address(value):
+def _address(value: "JSON") -> bool:
     return isinstance(value, str) and ADDRESS.match(value) is not None
 
 
-def _sha256(value):
+def _sha256(value: "JSON") -> bool:
     return isinstance(value, str) and SHA256.match(value) is not None
 
 
-def _list_of(check):
+def _list_of(check: "Check") -> "Check":
     return lambda value: isinstance(value, list) and all(check(item) for item in value)
 
 
-def _map_of(check):
+def _map_of(check: "Check") -> "Check":
     return lambda value: isinstance(value, dict) and all(check(item) for item in value.values())
 
 
-def _one_of(words):
+def _one_of(words: "Sequence[str]") -> "Check":
     return lambda value: isinstance(value, str) and value in words
 
 
-def _or_none(check):
+def _or_none(check: "Check") -> "Check":
     return lambda value: value is None or check(value)
 
 
-def _shape(required, optional=None):
+def _shape(required: "Dict[str, Check]", optional: "Optional[Dict[str, Check]]" = None) -> "Check":
     """A check for a dict with these keys and no others."""
     optional = optional or {}
 
-    def check(value):
+    def check(value: "JSON") -> bool:
         if not isinstance(value, dict) or not set(required) <= set(value):
             return False
         return all(
@@ -186,7 +192,7 @@ SHAPES = {
 }
 
 
-def check(message):
+def check(message: "Message") -> None:
     """Raises ProtocolError naming the message and the key, never the value: it may be a secret."""
     shape = SHAPES.get(message["type"])
     if shape is None:

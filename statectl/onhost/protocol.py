@@ -9,6 +9,12 @@ import hashlib
 import json
 import struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Mapping, NoReturn, Tuple
+
+    from statectl.onhost.shapes import JSON, Message
+
 PROTOCOL = 1  # controller and executor are of one content hash, so this changes only with the bootstrap
 JSON_FRAME = b"J"
 BLOB_FRAME = b"B"
@@ -22,7 +28,7 @@ class ProtocolError(Exception):
     """The other side said something that is not in this language."""
 
 
-def encode(message):
+def encode(message: "Mapping[str, JSON]") -> bytes:
     """dict -> bytes of one JSON frame."""
     payload = json.dumps(message, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
     if len(payload) > MAX_JSON:
@@ -30,14 +36,14 @@ def encode(message):
     return HEADER.pack(JSON_FRAME, len(payload)) + payload
 
 
-def encode_blob(chunk):
+def encode_blob(chunk: bytes) -> bytes:
     """bytes -> bytes of one blob frame."""
     if len(chunk) > MAX_BLOB:
         raise ProtocolError("blob chunk of %d bytes is over the limit of %d" % (len(chunk), MAX_BLOB))
     return HEADER.pack(BLOB_FRAME, len(chunk)) + chunk
 
 
-def _no_duplicates(pairs):
+def _no_duplicates(pairs: "List[Tuple[str, JSON]]") -> "Dict[str, JSON]":
     result = {}
     for key, value in pairs:
         if key in result:
@@ -46,11 +52,11 @@ def _no_duplicates(pairs):
     return result
 
 
-def _no_constant(text):
+def _no_constant(text: str) -> "NoReturn":
     raise ProtocolError("%s is not a number here" % text)
 
 
-def decode_json(payload):
+def decode_json(payload: bytes) -> "Message":
     """bytes -> dict; refuses duplicate keys, NaN, depth, and anything that is not an object."""
     depth = deepest = 0
     in_text = escaped = False
@@ -86,11 +92,11 @@ class Decoder:
     `feed(data)` returns a list of (kind, payload bytes); raises ProtocolError on a frame over its limit or of unknown kind.
     """
 
-    def __init__(self, max_json=MAX_JSON, max_blob=MAX_BLOB):
+    def __init__(self, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> None:
         self._limits = {JSON_FRAME: max_json, BLOB_FRAME: max_blob}
         self._buffer = bytearray()
 
-    def feed(self, data):
+    def feed(self, data: bytes) -> "List[Tuple[bytes, bytes]]":
         self._buffer += data
         frames = []
         while len(self._buffer) >= HEADER.size:
@@ -106,7 +112,7 @@ class Decoder:
             del self._buffer[: HEADER.size + length]
         return frames
 
-    def pending(self):
+    def pending(self) -> int:
         """Bytes of an unfinished frame."""
         return len(self._buffer)
 
@@ -114,11 +120,11 @@ class Decoder:
 class Digest:
     """Running hash of every payload sent one way; the `end` message carries its value at that point."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
-    def add(self, payload):
+    def add(self, payload: bytes) -> None:
         self._hash.update(struct.pack(">I", len(payload)) + payload)
 
-    def value(self):
+    def value(self) -> str:
         return self._hash.hexdigest()

@@ -7,12 +7,23 @@ failed    it failed, and stays owed
 skipped   still owed, and why not now
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from statectl.onhost import compare
 from statectl.onhost.debts import happened
 from statectl.onhost.engine import as_failed
 from statectl.onhost.failure import Failed
+
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Set
+
+    from statectl.onhost.debts import Debts
+    from statectl.onhost.engine import Engine
+    from statectl.onhost.lockout.arming import Arming
+    from statectl.onhost.memory.journal import Journal
+    from statectl.onhost.shapes import Address, Debt, Error, Message
+    from statectl.onhost.walk import Walk
+    from statectl.onhost.wanted import Item
 
 
 class Restarts(object):
@@ -20,21 +31,21 @@ class Restarts(object):
     arming  lockout.arming.Arming
     """
 
-    def __init__(self, engine, journal, debts, walk, arming):
+    def __init__(self, engine: "Engine", journal: "Journal", debts: "Debts", walk: "Walk", arming: "Arming") -> None:
         self._engine = engine
         self._journal = journal
         self._debts = debts
         self._walk = walk
         self._arming = arming
-        self._told = set()  # targets of which was said what becomes of them
+        self._told: "Set[Address]" = set()  # targets of which was said what becomes of them
         self._due = self._due_after()
 
-    def pay_after(self, position):
+    def pay_after(self, position: int) -> None:
         """What is due after the item of this index."""
         for target in self._due.get(position, ()):
             self._pay(target)
 
-    def pay_rest(self):
+    def pay_rest(self) -> None:
         """At the end: what no item of this run was waited for, and runs owed to commands that nobody declares any more."""
         for target in sorted(self._debts.owed):
             if not self._engine.is_command(target):
@@ -42,7 +53,7 @@ class Restarts(object):
             elif target not in self._engine.declared:
                 self._drop(target, self._debts.owed[target], "it is declared no more")
 
-    def _due_after(self):
+    def _due_after(self) -> "Dict[int, List[Address]]":
         """-> {index of an item: [targets]}: after which item each restart is paid.
 
         That is the last item of every association that may notify the target, and of the target's own.
@@ -51,19 +62,19 @@ class Restarts(object):
         last = {}
         for index, item in enumerate(items):
             last[item.association] = index
-        moments: Any = {}
+        moments: "Dict[Address, int]" = {}
         for item in items:
             for target in item.notify:
                 moments[target] = max(moments.get(target, -1), last[item.association])
         for index, item in enumerate(items):
             if item.address in moments or (item.address in self._debts.owed and not item.runs):
                 moments[item.address] = max(moments.get(item.address, -1), last[item.association], index)
-        due: Any = {}
+        due: "Dict[int, List[Address]]" = {}
         for target, index in sorted(moments.items()):
             due.setdefault(index, []).append(target)
         return due
 
-    def _pay(self, target):
+    def _pay(self, target: "Address") -> None:
         """Pay what is owed to one service, or say why it stays owed. Nothing owed: nothing said."""
         debt = self._debts.owed.get(target)
         if debt is None or target in self._told:
@@ -87,7 +98,7 @@ class Restarts(object):
         else:
             self._notify(item, debt)
 
-    def _why_not_now(self, item, debt):
+    def _why_not_now(self, item: "Item", debt: "Debt") -> str:
         if self._walk.stopped():
             return self._walk.stopped()
         if not self._engine.enforced(item):
@@ -103,7 +114,7 @@ class Restarts(object):
                 return "association %s failed: %s" % (cause.association, self._walk.failed_phase[cause.association][1])
         return ""
 
-    def _notify(self, item, debt):
+    def _notify(self, item: "Item", debt: "Debt") -> None:
         host, module = self._engine.host, item.module
         instance = getattr(module, "instance", None)
         now = ""
@@ -127,27 +138,29 @@ class Restarts(object):
             self._engine.generation += 1
         self._paid(item.address, verb, debt, "changed", "")
 
-    def _failed_notification(self, item, debt, verb, error):
+    def _failed_notification(self, item: "Item", debt: "Debt", verb: str, error: "Error") -> None:
         self._debts.owed[item.address] = dict(debt, paying=None)
         self._journal.add({"what": "paying", "address": item.address, "debt": self._debts.owed[item.address]})
         self._walk.counts["failed"] += 1
         self._walk.not_done.setdefault(item.association, "of which %s could not be notified" % item.address)
         self._walk.emit(_notified(item.address, verb, "failed", debt, error, ""))
 
-    def _paid(self, target, verb, debt, outcome, reason):
+    def _paid(self, target: "Address", verb: str, debt: "Debt", outcome: str, reason: str) -> None:
         self._debts.clear(target)
         message = _notified(target, verb, outcome, debt, None, reason)
         self._journal.add({"what": "paid", "address": target, "notified": message})
         self._walk.emit(message)
 
-    def _drop(self, target, debt, reason):
+    def _drop(self, target: "Address", debt: "Debt", reason: str) -> None:
         self._paid(target, debt["verb"], debt, "ok", "not needed: " + reason)
 
-    def _owe(self, target, debt, reason):
+    def _owe(self, target: "Address", debt: "Debt", reason: str) -> None:
         self._walk.emit(_notified(target, debt["verb"], "skipped", debt, None, "still owed: " + reason))
 
 
-def _notified(target, verb, outcome, debt, error, reason):
+def _notified(
+    target: "Address", verb: str, outcome: str, debt: "Debt", error: "Optional[Error]", reason: str
+) -> "Message":
     return {
         "type": "notified",
         "address": target,

@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from statectl.onhost.ending import End
 from statectl.onhost.failure import system_says
@@ -30,12 +30,18 @@ from statectl.onhost.protocol import ProtocolError
 from statectl.onhost.redact import Redactor
 from statectl.onhost.wire import Closed, TimedOut, Wire
 
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Dict, Optional, Sequence, Union
+
+    from statectl.onhost.shapes import JSON, Facts, Holder, Message
+
 ORDER_S = 60.0  # from our start to the order
 DEADLINE_S = 3600.0  # of the whole session, when the order says nothing
 ACK_S = 30.0  # from our end to the controller's ack
 
 
-def serve(receive_fd, send_fd, buffered=b""):
+def serve(receive_fd: int, send_fd: int, buffered: bytes = b"") -> int:
     """Serve one controller over two descriptors; `buffered`: bytes that were read from it already. -> exit code
 
     0: an `end` message was sent and the digest is in it; 1: the controller was gone before that.
@@ -49,7 +55,7 @@ def serve(receive_fd, send_fd, buffered=b""):
         session.close()
 
 
-def detach():
+def detach() -> None:
     """Losing the login must not end us or what we started: a session of our own, and SIGHUP means nothing."""
     with contextlib.suppress(OSError):  # we lead a group already: then the login's signals do not reach us either
         os.setsid()
@@ -64,33 +70,33 @@ class Session(object):
     secrets, redactor   the values that came with the catalogue, and what masks them
     """
 
-    def __init__(self, wire):
+    def __init__(self, wire: "Wire") -> None:
         self.wire = wire
-        self.order = {}
-        self.memory: Any = None
-        self.lock: Any = None
+        self.order: "Message" = {}
+        self.memory: "Memory" = None  # type: ignore[assignment]  # these two: once the order was read
+        self.lock: "Lock" = None  # type: ignore[assignment]
         self.state = "order"
         self._cancelled = ""
         self.deadline = time.monotonic() + ORDER_S
         self.redactor = Redactor()
-        self.secrets = {}
-        self._scratch_path = None
+        self.secrets: "Dict[str, str]" = {}
+        self._scratch_path: "Optional[str]" = None
         self._unconfirmed = ""  # the run whose change waits for its confirmation
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
-    def _on_signal(self, number, frame):  # noqa: ARG002  the shape of a handler
+    def _on_signal(self, number: int, frame: "Optional[FrameType]") -> None:  # noqa: ARG002  the shape of a handler
         self._cancelled = "the executor was told to end by signal %d" % number
         if self.state not in ("applying", "ended"):
             raise Closed(self._cancelled)
 
-    def close(self):
+    def close(self) -> None:
         if self._scratch_path is not None:
             remove_flat(self._scratch_path)
         if self.lock is not None:
             self.lock.release()
 
-    def run(self):
+    def run(self) -> int:
         """-> exit code"""
         try:
             end = self._converse()
@@ -109,7 +115,7 @@ class Session(object):
             end = End("refused", str(error), "E503")
         return 0 if self._end(end) else 1
 
-    def _converse(self):
+    def _converse(self) -> "End":
         self.order = self.receive(("order",))
         kind = self.order["kind"]
         self.state = "preparing"
@@ -145,7 +151,7 @@ class Session(object):
 
     # -- memory and lock
 
-    def _open_memory(self, kind):
+    def _open_memory(self, kind: str) -> None:
         self.memory = Memory(self.order.get("state_dir") or default_state_dir())
         self.memory.load()
         self.lock = Lock(self.memory.path("lock"))
@@ -167,14 +173,14 @@ class Session(object):
                 self.lock.release()
         self.memory.undelivered.acknowledge(self.order.get("known") or ())
 
-    def _heed_armed(self, kind):
+    def _heed_armed(self, kind: str) -> None:
         """A change of an earlier run waits for its confirmation, or nobody confirmed it."""
         from statectl.onhost.lockout import contact
 
         self._unconfirmed = contact.before(self, kind)
         self.memory.reload()
 
-    def _wait_for_lock(self):
+    def _wait_for_lock(self) -> None:
         who = {"controller": self.order.get("controller", ""), "run": self.order["run"]}
         timeout = self.order.get("lock_timeout_s") or 0
         try:
@@ -183,16 +189,16 @@ class Session(object):
             waited = " after waiting %g s" % timeout if timeout else ""
             raise End("refused", "another apply holds this host%s: %s" % (waited, busy), "E501")
 
-    def _left_alone(self):
+    def _left_alone(self) -> bool:
         """While waiting for the lock: is nobody there any more who wants it? Raises End when asked to stop."""
         for message in self.wire.waiting(("stop", "cancel")):
             self.control(message)
         return bool(self.wire.ended)
 
-    def _tell_waiting(self, holder):
+    def _tell_waiting(self, holder: "Holder") -> None:
         self.wire.send({"type": "waiting", "holder": holder, "reason": "waiting for " + describe(holder)})
 
-    def _summary(self):
+    def _summary(self) -> "Dict[str, JSON]":
         holder = self.lock.holder()
         summary = self.memory.summary(holder)
         if self._unconfirmed:
@@ -200,7 +206,7 @@ class Session(object):
             summary["undelivered"] = [one for one in summary["undelivered"] if one["run"] != self._unconfirmed]
         return summary
 
-    def scratch(self):
+    def scratch(self) -> str:
         """Of this session's own, made when it is first needed."""
         if self._scratch_path is None:
             self._scratch_path = self.memory.temporary()
@@ -208,51 +214,51 @@ class Session(object):
 
     # -- messages
 
-    def receive(self, expected):
+    def receive(self, expected: "Sequence[str]") -> "Message":
         """The next message that is one of `expected`; ack is taken wherever it comes, stop and cancel end the session."""
         while True:
             message = self.wire.receive(max(0.0, self.deadline - time.monotonic()))
-            kind = message.get("type") if isinstance(message, dict) else "bytes"
-            if kind in expected:
+            if isinstance(message, dict) and message["type"] in expected:
                 return message
             self.control(message)
 
-    def control(self, message):
+    def control(self, message: "Union[Message, bytes]") -> None:
         """What may come at any time once the order is known."""
-        kind = message.get("type") if isinstance(message, dict) else "bytes"
+        told: "Message" = message if isinstance(message, dict) else {"type": "bytes"}
+        kind = told["type"]
         if kind == "ack" and self.memory is not None:
-            self.memory.undelivered.acknowledge(message["runs"])
+            self.memory.undelivered.acknowledge(told["runs"])
         elif kind == "cancel" and self.state == "applying":
             self._cancelled = self._cancelled or "cancelled by the controller"
         elif kind in ("stop", "cancel") and self.state not in ("order", "applying"):
             raise End("stopped", "nothing was written")
         elif kind == "secrets" and not self.secrets and self.state in ("ready", "planned"):
             # nothing in the catalogue refers to them, and still none of them may be shown
-            self.secrets = message["values"]
+            self.secrets = told["values"]
             self.redactor = Redactor(self.secrets.values())
         else:
             raise ProtocolError("%s came while %s" % (kind, self.state))
 
-    def look(self):
+    def look(self) -> str:
         """Take in what has come without waiting -> why to stop, or ''."""
         for message in self.wire.waiting():
             try:
                 self.control(message)
             except ProtocolError as error:
-                self.wire.refuse(error)
+                self.wire.refuse(str(error))
         return self._cancelled
 
-    def stop(self):
+    def stop(self) -> str:
         """At a resource border: '' or why to stop here."""
         if not self.look() and time.monotonic() > self.deadline:
             self._cancelled = "the deadline of this run is over"
         return self._cancelled
 
-    def tell_ready(self):
+    def tell_ready(self) -> None:
         """Without facts: who only confirms wants to know no more than what became of it."""
         self._ready({}, {}, self._summary())
 
-    def _ready(self, facts, probes, memory):
+    def _ready(self, facts: "Facts", probes: "Dict[str, JSON]", memory: "Dict[str, JSON]") -> None:
         from statectl import __version__
 
         self.state = "ready"
@@ -269,7 +275,7 @@ class Session(object):
             }
         )
 
-    def emit(self, message):
+    def emit(self, message: "Message") -> "Message":
         """Send a verdict or result with every secret in it masked -> the message as it was sent."""
         masked = dict(message)
         if "changes" in masked:
@@ -280,9 +286,9 @@ class Session(object):
         self.wire.send(masked)
         return masked
 
-    def _end(self, end):
+    def _end(self, end: "End") -> bool:
         """-> was it sent? Then wait for the ack, so that results do not travel twice."""
-        message = {
+        message: "Message" = {
             "type": "end",
             "outcome": end.outcome,
             "counts": end.counts,
@@ -300,9 +306,9 @@ class Session(object):
         self.deadline = time.monotonic() + ACK_S
         while sent and self.memory is not None:
             try:
-                message = self.wire.receive(max(0.0, self.deadline - time.monotonic()))
-                if isinstance(message, dict) and message["type"] == "ack":
-                    self.control(message)
+                answer = self.wire.receive(max(0.0, self.deadline - time.monotonic()))
+                if isinstance(answer, dict) and answer["type"] == "ack":
+                    self.control(answer)
                     break
             except (Closed, TimedOut):
                 break

@@ -9,7 +9,7 @@ skipped   not tried, and why: see Walk._skip_reason; or it only audits
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from statectl.onhost import compare, diff
 from statectl.onhost.debts import Debts
@@ -17,6 +17,15 @@ from statectl.onhost.engine import as_failed, trouble
 from statectl.onhost.failure import Failed
 from statectl.onhost.records import Records
 from statectl.onhost.restarts import Restarts
+
+if TYPE_CHECKING:
+    from typing import Callable, Dict, List, Optional, Set, Tuple
+
+    from statectl.onhost.engine import Engine
+    from statectl.onhost.lockout.arming import Arming
+    from statectl.onhost.memory import Memory
+    from statectl.onhost.shapes import Address, Change, Debt, Error, Found, LedgerEntry, Message
+    from statectl.onhost.wanted import Item
 
 FRESH_S = 5.0  # a reading older than this is made anew before it is relied on
 
@@ -29,7 +38,15 @@ class Walk(object):
     arming    lockout.arming.Arming
     """
 
-    def __init__(self, engine, memory, run, emit, stop, arming):
+    def __init__(
+        self,
+        engine: "Engine",
+        memory: "Memory",
+        run: str,
+        emit: "Callable[[Message], None]",
+        stop: "Callable[[], str]",
+        arming: "Arming",
+    ) -> None:
         self._engine = engine
         self._memory = memory
         self._journal = memory.journal
@@ -38,19 +55,19 @@ class Walk(object):
         self.emit = emit
         self._stop = stop
         self._arming = arming
-        self.outcomes = {}  # address: outcome
-        self._changed = set()  # addresses
-        self.failed_phase = {}  # association: (phase, address) of its first failure
-        self.not_done = {}  # association: why others must not build on it
-        self._directories = set()  # where writing was announced
+        self.outcomes: "Dict[Address, str]" = {}  # address: outcome
+        self._changed: "Set[Address]" = set()  # addresses
+        self.failed_phase: "Dict[str, Tuple[int, Address]]" = {}  # association: (phase, address) of its first failure
+        self.not_done: "Dict[str, str]" = {}  # association: why others must not build on it
+        self._directories: "Set[str]" = set()  # where writing was announced
         self._stopped = ""
         self.counts = {"ok": 0, "changed": 0, "failed": 0, "skipped": 0, "unknown": 0}
-        self._triggered: Any = {}  # address: commands that run when it changed
+        self._triggered: "Dict[Address, List[Address]]" = {}  # address: commands that run when it changed
         for resource in engine.catalogue["resources"]:
             for trigger in resource["want"].get("when_changed") or ():
                 self._triggered.setdefault(trigger, []).append(resource["address"])
 
-    def run(self):
+    def run(self) -> str:
         """-> why it stopped early, '' when it went through."""
         self._engine.host.on_write = self._announce
         restarts = Restarts(self._engine, self._journal, self.debts, self, self._arming)
@@ -68,12 +85,12 @@ class Walk(object):
         restarts.pay_rest()
         return self.stopped()
 
-    def stopped(self):
+    def stopped(self) -> str:
         """Why nothing more is begun, '' when the run goes on."""
         self._stopped = self._stopped or self._stop()
         return self._stopped
 
-    def _announce(self, action, path):
+    def _announce(self, action: str, path: str) -> None:
         """Temporary files of a crash are swept from where the journal says that something was written."""
         self._arming.writing(action, path)
         directory = os.path.dirname(path) or "/"
@@ -83,9 +100,11 @@ class Walk(object):
 
     # -- one group: items of one type, association and phase that follow each other
 
-    def _converge(self, group):
+    def _converge(self, group: "List[Item]") -> None:
         engine, now = self._engine, time.monotonic()
-        engine.read([item for item in group if item.generation != engine.generation or now - item.read_at > FRESH_S])
+        engine.read(
+            [item for item in group if item.generation != engine.generation or now - (item.read_at or 0.0) > FRESH_S]
+        )
         if getattr(group[0].module, "BATCH", False):
             self._batch(group)
             return
@@ -100,7 +119,7 @@ class Walk(object):
             if self._differs(item):
                 self._change([item])
 
-    def _batch(self, group):
+    def _batch(self, group: "List[Item]") -> None:
         ready = []
         for item in group:
             reason = self._skip_reason(item)
@@ -111,7 +130,7 @@ class Walk(object):
         if ready:
             self._change(ready)
 
-    def _skip_reason(self, item):
+    def _skip_reason(self, item: "Item") -> str:
         """Why this item is not tried, '' when it is.
 
         1  the run was cancelled, or its time is over
@@ -138,19 +157,20 @@ class Walk(object):
                 return "association %s requires %s, %s" % (item.association, name, self.not_done[name])
         return ""
 
-    def _audited(self, address):
+    def _audited(self, address: "Address") -> bool:
         item = self._engine.by_address.get(address)
         return item is not None and not self._engine.enforced(item)
 
-    def _skip(self, item, reason):
+    def _skip(self, item: "Item", reason: str) -> None:
         self.not_done.setdefault(item.association, "of which %s was skipped" % item.address)
         self._result(item, "skipped", [], reason)
 
-    def _differs(self, item):
+    def _differs(self, item: "Item") -> bool:
         """Does it have to be changed now? If not, its result is told here."""
         engine = self._engine
         if item.unknown is not None:
-            self._fail(item, [], item.error)
+            # a plan that waited for another change kept no error; that change was not needed after all
+            self._fail(item, [], item.error or trouble(item.unknown.reason, "cannot be read"))
             return False
         if item.triggers and not self._is_triggered(item):
             item.fields = ()
@@ -171,10 +191,10 @@ class Walk(object):
             return False
         return True
 
-    def _is_triggered(self, item):
+    def _is_triggered(self, item: "Item") -> bool:
         return item.address in self.debts.owed or any(address in self._changed for address in item.triggers)
 
-    def _confirm(self, item):
+    def _confirm(self, item: "Item") -> None:
         """It is as wanted and ours from now on; a plain run writes nothing durable for that before its end."""
         if item.removes is not None:
             self._memory.ledger.pop(item.address, None)
@@ -187,7 +207,7 @@ class Walk(object):
 
     # -- making changes
 
-    def _change(self, items):
+    def _change(self, items: "List[Item]") -> None:
         """Change these items, several in one transaction for a BATCH type, and read them again."""
         engine, started = self._engine, time.monotonic()
         told = []
@@ -207,8 +227,8 @@ class Walk(object):
             return
         batch = [(item.want, item.found, item.fields) for item in ready]
         before = [(item.found, item.found_hash) for item in ready]
-        wrong: Any = None
-        each: Any = {}  # what a batch says of one of its items alone
+        wrong: "Optional[Failed]" = None
+        each: "Dict[str, Failed]" = {}  # what a batch says of one of its items alone
         self._arming.begin(ready)
         try:
             if getattr(ready[0].module, "BATCH", False):
@@ -229,7 +249,7 @@ class Walk(object):
             together = own is None and len(ready) > 1
             self._conclude(item, found, found_hash, entry, owes_before, own or wrong, together, duration_ms)
 
-    def _intend(self, item):
+    def _intend(self, item: "Item") -> "Tuple[Optional[LedgerEntry], Dict[Address, Optional[Debt]]]":
         """Make durable what is about to happen -> (ledger entry, debts of its targets as they were)."""
         found = item.found
         entry = None
@@ -243,11 +263,21 @@ class Walk(object):
             owes_before[target] = self.debts.owed.get(target)
             owes[target] = self.debts.incur(target, verb, item.address)
         # until it is done nobody knows whether the wanted state is reached
-        unsure = dict(item.removes, want_hash="") if entry is None else dict(entry, want_hash="")
+        unsure = dict(entry or item.removes or {}, want_hash="")
         self._journal.add({"what": "intent", "address": item.address, "entry": unsure, "owes": owes})
         return entry, owes_before
 
-    def _conclude(self, item, found, found_hash, entry, owes_before, error, batch, duration_ms):
+    def _conclude(
+        self,
+        item: "Item",
+        found: "Found",
+        found_hash: str,
+        entry: "Optional[LedgerEntry]",
+        owes_before: "Dict[Address, Optional[Debt]]",
+        error: "Optional[Failed]",
+        batch: bool,
+        duration_ms: int,
+    ) -> None:
         """The second reading decides.
 
         error   second reading   type    outcome
@@ -273,7 +303,7 @@ class Walk(object):
         if untouched:
             owes, kept = self.debts.restore(owes_before), self._memory.ledger.get(item.address)
         else:
-            owes, kept = {}, dict(item.removes if entry is None else entry, want_hash="")
+            owes, kept = {}, dict(entry or item.removes or {}, want_hash="")
         self._remember(item.address, kept)
         result = self._failed_result(item, changes, wrong, duration_ms)
         self._journal.add(
@@ -281,7 +311,9 @@ class Walk(object):
         )
         self._tell(item, result)
 
-    def _done(self, item, found, entry, changes, duration_ms):
+    def _done(
+        self, item: "Item", found: "Found", entry: "Optional[LedgerEntry]", changes: "List[Change]", duration_ms: int
+    ) -> None:
         owes = {}
         if item.address in self.debts.owed and (item.runs or _started(item, found)):
             owes = self.debts.clear(item.address)
@@ -295,7 +327,7 @@ class Walk(object):
         )
         self._tell(item, result)
 
-    def _remember(self, address, entry):
+    def _remember(self, address: "Address", entry: "Optional[LedgerEntry]") -> None:
         if entry is None:
             self._memory.ledger.pop(address, None)
         else:
@@ -303,7 +335,15 @@ class Walk(object):
 
     # -- results
 
-    def _message(self, item, outcome, changes, reason, error, duration_ms=0):
+    def _message(
+        self,
+        item: "Item",
+        outcome: str,
+        changes: "List[Change]",
+        reason: str,
+        error: "Optional[Error]",
+        duration_ms: int = 0,
+    ) -> "Message":
         changed = outcome != "ok"
         return {
             "type": "result",
@@ -317,18 +357,18 @@ class Walk(object):
             "duration_ms": duration_ms,
         }
 
-    def _result(self, item, outcome, changes, reason):
+    def _result(self, item: "Item", outcome: str, changes: "List[Change]", reason: str) -> None:
         self._tell(item, self._message(item, outcome, changes, reason, None))
 
-    def _fail(self, item, changes, error):
+    def _fail(self, item: "Item", changes: "List[Change]", error: "Error") -> None:
         self._tell(item, self._failed_result(item, changes, error, 0))
 
-    def _failed_result(self, item, changes, error, duration_ms):
+    def _failed_result(self, item: "Item", changes: "List[Change]", error: "Error", duration_ms: int) -> "Message":
         if self._engine.hidden(item) and error.get("output"):
             error = dict(error, output="(not shown: the resource is sensitive)")
         return self._message(item, "failed", changes, error["message"], error, duration_ms)
 
-    def _tell(self, item, result):
+    def _tell(self, item: "Item", result: "Message") -> None:
         outcome = result["outcome"]
         self.outcomes[item.address] = outcome
         self.counts[outcome] += 1
@@ -339,7 +379,7 @@ class Walk(object):
         self.emit(result)
 
 
-def _started(item, found):
+def _started(item: "Item", found: "Found") -> bool:
     """Did this change start a service that was not running? Then it has read everything."""
     return (
         getattr(item.module, "notify", None) is not None
@@ -348,7 +388,7 @@ def _started(item, found):
     )
 
 
-def _stored(result):
+def _stored(result: "Message") -> "Message":
     """A result as the journal keeps it: long diffs are cut, for it is written before anything else goes on."""
     if sum(len(line) for change in result["changes"] for line in change.get("diff", ())) <= 65536:
         return result
@@ -359,9 +399,9 @@ def _stored(result):
     return dict(result, changes=cut)
 
 
-def _groups(items):
+def _groups(items: "List[Item]") -> "List[List[Item]]":
     """Runs of items of one type, association and phase, none of which comes after another of its run."""
-    groups: Any = []
+    groups: "List[List[Item]]" = []
     for item in items:
         first = groups[-1][0] if groups else None
         if first is not None and any(other.address in item.after for other in groups[-1]):
@@ -378,7 +418,7 @@ def _groups(items):
     return groups
 
 
-def moved(engine, observed):
+def moved(engine: "Engine", observed: "Dict[Address, str]") -> "List[Address]":
     """Addresses that are not as they were when the plan was made; [] when it still holds.
 
     observed: {address: found_hash} of a plan, of all that was not as wanted then; {}: the plan of this session.

@@ -8,10 +8,15 @@ import collections
 import os
 import select
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from statectl.onhost import messages, protocol
 from statectl.onhost.failure import system_says
+
+if TYPE_CHECKING:
+    from typing import Deque, List, Optional, Sequence, Union
+
+    from statectl.onhost.shapes import Message
 
 PIECE = 4096  # bytes of one write: a pipe or socket that polls writable takes that many without blocking
 READ = 65536
@@ -22,7 +27,7 @@ MAX_QUEUED = 2048  # frames taken in while nobody asked for any; more than that 
 class Closed(Exception):
     """The controller's side ended, or said something that is not in the protocol (`reason`)."""
 
-    def __init__(self, reason):
+    def __init__(self, reason: str) -> None:
         super(Closed, self).__init__(reason)
         self.reason = reason
 
@@ -38,20 +43,20 @@ class Wire(object):
     broken   nothing more can be sent, and why ('': it works). What was sent to us before may still be read.
     """
 
-    def __init__(self, receive_fd, send_fd, buffered=b"", stall_s=STALL_S):
+    def __init__(self, receive_fd: int, send_fd: int, buffered: bytes = b"", stall_s: float = STALL_S) -> None:
         self.receive_fd = receive_fd
         self.send_fd = send_fd
         self.broken = ""
         self.digest = protocol.Digest()
         self._stall_s = stall_s
         self._decoder = protocol.Decoder()
-        self._queue: Any = collections.deque()
+        self._queue: "Deque[Union[Message, bytes]]" = collections.deque()
         self._ended = ""
         self._take(buffered)
 
     # -- out
 
-    def send(self, message):
+    def send(self, message: "Message") -> bool:
         """One message; waits while the controller does not read, at most `stall_s`. -> was it sent?"""
         if self.broken:
             return False
@@ -75,7 +80,7 @@ class Wire(object):
 
     # -- in
 
-    def receive(self, timeout_s):
+    def receive(self, timeout_s: float) -> "Union[Message, bytes]":
         """-> a message (dict) or the bytes of a blob frame. Raises Closed or TimedOut."""
         limit = time.monotonic() + timeout_s
         while not self._queue:
@@ -88,11 +93,11 @@ class Wire(object):
         return self._queue.popleft()
 
     @property
-    def ended(self):
+    def ended(self) -> str:
         """Why nothing more will come: the controller closed its side, or broke the protocol. It may still be reading."""
         return self._ended or self.broken
 
-    def waiting(self, kinds=None):
+    def waiting(self, kinds: "Optional[Sequence[str]]" = None) -> "List[Union[Message, bytes]]":
         """What has come so far, without waiting -> list of messages. Notices the end of the channel.
 
         kinds: only messages of these types; the others stay for `receive`.
@@ -104,12 +109,12 @@ class Wire(object):
         self._queue = collections.deque(one for one in self._queue if kinds is not None and one not in found)
         return found
 
-    def refuse(self, reason):
+    def refuse(self, reason: str) -> None:
         """Read no more: what came is not in the protocol. The other side can still be told."""
         self._ended = self._ended or "not in the protocol: %s" % reason
         self._queue.clear()
 
-    def _read(self, timeout_s):
+    def _read(self, timeout_s: float) -> bool:
         """-> did anything come?"""
         poller = select.poll()
         poller.register(self.receive_fd, select.POLLIN)
@@ -128,7 +133,7 @@ class Wire(object):
         self._take(data)
         return True
 
-    def _take(self, data):
+    def _take(self, data: bytes) -> None:
         try:
             for kind, payload in self._decoder.feed(data):
                 if kind == protocol.BLOB_FRAME:

@@ -8,9 +8,15 @@ import os
 import select
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.onhost.facts import text_of
+
+if TYPE_CHECKING:
+    from typing import Dict, List, Tuple
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import JSON, Facts
 
 DEADLINE_S = 2.0
 MAX_HUNG = 3  # file systems that are waited for; behind the last of them none is asked
@@ -26,8 +32,8 @@ SKIPPED = frozenset((
 REMOTE = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "gluster", "afs", "lustre", "gpfs", "ncp")
 
 
-def gather(host, known):
-    found = {}
+def gather(host: "Host", known: "Facts") -> "List[Dict[str, JSON]]":
+    found: "Dict[str, Dict[str, JSON]]" = {}
     for line in text_of(host, "/proc/self/mounts", 1024 * 1024).splitlines():
         fields = line.split(" ")
         if len(fields) < 4 or fields[2] in SKIPPED:
@@ -60,13 +66,13 @@ def gather(host, known):
     return sorted(mounts, key=lambda mount: mount["path"])
 
 
-def unescape(text):
+def unescape(text: str) -> str:
     """The kernel writes space, tab, newline and backslash as a backslash and three octal digits."""
     head, *rest = text.split("\\")
     return head + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)
 
 
-def sizes(places, deadline_s=DEADLINE_S):
+def sizes(places: "List[Tuple[int, str]]", deadline_s: float = DEADLINE_S) -> "List[Tuple[int, ...]]":
     """[(key, path)] -> [(key, size_mb, available_mb)] in the same order, up to the first that did not answer before the deadline.
 
     -1 for both: not for this user, or gone.

@@ -9,11 +9,17 @@ import time
 
 from statectl.onhost.failure import Failed, system_says
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Optional
+
+    from statectl.onhost.host import Host
+
 LOCK = "/etc/.pwd.lock"  # what useradd and its kin hold while they write
 LOCK_S = 15.0
 
 
-def image(host, names):
+def image(host: "Host", names: "Iterable[str]") -> "Dict[str, Dict[str, Any]]":
     """-> {name: image}. Files that may not be read count as empty: then nothing of them is put back."""
     found = {}
     for name in sorted(names):
@@ -32,7 +38,7 @@ def image(host, names):
     return found
 
 
-def put_back(host, images):
+def put_back(host: "Host", images: "Dict[str, Dict[str, Any]]") -> "List[str]":
     """-> [files that were changed]. Raises Failed."""
     if not any(one["passwd"] for one in images.values()):
         return []
@@ -58,7 +64,7 @@ def put_back(host, images):
         os.close(lock)
 
 
-def _lines(host, path):
+def _lines(host: "Host", path: str) -> "List[str]":
     try:
         text = host.read_file(path) or b""
     except Failed:
@@ -66,20 +72,20 @@ def _lines(host, path):
     return text.decode("utf-8", "surrogateescape").split("\n")
 
 
-def _named(host, path, name):
+def _named(host: "Host", path: str, name: str) -> "Optional[str]":
     return next((line for line in _lines(host, path) if line.split(":")[0] == name), None)
 
 
-def _groups(host, path, name):
+def _groups(host: "Host", path: str, name: str) -> "Dict[str, str]":
     return {line.split(":")[0]: line for line in _lines(host, path) if name in _members(line)}
 
 
-def _members(line):
+def _members(line: str) -> "List[str]":
     fields = line.split(":")
     return fields[3].split(",") if len(fields) > 3 else []
 
 
-def _with_lines(lines, texts):
+def _with_lines(lines: "List[str]", texts: "Dict[str, Optional[str]]") -> "List[str]":
     """Each name's line as it was; one that is gone comes back at the end."""
     new = [texts.get(line.split(":")[0]) or line for line in lines]
     there = {line.split(":")[0] for line in lines}
@@ -88,7 +94,7 @@ def _with_lines(lines, texts):
     return new[:end] + missing + new[end:]
 
 
-def _with_membership(lines, name, groups):
+def _with_membership(lines: "List[str]", name: str, groups: "Dict[str, str]") -> "List[str]":
     """`name` is in exactly these groups; a group that is gone comes back as it was."""
     new = []
     for line in lines:
@@ -107,14 +113,14 @@ def _with_membership(lines, name, groups):
     return new[:end] + missing + new[end:]
 
 
-def _write(host, path, old, new):
+def _write(host: "Host", path: str, old: "List[str]", new: "List[str]") -> bool:
     if old == new or not any(old):
         return False
     host.replace_file(path, "\n".join(new).encode("utf-8", "surrogateescape"))
     return True
 
 
-def _lock():
+def _lock() -> int:
     """Descriptor that holds the lock. One that is not let go within LOCK_S holds nobody up for longer."""
     import fcntl
 

@@ -15,12 +15,19 @@ from statectl.onhost.lock import Busy
 from statectl.onhost.lockout import program
 from statectl.onhost.lockout.record import Armed, left
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
+
+    from statectl.onhost.runner import Session
+    from statectl.onhost.shapes import JSON, Holder
+
 UNDO_S = 120.0  # how long a contact waits for an undoing that is due
 LOCK_S = 20.0
 LOOK_S = 0.1
 
 
-def confirm(session):
+def confirm(session: "Session") -> None:
     """The order that says: a new login came through. Raises End."""
     run = session.order["run"]
     armed = Armed(session.memory.path("armed"))
@@ -36,7 +43,7 @@ def confirm(session):
     raise End("done")
 
 
-def _settle(session, armed, run):
+def _settle(session: "Session", armed: "Armed", run: str) -> None:
     """Confirm, if there is time left; else wait until it is undone."""
     try:
         session.lock.wait({"controller": session.order.get("controller", ""), "run": run}, LOCK_S, _nobody, _never)
@@ -53,7 +60,7 @@ def _settle(session, armed, run):
         _wait_undone(armed)
 
 
-def before(session, kind):
+def before(session: "Session", kind: str) -> str:
     """Any other contact, before it reads the memory -> the run that still waits, or ''. Raises End where an apply must not go on."""
     armed = Armed(session.memory.path("armed"))
     record = armed.read()
@@ -64,7 +71,7 @@ def before(session, kind):
         _wait_undone(armed)
         return ""
     if kind != "apply":
-        return record["run"]
+        return str(record["run"])
     limit = time.monotonic() + (session.order.get("lock_timeout_s") or 0)
     told = False
     while True:
@@ -80,7 +87,7 @@ def before(session, kind):
         time.sleep(LOOK_S)
 
 
-def _waiting(record):
+def _waiting(record: "Dict[str, JSON]") -> str:
     remaining = left(record)
     when = "" if remaining is None else "; it is undone in %d s unless that comes" % (remaining + 1)
     return "a change by run %s of %s waits for a new login to confirm it%s" % (
@@ -90,7 +97,7 @@ def _waiting(record):
     )
 
 
-def _guard(session, armed):
+def _guard(session: "Session", armed: "Armed") -> None:
     """A watchdog that was killed is started again, after a reboot too."""
     record = armed.read()
     if record is None or armed.guarded():
@@ -101,7 +108,7 @@ def _guard(session, armed):
         raise End("failed", "run %s is armed here and cannot be undone: %s" % (record["run"], error.message), "E401")
 
 
-def _wait_undone(armed):
+def _wait_undone(armed: "Armed") -> None:
     limit = time.monotonic() + UNDO_S
     while armed.read() is not None:
         if time.monotonic() > limit:
@@ -109,9 +116,9 @@ def _wait_undone(armed):
         time.sleep(LOOK_S)
 
 
-def _nobody(holder):
+def _nobody(holder: "Holder") -> None:
     """Who holds the lock is not told while confirming: it is the executor that is just ending."""
 
 
-def _never():
+def _never() -> bool:
     return False

@@ -10,11 +10,17 @@ other                                     left: a socket or device is nobody's c
 
 import os
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.onhost.content import Content, chunks
 from statectl.onhost.failure import Failed, system_says
 from statectl.onhost.memory.files import sync_directory
+
+if TYPE_CHECKING:
+    from typing import Callable, Dict, List, Optional, Tuple
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import JSON
 
 MAX_NAMES = 5000
 MAX_BYTES = 64 * 1024 * 1024
@@ -25,12 +31,12 @@ class Images(object):
     entries      {path: entry}, to be made durable by whoever holds them
     """
 
-    def __init__(self, directory, entries):
+    def __init__(self, directory: str, entries: "Dict[str, Dict[str, JSON]]") -> None:
         self._directory = directory
         self.entries = entries
         self._bytes = sum(entry.get("size", 0) for entry in entries.values())
 
-    def take(self, path):
+    def take(self, path: str) -> None:
         """The name itself, unless it is taken already. Raises Failed: too much, or it cannot be read."""
         if path in self.entries:
             return
@@ -54,7 +60,7 @@ class Images(object):
             about = {"kind": "other"}
         self.entries[path] = about
 
-    def take_all(self, path):
+    def take_all(self, path: str) -> None:
         """The name and everything below it. A name that is not there is no entry."""
         if not os.path.lexists(path):
             return
@@ -68,7 +74,7 @@ class Images(object):
         for name in names:
             self.take_all(os.path.join(path, name))
 
-    def _keep(self, path, size):
+    def _keep(self, path: str, size: int) -> str:
         self._bytes += size
         if self._bytes > MAX_BYTES:
             raise Failed("more than %d MiB would have to be kept" % (MAX_BYTES // 1048576), "too much to keep")
@@ -84,11 +90,11 @@ class Images(object):
             os.rename(target + ".new", target)
         return content.sha256
 
-    def sync(self):
+    def sync(self) -> None:
         """Contents that were kept stay kept from here on."""
         sync_directory(self._directory)
 
-    def put_back(self, host):
+    def put_back(self, host: "Host") -> "Tuple[List[str], List[str]]":
         """Everything as it was -> ([paths that were not], [what could not be put back, in words])."""
         moved, troubles = [], []
         # what was there from the top, what was not from the bottom
@@ -102,7 +108,7 @@ class Images(object):
                 troubles.append(error.message)
         return moved, troubles
 
-    def _put_back(self, host, path, entry):
+    def _put_back(self, host: "Host", path: str, entry: "Dict[str, JSON]") -> bool:
         """-> was it not as it was?"""
         info = host.lstat(path)
         kind = entry["kind"]
@@ -124,7 +130,9 @@ class Images(object):
             return self._dress(host, path, entry) or moved
         return kind == "file" and self._put_back_file(host, path, entry, info)
 
-    def _put_back_file(self, host, path, entry, info):
+    def _put_back_file(
+        self, host: "Host", path: str, entry: "Dict[str, JSON]", info: "Optional[os.stat_result]"
+    ) -> bool:
         if info is not None and stat.S_ISREG(info.st_mode):
             if info.st_size == entry["size"] and Content.of_file(path).sha256 == entry["content"]:
                 return self._dress(host, path, entry)
@@ -136,7 +144,7 @@ class Images(object):
         return True
 
     @staticmethod
-    def _clear(host, path, info, is_it):
+    def _clear(host: "Host", path: str, info: "Optional[os.stat_result]", is_it: "Callable[[int], bool]") -> bool:
         """Make room for what was there -> must it be made?"""
         if info is not None and is_it(info.st_mode):
             return False
@@ -145,7 +153,7 @@ class Images(object):
         return True
 
     @staticmethod
-    def _parents(host, path):
+    def _parents(host: "Host", path: str) -> None:
         missing = []
         parent = os.path.dirname(path)
         while parent != "/" and host.lstat(parent) is None:
@@ -155,14 +163,17 @@ class Images(object):
             host.make_directory(directory)
 
     @staticmethod
-    def _dress(host, path, entry):
+    def _dress(host: "Host", path: str, entry: "Dict[str, JSON]") -> bool:
         """Owner and mode -> were they others?"""
         info = host.lstat(path)
         moved = False
+        if info is None:
+            return False  # it went away meanwhile
         if (info.st_uid, info.st_gid) != (entry["uid"], entry["gid"]):
             host.set_owner(path, str(entry["uid"]), str(entry["gid"]))
             moved = True
-        if stat.S_IMODE(host.lstat(path).st_mode) != entry["mode"]:
+        now = host.lstat(path)
+        if now is not None and stat.S_IMODE(now.st_mode) != entry["mode"]:
             host.set_mode(path, entry["mode"])
             moved = True
         return moved

@@ -2,12 +2,20 @@
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.lockout import account_lines, firewall, program, record, units
 from statectl.onhost.lockout.images import Images
 from statectl.onhost.lockout.record import Armed
+
+if TYPE_CHECKING:
+    from typing import Iterable, List, Set
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.lockout.ways import Ways
+    from statectl.onhost.memory import Memory
+    from statectl.onhost.wanted import Item
 
 OLD_WATCHDOG_S = 5.0
 
@@ -17,13 +25,13 @@ class Keeping(object):
     ways           ways.Ways
     """
 
-    def __init__(self, host, memory, ways, run, controller, seconds):
+    def __init__(self, host: "Host", memory: "Memory", ways: "Ways", run: str, controller: str, seconds: float) -> None:
         self._host = host
         self._memory = memory
         self._ways = ways
         self._armed = Armed(memory.path("armed"))
         self.lives = False  # is there a watchdog: from here on what is kept is undone
-        self._families = set()
+        self._families: "Set[str]" = set()
         self._record: Any = {
             "run": run,
             "controller": controller,
@@ -46,7 +54,7 @@ class Keeping(object):
         self.images = Images(self._armed.path("contents"), self._record["paths"])
         program.write(self._armed.path("program.pyz"))
 
-    def _wait_for_old_watchdog(self):
+    def _wait_for_old_watchdog(self) -> None:
         """One whose run was confirmed a moment ago ends at its next look."""
         limit = time.monotonic() + OLD_WATCHDOG_S
         while self._armed.guarded():
@@ -54,7 +62,7 @@ class Keeping(object):
                 raise Failed("the watchdog of an earlier run does not end", "cannot be armed")
             time.sleep(0.02)
 
-    def store(self, items):
+    def store(self, items: "List[Item]") -> None:
         """Durable, with these items among what is undone; then the watchdog lives."""
         for item in items:
             self._record["addresses"].setdefault(item.address, self._memory.ledger.get(item.address))
@@ -70,12 +78,12 @@ class Keeping(object):
             if not self.lives:
                 self._armed.clear()  # nothing was changed yet
 
-    def finish(self):
+    def finish(self) -> None:
         """The changes are made: the time begins."""
         self._record["deadline"] = time.monotonic() + self._record["seconds"]
         self._armed.write(self._record)
 
-    def family(self, family):
+    def family(self, family: str) -> None:
         """What one family is beside its files."""
         if family in self._families:
             return
@@ -87,13 +95,13 @@ class Keeping(object):
         if host.uid == 0 and family == "network":
             self._record["firewall"] = firewall.image(host)
 
-    def item(self, item, families):
+    def item(self, item: "Item", families: "Iterable[str]") -> None:
         """What a change of this item touches that is not announced path by path, because other programs make it."""
         if item.type in ("package", "command"):
             for family in families:
                 for path in self._ways.paths(family):
                     self.images.take_all(path)
-        if item.type == "package" and getattr(item.found, "version", None):
+        if item.type == "package" and item.found is not None and getattr(item.found, "version", None):
             self._record["packages"].append(
                 {"name": item.want.name, "version": item.found.version, "manager": item.want.manager}
             )
@@ -111,13 +119,13 @@ class Keeping(object):
                 with open(path) as stream:
                     self._record["kernel"].setdefault(path, stream.read())
 
-    def path(self, path, below):
+    def path(self, path: str, below: "Iterable[str]") -> None:
         """A path that is about to be written, and all below each of `below`."""
         self.images.take(path)
         for top in below:
             self.images.take_all(top)
 
-    def notified(self, unit):
+    def notified(self, unit: str) -> None:
         """It is about to read what is there now: it must read again what is put back."""
         if unit in self._record["units"]:
             self._record["units"][unit]["notified"] = True

@@ -8,15 +8,21 @@ import marshal
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.onhost.failure import Failed
+
+if TYPE_CHECKING:
+    from typing import Iterator, List, Tuple
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.lockout.record import Armed
 
 MAIN = "import sys\nfrom statectl.onhost.lockout import watchdog\nsys.exit(watchdog.main(sys.argv[1]))\n"
 START_S = 20.0
 
 
-def write(path):
+def write(path: str) -> None:
     """Write the program, durably. Raises OSError."""
     import zipfile
 
@@ -32,14 +38,14 @@ def write(path):
     os.rename(path + ".new", path)
 
 
-def _header():
+def _header() -> bytes:
     """Of a .pyc file without a source to compare with."""
     import _frozen_importlib_external
 
     return _frozen_importlib_external.MAGIC_NUMBER + bytes(bytearray(12 if sys.version_info >= (3, 7) else 8))
 
 
-def _modules():
+def _modules() -> "Iterator[Tuple[str, bool, bytes]]":
     """(name, is it a package, marshalled code) of everything the executor is made of."""
     import statectl.onhost
 
@@ -60,11 +66,11 @@ def _modules():
         yield name, spec.submodule_search_locations is not None, marshal.dumps(code)
 
 
-def command(program, state_dir):
+def command(program: str, state_dir: str) -> "List[str]":
     return [sys.executable, "-E", "-s", "-S", "-B", program, state_dir]
 
 
-def start(host, armed, state_dir, run):
+def start(host: "Host", armed: "Armed", state_dir: str, run: str) -> None:
     """Start the watchdog, and be sure that it lives. Raises Failed."""
     argv = command(armed.path("program.pyz"), state_dir)
     if not _as_unit(host, argv, run) or not _lives(armed, START_S / 2):
@@ -73,7 +79,7 @@ def start(host, armed, state_dir, run):
             raise Failed("the watchdog that would undo it does not start", "cannot be armed")
 
 
-def _lives(armed, limit_s):
+def _lives(armed: "Armed", limit_s: float) -> bool:
     limit = time.monotonic() + limit_s
     while not armed.guarded():
         if armed.read() is None:
@@ -84,7 +90,7 @@ def _lives(armed, limit_s):
     return True
 
 
-def _as_unit(host, argv, run):
+def _as_unit(host: "Host", argv: "List[str]", run: str) -> bool:
     """-> is it a unit of systemd's now? One that is killed is started again."""
     if host.uid != 0 or not os.path.isdir("/run/systemd/system") or host.which("systemd-run") is None:
         return False
@@ -98,7 +104,7 @@ def _as_unit(host, argv, run):
     return True
 
 
-def _detached(argv):
+def _detached(argv: "List[str]") -> None:
     """A process that nobody waits for, in a session of its own, with nothing of ours open."""
     pid = os.fork()
     if pid:

@@ -19,6 +19,12 @@ import time
 from statectl.onhost.memory import make_private, remove_flat
 from statectl.onhost.memory.files import read_json, sync_directory, write_json
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional, Sequence
+
+    from statectl.onhost.shapes import JSON
+
 CONSEQUENCE = "the change that waits for its confirmation is then neither confirmed nor undone"
 BOOT_UNIT = "statectl-undo.service"
 UNITS_DIRECTORY = "/etc/systemd/system"
@@ -27,39 +33,42 @@ UNITS_DIRECTORY = "/etc/systemd/system"
 class Armed(object):
     """directory  `armed/` of the memory; made by `make`"""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self.directory = directory
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
 
-    def make(self):
+    def make(self) -> None:
         make_private(self.directory)
         make_private(self.path("contents"))
 
-    def read(self):
+    def read(self) -> "Optional[Dict[str, JSON]]":
         """-> the record, or None: nothing is armed. Raises Corrupt."""
-        record = read_json(self.path("record.json"), CONSEQUENCE)
+        record: "Optional[Dict[str, JSON]]" = read_json(self.path("record.json"), CONSEQUENCE)
         if record is None or self.settled().get("run") == record["run"]:
             return None
         return record
 
-    def write(self, record):
+    def write(self, record: "Dict[str, JSON]") -> None:
         """Durable on return."""
         write_json(self.path("record.json"), record)
 
-    def settled(self):
+    def settled(self) -> "Dict[str, JSON]":
         """-> how the last one was settled, {} when none ever was."""
-        return read_json(self.path("settled.json"), "nobody is told again how the last armed change ended") or {}
+        told: "Optional[Dict[str, JSON]]" = read_json(
+            self.path("settled.json"), "nobody is told again how the last armed change ended"
+        )
+        return told or {}
 
-    def settle(self, run, outcome, reason):
+    def settle(self, run: str, outcome: str, reason: str) -> None:
         """Holder of the lock only. A crash on the way leaves it settled: that is written first, and durable."""
         write_json(
             self.path("settled.json"), {"run": run, "outcome": outcome, "reason": reason, "at": int(time.time())}
         )
         self.clear()
 
-    def clear(self):
+    def clear(self) -> None:
         """Take away what is needed only while something is armed."""
         forget_boot_unit(self.directory)
         for name in ("record.json", "contents", "program.pyz"):
@@ -69,7 +78,7 @@ class Armed(object):
 
     # -- the watchdog's life
 
-    def claim(self):
+    def claim(self) -> "Optional[int]":
         """-> descriptor that holds the watchdog's lock until it is closed, or None: one lives already."""
         fd = os.open(self.path("watchdog.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -79,7 +88,7 @@ class Armed(object):
             return None
         return fd
 
-    def guarded(self):
+    def guarded(self) -> bool:
         """Is there a living watchdog?"""
         fd = self.claim()
         if fd is None:
@@ -88,14 +97,14 @@ class Armed(object):
         return False
 
 
-def left(record, since_death=None):
+def left(record: "Dict[str, JSON]", since_death: "Optional[float]" = None) -> "Optional[float]":
     """Seconds until it is undone, 0 when they are over, None while the executor is still at it.
 
     since_death: when the executor was first seen to be dead, on the monotonic clock.
     """
     if record["boot"] != boot():
         return 0.0
-    deadline = record["deadline"]
+    deadline: "Optional[float]" = record["deadline"]
     if deadline is None:
         if alive(record["executor"]):
             return None
@@ -103,19 +112,19 @@ def left(record, since_death=None):
     return max(0.0, deadline - time.monotonic())
 
 
-def boot():
+def boot() -> str:
     with open("/proc/sys/kernel/random/boot_id") as stream:
         return stream.read().strip()
 
 
-def process(pid):
+def process(pid: int) -> str:
     """-> what tells this process from a later one of its number."""
     with open("/proc/%d/stat" % pid, "rb") as stream:
         return "%d %s" % (pid, stream.read().rpartition(b")")[2].split()[19].decode("ascii"))
 
 
-def alive(identity):
-    pid = int(identity.split()[0])
+def alive(identity: str) -> bool:
+    pid = int(identity.split(None, 1)[0])
     try:
         return process(pid) == identity
     except (OSError, IndexError):
@@ -125,7 +134,7 @@ def alive(identity):
 # -- a reboot: the unit that goes on after it
 
 
-def remember_boot_unit(argv):
+def remember_boot_unit(argv: "Sequence[str]") -> bool:
     """Have `argv` run at the next boot, until it is forgotten. -> could that be arranged?"""
     if os.geteuid() != 0 or not os.path.isdir("/run/systemd/system") or not os.path.isdir(UNITS_DIRECTORY):
         return False
@@ -153,7 +162,7 @@ def remember_boot_unit(argv):
     return True
 
 
-def forget_boot_unit(directory):
+def forget_boot_unit(directory: str) -> None:
     """Of this memory: another one on the same host may have its own armed."""
     unit = os.path.join(UNITS_DIRECTORY, BOOT_UNIT)
     try:

@@ -4,7 +4,7 @@ Every step may be done twice: one that was killed in the middle is done again as
 """
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.files import sweep
@@ -14,11 +14,17 @@ from statectl.onhost.lockout import account_lines, firewall, units
 from statectl.onhost.lockout.images import Images
 from statectl.onhost.memory import Memory
 
+if TYPE_CHECKING:
+    from typing import Dict, List
+
+    from statectl.onhost.lockout.record import Armed
+    from statectl.onhost.shapes import JSON, Error
+
 LOOK_S = 0.2
 LEFTOVERS_S = 20.0  # how long a command that a dead executor left behind is waited for
 
 
-def undo(state_dir, armed):
+def undo(state_dir: str, armed: "Armed") -> None:
     """Undo what is armed, once. Does nothing when it was settled meanwhile. Raises Corrupt."""
     memory = Memory(state_dir)
     memory.load()
@@ -40,7 +46,7 @@ def undo(state_dir, armed):
         lock.release()
 
 
-def _take(lock, armed):
+def _take(lock: "Lock", armed: "Armed") -> None:
     started = time.monotonic()
     while True:
         record = armed.read()
@@ -56,10 +62,10 @@ def _take(lock, armed):
         time.sleep(LOOK_S)
 
 
-def put_back(record, armed):
+def put_back(record: "Dict[str, JSON]", armed: "Armed") -> "List[str]":
     """-> what could not be put back, in words."""
     host = Host()
-    troubles: Any = []
+    troubles: "List[str]" = []
     _packages(host, record["packages"], troubles)
     moved, failed = Images(armed.path("contents"), record["paths"]).put_back(host)
     troubles += failed
@@ -82,7 +88,7 @@ def put_back(record, armed):
     return troubles
 
 
-def _packages(host, were, troubles):
+def _packages(host: "Host", were: "List[Dict[str, Any]]", troubles: "List[str]") -> None:
     """Packages as they were, as far as the manager still has them."""
     from statectl.onhost.resources import package
 
@@ -106,7 +112,7 @@ def _packages(host, were, troubles):
             troubles.append("package %s %s: %s" % (was["name"], was["version"], error.message))
 
 
-def _result(memory, record, reason):
+def _result(memory: "Memory", record: "Dict[str, JSON]", reason: str) -> "Dict[str, JSON]":
     """The result of the run, with what was undone as failed."""
     result = memory.undelivered.get(record["run"]) or {
         "run": record["run"],
@@ -126,7 +132,7 @@ def _result(memory, record, reason):
         entry = told.get(address, {"type": "result", "address": address, "action": "change", "changes": []})
         if entry.get("outcome") == "failed":
             continue
-        error = {"cause": "undone by the host", "message": reason, "argv": [], "code": None, "output": ""}
+        error: "Error" = {"cause": "undone by the host", "message": reason, "argv": [], "code": None, "output": ""}
         told[address] = dict(entry, outcome="failed", reason=reason, error=error)
     results = list(told.values())
     counts: Any = {}

@@ -1,9 +1,14 @@
 """Services of the way in: whether they ran and start at boot, and back to that. Where systemd does not run there are none."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.resources import service
+
+if TYPE_CHECKING:
+    from typing import Dict, Iterable, List, Sequence, Tuple
+
+    from statectl.onhost.host import Host
 
 JOB_S = 90
 # whose configuration is read at a start only: what is put back below these is started again with it
@@ -29,7 +34,7 @@ READS = (
 )
 
 
-def image(host, names):
+def image(host: "Host", names: "Iterable[str]") -> "Dict[str, Dict[str, Any]]":
     """-> {unit: {"active": bool, "file": text, "instance": text}} of those that systemd knows."""
     found = {}
     for unit, block in _show(host, sorted(names)).items():
@@ -45,14 +50,14 @@ def image(host, names):
     return found
 
 
-def put_back(host, images, moved):
+def put_back(host: "Host", images: "Dict[str, Dict[str, Any]]", moved: "List[str]") -> "Tuple[List[str], List[str]]":
     """moved: paths that were put back. -> (units that were touched, what could not be done, in words)"""
     if not images:
         return [], []
     troubles: Any = []
     touched = []
 
-    def systemctl(*words):
+    def systemctl(*words: str) -> None:
         try:
             host.run(["systemctl", "--no-ask-password", *words], timeout=JOB_S)
         except Failed as error:
@@ -83,7 +88,7 @@ def put_back(host, images, moved):
     return sorted(set(touched)), troubles
 
 
-def _enabling(was, now):
+def _enabling(was: str, now: str) -> "List[List[str]]":
     """Words for systemctl that lead from `now` back to `was`."""
     if was == now:
         return []
@@ -99,12 +104,12 @@ def _enabling(was, now):
     return steps
 
 
-def _show(host, names):
+def _show(host: "Host", names: "Sequence[str]") -> "Dict[str, Dict[str, str]]":
     try:
         return service.show(host, names)
     except Failed:
         return {}
 
 
-def _below(path, top):
+def _below(path: str, top: str) -> bool:
     return path == top or path.startswith(top + "/")

@@ -10,7 +10,7 @@ from statectl.onhost.lockout.record import Armed
 LOOK_S = 0.2
 
 
-def main(state_dir):
+def main(state_dir: str) -> int:
     """-> exit code: 0 when nothing is armed any more."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

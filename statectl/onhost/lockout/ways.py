@@ -12,7 +12,14 @@ these under a name that says nothing.
 
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Dict, Iterable, List, Optional, Set
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.shapes import JSON
+    from statectl.onhost.wanted import Item
 
 _PATHS = {
     "ssh": ("/etc/ssh", "/etc/default/ssh", "/etc/sysconfig/sshd", "/etc/hosts.allow", "/etc/hosts.deny"),
@@ -116,7 +123,7 @@ _WORD = re.compile(r"[A-Za-z0-9_./-]+")
 _OF_UNITS = "/etc/systemd/system/"
 
 
-def connecting_people():
+def connecting_people() -> "Dict[str, str]":
     """-> {name: home} of who we are, and of who became that by sudo."""
     import pwd
 
@@ -130,7 +137,7 @@ def connecting_people():
     return found
 
 
-def ways_of(host, asked):
+def ways_of(host: "Host", asked: "Optional[Dict[str, JSON]]") -> "Optional[Ways]":
     """asked: `lock_out` of the order. -> Ways, or None: nothing is armed in this run."""
     if not asked:
         return None
@@ -147,7 +154,7 @@ class Ways(object):
     groups    names of the groups that people are in
     """
 
-    def __init__(self, login, sudo, homes, groups):
+    def __init__(self, login: bool, sudo: bool, homes: "Dict[str, str]", groups: "Iterable[str]") -> None:
         self.people = frozenset(homes)
         self.homes = homes
         self.groups = frozenset(groups)
@@ -157,7 +164,7 @@ class Ways(object):
             if matters
         ]
         self.units = {unit: family for family in self.families for unit in UNITS.get(family, ())}
-        self._paths = {}
+        self._paths: "Dict[str, str]" = {}
         for family in self.families:
             for path in _PATHS[family]:
                 self._paths[path] = family
@@ -170,34 +177,34 @@ class Ways(object):
         for path, family in list(self._paths.items()):
             self._paths.setdefault(os.path.realpath(path), family)
 
-    def paths(self, family):
+    def paths(self, family: str) -> "List[str]":
         """-> the paths of one family that are there, none of them below another."""
         there = sorted(path for path, of in self._paths.items() if of == family and os.path.lexists(path))
         return [path for path in there if not any(below(path, other) for other in there if other != path)]
 
-    def at(self, path):
+    def at(self, path: str) -> str:
         """The family that what stands at `path` belongs to, '' for none."""
         for watched, family in self._paths.items():
             if below(path, watched):
                 return family
         return ""
 
-    def beneath(self, path):
+    def beneath(self, path: str) -> "Dict[str, str]":
         """The watched paths below `path` -> {path: family}; {} for most paths."""
         return {watched: family for watched, family in self._paths.items() if watched != path and below(watched, path)}
 
-    def of(self, item):
+    def of(self, item: "Item") -> "List[str]":
         """The families that a change of this item touches, as far as its declaration tells; [] for nearly all."""
         found = set(_BY_TYPE.get(item.type, _by_path)(self, item))
         return [family for family in self.families if family in found]
 
 
-def below(path, top):
+def below(path: str, top: str) -> bool:
     """Is `path` that, or below it?"""
     return path == top or path.startswith(top.rstrip("/") + "/")
 
 
-def _by_path(ways, item):
+def _by_path(ways: "Ways", item: "Item") -> "Set[str]":
     from statectl.onhost.engine import written_path
 
     path = written_path(item)
@@ -216,34 +223,34 @@ def _by_path(ways, item):
     return set(beneath.values()) if item.type != "directory" or _leads(item) else set()
 
 
-def _leads(item):
+def _leads(item: "Item") -> bool:
     """Does the change of a directory concern those who go through it?"""
     return bool(set(item.fields) & {"owner", "group", "mode", "recurse", "exclusive", "state"})
 
 
-def _service(ways, item):
+def _service(ways: "Ways", item: "Item") -> "Set[str]":
     name = item.want.name if "." in item.want.name else item.want.name + ".service"
     return {ways.units[name]} if name in ways.units else set()
 
 
-def _package(ways, item):
+def _package(ways: "Ways", item: "Item") -> "Set[str]":
     return {family for family in ways.families if item.want.name in _PACKAGES[family]}
 
 
-def _user(ways, item):
+def _user(ways: "Ways", item: "Item") -> "Set[str]":
     return {"account"} if item.want.name in ways.people else set()
 
 
-def _group(ways, item):
+def _group(ways: "Ways", item: "Item") -> "Set[str]":
     return {"account"} if item.want.name in ways.groups else set()
 
 
-def _sysctl(ways, item):  # noqa: ARG001  every one of these is called alike
+def _sysctl(ways: "Ways", item: "Item") -> "Set[str]":  # noqa: ARG001  every one of these is called alike
     return {"network"} if _KERNEL.match(item.want.name) else set()
 
 
-def _command(ways, item):
-    found: Any = set()
+def _command(ways: "Ways", item: "Item") -> "Set[str]":
+    found: "Set[str]" = set()
     run = item.want.run
     words = _WORD.findall(run) if isinstance(run, str) else [word for part in run or () for word in _WORD.findall(part)]
     for word in words:
@@ -257,7 +264,7 @@ def _command(ways, item):
     return found
 
 
-def _key(ways, item):
+def _key(ways: "Ways", item: "Item") -> "Set[str]":
     return {"account"} if item.want.name in ways.people else _by_path(ways, item)
 
 

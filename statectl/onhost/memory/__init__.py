@@ -23,13 +23,18 @@ import os
 import re
 import stat
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from statectl.onhost.failure import system_says
 from statectl.onhost.memory.files import Corrupt, create_json, read_json, write_json
 from statectl.onhost.memory.journal import Journal, replay
 from statectl.onhost.memory.preimages import Preimages
 from statectl.onhost.memory.undelivered import Undelivered
+
+if TYPE_CHECKING:
+    from typing import Callable, Dict, Optional, Set
+
+    from statectl.onhost.shapes import JSON, Address, Debt, Holder, Ledger, LedgerEntry, Message
 
 __all__ = ["Corrupt", "Memory", "default_state_dir"]
 
@@ -38,7 +43,7 @@ _UNFINISHED = re.compile(r".*\.json\.([0-9]+)\.new\Z")
 MAX_USED_PLANS = 10000  # plans expire after a day: nobody brings one from before the last ten thousand
 
 
-def default_state_dir():
+def default_state_dir() -> str:
     """/var/lib/statectl for root, else below $XDG_STATE_HOME or ~/.local/state."""
     if os.geteuid() == 0:
         return "/var/lib/statectl"
@@ -58,25 +63,27 @@ class Memory(object):
     debts    {address: {"verb", "because": [addresses], "since", "run", "paying": None | {"instance": text}}}
     """
 
-    def __init__(self, state_dir):
+    def __init__(self, state_dir: str) -> None:
         self.directory = state_dir
-        self.ledger: Any = {}
-        self.debts: Any = {}
-        self.runs: Any = {"counter": 0, "last": None, "used_plans": {}}
+        self.ledger: "Ledger" = {}
+        self.debts: "Dict[Address, Debt]" = {}
+        self.runs: "Dict[str, JSON]" = {"counter": 0, "last": None, "used_plans": {}}
         self.host_id = ""
-        self.interrupted: Any = None  # the run that a crash cut off, as `journal.replay` tells it
-        self.journal: Any = None
+        self.interrupted: "Optional[Dict[str, JSON]]" = (
+            None  # the run that a crash cut off, as `journal.replay` tells it
+        )
+        self.journal: "Journal" = None  # type: ignore[assignment]  # between `begin` and `finish`
         self.preimages = Preimages(os.path.join(state_dir, "preimages"))
         self.undelivered = Undelivered(os.path.join(state_dir, "undelivered"))
         self._key = b""
-        self._stored = {}
+        self._stored: "Dict[str, Optional[bytes]]" = {}
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
 
     # -- reading
 
-    def load(self):
+    def load(self) -> None:
         """Read all, make what is missing. Raises Corrupt. What an interrupted run left is taken into account, not stored."""
         make_private(self.directory)
         for name in ("undelivered", "preimages", "tmp"):
@@ -90,7 +97,7 @@ class Memory(object):
         self._key = bytes.fromhex(identity["key"])
         self.reload()
 
-    def reload(self):
+    def reload(self) -> None:
         """Read again what another executor may have written. Raises Corrupt."""
         self.ledger = self._read("ledger.json", {}, "nothing is removed; what is declared is adopted by the next apply")
         self.debts = self._read("debt.json", {}, "restarts that were owed are forgotten; restart by hand what needs it")
@@ -103,12 +110,12 @@ class Memory(object):
         if self.interrupted is not None:
             self._take_in(self.interrupted)
 
-    def _read(self, name, empty, consequence):
+    def _read(self, name: str, empty: "Dict[str, JSON]", consequence: str) -> "Dict[str, JSON]":
         found = read_json(self.path(name), consequence)
         self._stored[name] = None if found is None else _fingerprint(found)
         return empty if found is None else found
 
-    def _take_in(self, told):
+    def _take_in(self, told: "Dict[str, JSON]") -> None:
         """The effect of a journal that no `finish` followed."""
         begin = told["begin"]
         if begin is None:
@@ -129,13 +136,13 @@ class Memory(object):
 
     # -- hashes
 
-    def keyed(self, data):
+    def keyed(self, data: bytes) -> str:
         """bytes -> hex; tells whether two secrets are equal on this host, and nothing to anybody else."""
         return hmac.new(self._key, data, hashlib.sha256).hexdigest()
 
     # -- one run
 
-    def recover(self, sweep):
+    def recover(self, sweep: "Callable[[str], object]") -> None:
         """Make what an interrupted run left durable, and its result ready to be handed over. Holder of the lock only.
 
         sweep(directory) removes temporary files from where the run was writing.
@@ -151,7 +158,7 @@ class Memory(object):
             self.interrupted = None
         self.sweep_temporary()
 
-    def sweep_temporary(self):
+    def sweep_temporary(self) -> None:
         """What sessions left whose process is gone: the names of their files hold its id."""
         for directory, pattern in (("tmp", _SCRATCH), ("", _UNFINISHED), ("undelivered", _UNFINISHED)):
             for name in os.listdir(self.path(directory)):
@@ -159,19 +166,28 @@ class Memory(object):
                 if left is not None and not os.path.exists("/proc/" + left.group(1)):
                     remove_flat(os.path.join(self.path(directory), name))
 
-    def temporary(self):
+    def temporary(self) -> str:
         """A new directory for the blobs of this session. The caller removes it with `remove_flat`."""
         path = os.path.join(self.path("tmp"), "%d-%s" % (os.getpid(), os.urandom(8).hex()))
         os.mkdir(path, 0o700)
         return path
 
-    def used(self, plan_id):
+    def used(self, plan_id: str) -> "Optional[Dict[str, JSON]]":
         """-> {"run", "at"} when this plan was applied here before, else None."""
-        return self.runs["used_plans"].get(plan_id)
+        used: "Dict[str, Dict[str, JSON]]" = self.runs["used_plans"]
+        return used.get(plan_id)
 
-    def begin(self, run, plan_id, controller, commit, catalogue_hash):
+    def begin(
+        self,
+        run: str,
+        plan_id: "Optional[str]",
+        controller: str,
+        commit: "Optional[str]",
+        catalogue_hash: "Optional[str]",
+    ) -> int:
         """Durable before the first write: the fencing number goes up, the plan id is used. -> the number"""
-        self.runs["counter"] += 1
+        counter = int(self.runs["counter"]) + 1
+        self.runs["counter"] = counter
         now = int(time.time())
         if plan_id:
             self.runs["used_plans"][plan_id] = {"run": run, "at": now}
@@ -181,16 +197,16 @@ class Memory(object):
                 "what": "begin",
                 "run": run,
                 "plan_id": plan_id,
-                "counter": self.runs["counter"],
+                "counter": counter,
                 "controller": controller,
                 "commit": commit,
                 "catalogue": catalogue_hash,
                 "at": now,
             }
         )
-        return self.runs["counter"]
+        return counter
 
-    def finish(self, result):
+    def finish(self, result: "Message") -> None:
         """The run is over: its result can be handed over, its effects are stored, the journal goes. Durable on return."""
         self.runs["last"] = {
             key: result.get(key) for key in ("run", "outcome", "controller", "counter", "commit", "catalogue", "ended")
@@ -202,9 +218,9 @@ class Memory(object):
         self._store()
         self.journal.close()
         os.unlink(self.path("journal.jsonl"))
-        self.journal = None
+        self.journal = None  # type: ignore[assignment]
 
-    def undone(self, run, entries, result):
+    def undone(self, run: str, entries: "Dict[Address, Optional[LedgerEntry]]", result: "Message") -> None:
         """What that run did to these addresses was undone: their entries are as before it, and its result is another.
 
         entries: {address: entry or None}. Restarts that only they asked for are not owed any more. Durable on return.
@@ -223,7 +239,7 @@ class Memory(object):
         self.undelivered.put(run, result)
         self._store()
 
-    def _store(self):
+    def _store(self) -> None:
         for name, data in (("ledger.json", self.ledger), ("debt.json", self.debts), ("runs.json", self.runs)):
             fingerprint = _fingerprint(data)
             if fingerprint != self._stored.get(name) and (data or self._stored.get(name) is not None):
@@ -231,7 +247,7 @@ class Memory(object):
                 self._stored[name] = fingerprint
         self.preimages.keep(_references(self.ledger))
 
-    def summary(self, lock_holder):
+    def summary(self, lock_holder: "Optional[Holder]") -> "Dict[str, JSON]":
         """As `memory` of the ready message."""
         keys = ("association", "run", "created", "want_hash", "since")
         return {
@@ -250,7 +266,7 @@ class Memory(object):
         }
 
 
-def remove_flat(path):
+def remove_flat(path: str) -> None:
     """A file, or a directory of files."""
     if os.path.isdir(path) and not os.path.islink(path):
         for name in os.listdir(path):
@@ -260,7 +276,7 @@ def remove_flat(path):
         os.unlink(path)
 
 
-def make_private(path):
+def make_private(path: str) -> None:
     """A directory of ours alone, 0700; made with its parents. Refuses one that somebody else owns or may write to."""
     try:
         os.makedirs(path, 0o700)
@@ -277,17 +293,17 @@ def make_private(path):
         os.chmod(path, 0o700)
 
 
-def _fingerprint(data):
+def _fingerprint(data: "JSON") -> bytes:
     import json
 
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode("utf-8", "surrogatepass")).digest()
 
 
-def _references(ledger):
+def _references(ledger: "Ledger") -> "Set[str]":
     """Ids of the contents that the ledger still needs: what was there before us, and what was applied last."""
     found = set()
 
-    def look(value):
+    def look(value: "JSON") -> None:
         if isinstance(value, dict):
             for kind in ("$preimage", "$blob"):
                 if isinstance(value.get(kind), str):

@@ -15,27 +15,33 @@ import os
 
 from statectl.onhost.memory.files import Corrupt, sync_directory
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Set
+
+    from statectl.onhost.shapes import JSON, Address, Debt, LedgerEntry, Message
+
 
 class Journal(object):
     """Append-only, one writer: the holder of the lock."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
         sync_directory(os.path.dirname(path))
 
-    def add(self, line, durable=True):
+    def add(self, line: "Dict[str, JSON]", durable: bool = True) -> None:
         data = (json.dumps(line, separators=(",", ":")) + "\n").encode("ascii")
         while data:
             data = data[os.write(self._fd, data) :]
         if durable:
             os.fsync(self._fd)
 
-    def close(self):
+    def close(self) -> None:
         os.close(self._fd)
 
 
-def replay(path):
+def replay(path: str) -> "Optional[Dict[str, JSON]]":
     """What a run that was cut off had done, or None when none was.
 
     -> {"begin": line, "entries": {address: entry or None}, "debts": {address: debt or None},
@@ -65,11 +71,15 @@ def replay(path):
     return _tell(lines)
 
 
-def _tell(lines):
+def _tell(lines: "List[Dict[str, JSON]]") -> "Dict[str, JSON]":
     begin = lines[0]
-    entries, debts, results, notified, directories = {}, {}, {}, [], set()
+    entries: "Dict[Address, Optional[LedgerEntry]]" = {}
+    debts: "Dict[Address, Optional[Debt]]" = {}
+    results: "Dict[Address, Message]" = {}
+    notified: "List[Message]" = []
+    directories: "Set[str]" = set()
     for line in lines[1:]:
-        what, address = line["what"], line.get("address")
+        what, address = line["what"], line.get("address", "")
         if what == "writing":
             directories.add(line["directory"])
         elif what in ("intent", "done"):
@@ -96,7 +106,7 @@ def _tell(lines):
     }
 
 
-def _result(begin, results, notified):
+def _result(begin: "Dict[str, JSON]", results: "Dict[Address, Message]", notified: "List[Message]") -> "Message":
     return {
         "run": begin["run"],
         "kind": "apply",

@@ -2,9 +2,14 @@
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from statectl.onhost.memory.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from typing import Iterable, List, Optional
+
+    from statectl.onhost.shapes import Message
 
 MAX_ONE = 4 * 1024 * 1024  # bytes of one result
 MAX_HANDED_OVER = 8 * 1024 * 1024  # bytes in one ready message; the rest waits for the next contact
@@ -13,13 +18,13 @@ MAX_HANDED_OVER = 8 * 1024 * 1024  # bytes in one ready message; the rest waits 
 class Undelivered(object):
     """One file per run. Run ids are checked against a closed pattern before they come here."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self._directory = directory
 
-    def _path(self, run):
+    def _path(self, run: str) -> str:
         return os.path.join(self._directory, run + ".json")
 
-    def put(self, run, result):
+    def put(self, run: str, result: "Message") -> None:
         """Durable on return. Of a very large result the diffs are left out, then what was as wanted: it says so."""
         for shorter in (None, _without_changes, _without_ok):
             if shorter is not None:
@@ -28,7 +33,7 @@ class Undelivered(object):
                 break
         write_json(self._path(run), result)
 
-    def names(self):
+    def names(self) -> "List[str]":
         """Run ids, oldest first."""
         found = []
         for name in os.listdir(self._directory):
@@ -37,9 +42,9 @@ class Undelivered(object):
                 found.append((os.stat(path).st_mtime, name[: -len(".json")]))
         return [run for _, run in sorted(found)]
 
-    def all(self):
+    def all(self) -> "List[Message]":
         """-> results, oldest first, as many as fit into one message. Raises Corrupt."""
-        results: Any = []
+        results: "List[Message]" = []
         size = 0
         for run in self.names():
             size += os.stat(self._path(run)).st_size
@@ -50,11 +55,12 @@ class Undelivered(object):
                 results.append(result)
         return results
 
-    def get(self, run):
+    def get(self, run: str) -> "Optional[Message]":
         """-> the result, or None. Raises Corrupt."""
-        return read_json(self._path(run), "the result of run %s is lost" % run)
+        found: "Optional[Message]" = read_json(self._path(run), "the result of run %s is lost" % run)
+        return found
 
-    def acknowledge(self, runs):
+    def acknowledge(self, runs: "Iterable[str]") -> None:
         """The controller has them. Unknown ids are fine: an ack may come twice."""
         for run in runs:
             try:
@@ -63,9 +69,9 @@ class Undelivered(object):
                 continue
 
 
-def _without_changes(results):
+def _without_changes(results: "List[Message]") -> "List[Message]":
     return [dict(result, changes=[]) if result.get("changes") else result for result in results]
 
 
-def _without_ok(results):
+def _without_ok(results: "List[Message]") -> "List[Message]":
     return [result for result in results if result["outcome"] != "ok"]

@@ -9,9 +9,16 @@ generated, transient                             would change nothing and every 
 (no such unit)                  None             absent where something is to run, else as good as stopped and disabled
 """
 
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from statectl.onhost.failure import Failed, Unknown
+
+if TYPE_CHECKING:
+    from typing import Callable, Dict, Sequence, Tuple, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.process import Ran
+    from statectl.onhost.shapes import Removal
 
 OPTIONS = ("on_notify",)
 BATCH = True
@@ -61,11 +68,11 @@ class Desired(NamedTuple):
     on_notify: Optional[str] = None
 
 
-def unit(name):
+def unit(name: str) -> str:
     return name if name.endswith(_SUFFIXES) else name + ".service"
 
 
-def show(host, names):
+def show(host: "Host", names: "Sequence[str]") -> "Dict[str, Dict[str, str]]":
     """-> {name: {property: text}}. Raises Failed where systemd does not run."""
     if not names:
         return {}
@@ -85,7 +92,7 @@ def show(host, names):
     return dict(zip(names, blocks))
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Unknown]]":
     try:
         shown = show(host, [want.name for want in wanted])
     except Failed as error:
@@ -93,7 +100,7 @@ def read(host, wanted):
     return {want.name: _found(host, want, shown[want.name]) for want in wanted}
 
 
-def _found(host, want, block):
+def _found(host: "Host", want: "Desired", block: "Dict[str, str]") -> "Desired":
     file_state = block.get("UnitFileState", "")
     masked = {"masked": True, "masked-runtime": "until reboot"}.get(file_state, False)
     if block["LoadState"] == "not-found" and not masked:
@@ -110,7 +117,7 @@ def _found(host, want, block):
     return Desired(want.name, state=_state(block), enabled=enabled, masked=masked)
 
 
-def _state(block):
+def _state(block: "Dict[str, str]") -> str:
     state = block["ActiveState"]
     if state == "active" and block.get("NRestarts", "0") not in ("", "0"):
         import time
@@ -121,13 +128,13 @@ def _state(block):
     return "running" if state in UP else {"inactive": "stopped"}.get(state, state)
 
 
-def _generated(host, name):
+def _generated(host: "Host", name: str) -> "Union[bool, str]":
     """A SysV script is always `generated`; only its own links say whether it starts at boot."""
     said = host.run(["systemctl", "is-enabled", "--", name], timeout=60, check=False).out.strip()
     return {"enabled": True, "disabled": False}.get(said, "generated")
 
 
-def same(field, wanted, found):
+def same(field: str, wanted: object, found: object) -> bool:
     """What cannot be enabled or disabled is as wanted; what is not running is stopped."""
     if field == "enabled" and found in FIXED:
         return True
@@ -136,7 +143,7 @@ def same(field, wanted, found):
     return bool(wanted) == found if field in ("enabled", "masked") else wanted == found
 
 
-def validate(host, want, found):
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What can never come out as wanted, told before anything is written. '' : fine."""
     if want.state == "running" and want.masked is None and found.masked:
         return "%s is masked; say `masked: false` to let it run" % unit(want.name)
@@ -152,7 +159,7 @@ def validate(host, want, found):
     return ""
 
 
-def apply(host, batch):
+def apply(host: "Host", batch: "Sequence[Tuple[Desired, Desired, Sequence[str]]]") -> "Dict[str, Failed]":
     """All services of one association together: one reload of systemd, one call to enable, one wait for those that were started.
 
     For each: unmask, enable, start; or stop, disable, mask: in this order nothing is refused for what the next step would
@@ -164,7 +171,7 @@ def apply(host, batch):
     if any(block.get("NeedDaemonReload") == "yes" for block in blocks.values()):
         _systemctl(host, "daemon-reload")
 
-    def each(step):
+    def each(step: "Callable[[Desired, Sequence[str]], None]") -> None:
         for want, _, differing in batch:
             if want.name not in failed:
                 try:
@@ -172,7 +179,7 @@ def apply(host, batch):
                 except Failed as error:
                     failed[want.name] = error
 
-    def unmask(want, differing):
+    def unmask(want: "Desired", differing: "Sequence[str]") -> None:
         block = blocks[want.name]
         if want.masked is False and "masked" in differing:
             _systemctl(host, "unmask", unit(want.name))
@@ -182,20 +189,20 @@ def apply(host, batch):
         if block["LoadState"] != "loaded" and (want.state == "running" or want.enabled):
             raise _unusable(want.name, block)
 
-    def enable(want, differing):
+    def enable(want: "Desired", differing: "Sequence[str]") -> None:
         if "enabled" in differing and want.enabled:
             _systemctl(host, "enable", blocks[want.name]["Id"])  # by its own name: systemctl refuses to enable an alias
 
     started = {}
 
-    def start(want, differing):
+    def start(want: "Desired", differing: "Sequence[str]") -> None:
         if "state" in differing and want.state == "running":
             if blocks[want.name]["ActiveState"] == "failed":
                 # or the start limit would refuse what was mended meanwhile
                 _systemctl(host, "reset-failed", unit(want.name))
             started[want.name] = _begin(host, want.name, "start")
 
-    def stop(want, differing):
+    def stop(want: "Desired", differing: "Sequence[str]") -> None:
         if "state" in differing and want.state == "stopped":
             _systemctl(host, "stop", unit(want.name))
         if "enabled" in differing and want.enabled is False:
@@ -224,7 +231,7 @@ def apply(host, batch):
     return failed
 
 
-def notify(host, want, verb):
+def notify(host: "Host", want: "Desired", verb: str) -> None:
     """Restart, reload or try-restart. A unit that is wanted stopped, or that nobody started, is not started by a notification."""
     block = show(host, [want.name])[want.name]
     if block["LoadState"] != "loaded":
@@ -245,7 +252,7 @@ def notify(host, want, verb):
         _start(host, want.name, "restart")
 
 
-def _systemctl(host, *words):
+def _systemctl(host: "Host", *words: str) -> None:
     flags = [word for word in words if word.startswith("--")]
     verb, names = words[len(flags)], list(words[len(flags) + 1 :])
     host.run(
@@ -253,13 +260,13 @@ def _systemctl(host, *words):
     )
 
 
-def _start(host, name, verb):
+def _start(host: "Host", name: str, verb: str) -> None:
     """Start, restart or reload one unit, and be sure that it holds."""
     for error in _hold(host, {name: _begin(host, name, verb)}).values():
         raise error
 
 
-def _begin(host, name, verb):
+def _begin(host: "Host", name: str, verb: str) -> "Tuple[float, Dict[str, str]]":
     """Start, restart or reload -> (when it was up, its properties then). Raises Failed when it does not come up."""
     import time
 
@@ -271,7 +278,7 @@ def _begin(host, name, verb):
     return begun, first
 
 
-def _hold(host, started):
+def _hold(host: "Host", started: "Dict[str, Tuple[float, Dict[str, str]]]") -> "Dict[str, Failed]":
     """Do these stay up, in the same invocation, for STABLE_S? started: {name: (when, properties)} -> {name: Failed}."""
     import time
 
@@ -295,19 +302,19 @@ def _hold(host, started):
     return broken
 
 
-def instance(host, want):
+def instance(host: "Host", want: "Desired") -> str:
     """Which start of the unit this is: tells a restart that happened from one that is still owed."""
     return show(host, [want.name])[want.name].get("InvocationID", "")
 
 
-def _now(block):
+def _now(block: "Dict[str, str]") -> str:
     """'failed (exit-code)', or 'restarted by systemd' when it is already up again."""
     if block["ActiveState"] in UP:
         return "restarted by systemd"
     return block["ActiveState"] + (" (%s)" % block["Result"] if block.get("Result", "success") != "success" else "")
 
 
-def _why(ran, block):
+def _why(ran: "Ran", block: "Dict[str, str]") -> str:
     if ran.timed_out:
         return "no end within %d s" % JOB_TIMEOUT_S
     if block["ActiveState"] == "failed":
@@ -316,14 +323,16 @@ def _why(ran, block):
     return lines[0] if lines else "systemctl exited with code %s" % ran.code
 
 
-def _broken(host, name, what, block, cause="service did not stay up"):
+def _broken(
+    host: "Host", name: str, what: str, block: "Dict[str, str]", cause: str = "service did not stay up"
+) -> "Failed":
     """Failed with the last ten lines that the unit itself wrote."""
     argv = ["journalctl", "--no-pager", "--lines=10", "--output=short-iso", "--unit=" + block.get("Id", unit(name))]
     ran = host.run(argv, timeout=30, check=False)
     return Failed("%s %s" % (unit(name), what), cause, argv, None, ran.out[-4096:])
 
 
-def _unusable(name, block):
+def _unusable(name: str, block: "Dict[str, str]") -> "Failed":
     if block["LoadState"] == "masked":
         return Failed("%s is masked; say `masked: false` to let it run" % unit(name), "unit is masked")
     if block["LoadState"] == "not-found":
@@ -334,7 +343,7 @@ def _unusable(name, block):
     return Failed("%s cannot be loaded: %s" % (unit(name), said or block["LoadState"]), "unit cannot be loaded")
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """Before we came it ran or not, and started at boot or not: that again. Where there was no unit: stopped and disabled."""
     before, want = record["before"], record["want"]
     if record["created"] or before.get("state") in (None, "absent"):

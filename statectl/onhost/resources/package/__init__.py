@@ -16,9 +16,17 @@ What a manager's module offers:
 
 import importlib
 from fnmatch import fnmatchcase
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from statectl.onhost.failure import Failed, Unknown
+
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Iterable, Union
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.resources.package.as_planned import _Scratch
+    from statectl.onhost.shapes import Address, Planned, Removal
 
 BATCH = True
 OPTIONS = ("recommends", "manager")
@@ -46,7 +54,7 @@ class Found(Desired):
     chosen: Optional[str] = None
     refusal: str = ""
 
-    def having(self, **changes):
+    def having(self, **changes: "Any") -> "Found":
         """A copy with other fields, `chosen` or `refusal`; _replace would forget those two."""
         extra = {name: changes.pop(name, getattr(self, name)) for name in ("chosen", "refusal")}
         copy = self._replace(**changes)
@@ -87,14 +95,14 @@ class Transaction(NamedTuple):
     replaced: Sequence[str] = ()
     held: Sequence[str] = ()
 
-    def leaving(self):
+    def leaving(self) -> "List[str]":
         return sorted(set(self.remove) | set(self.purge))
 
-    def names(self):
+    def names(self) -> "List[str]":
         return [name for name, _ in self.install] + self.leaving()
 
 
-def manager_of(host, name):
+def manager_of(host: "Host", name: "Optional[str]") -> "ModuleType":
     """'auto' or a manager's name -> its module. Raises Failed when the host has no such tool."""
     if name in (None, "auto"):
         name = host.facts.get("package_manager")
@@ -110,43 +118,43 @@ def manager_of(host, name):
     return module
 
 
-def _module(name):
+def _module(name: str) -> "ModuleType":
     return importlib.import_module(__name__ + "." + name)
 
 
-def _by_manager(host, wanted):
+def _by_manager(host: "Host", wanted: "Sequence[Desired]") -> "Iterable[Tuple[ModuleType, List[Desired]]]":
     groups: Dict[Any, List[Desired]] = {}
     for want in wanted:
         groups.setdefault(manager_of(host, want.manager), []).append(want)
     return groups.items()
 
 
-def matches(version, pattern):
+def matches(version: str, pattern: str) -> bool:
     """Is this version as wanted? A pattern may leave out the epoch and the revision: 1.22.1 fits 1:1.22.1-9."""
     plain = version.partition(":")[2] or version
     forms = {version, plain, plain.rpartition("-")[0] or plain}
     return any(fnmatchcase(form, pattern) for form in forms)
 
 
-def same(field, wanted, found):
+def same(field: str, wanted: "Any", found: "Any") -> bool:
     if field == "version":
         return found is not None and matches(found, wanted)
     if field == "state":
-        return wanted == found or (wanted == "latest" and found == "present")
-    return wanted == found
+        return bool(wanted == found or (wanted == "latest" and found == "present"))
+    return bool(wanted == found)
 
 
 # -- reading
 
 
-def read(host, wanted):
+def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Found]":
     found = {}
     for manager, group in _by_manager(host, wanted):
         found.update(_read(host, manager, group))
     return found
 
 
-def foreseen(planned):
+def foreseen(planned: "Planned") -> "List[Address]":
     """{address: want} of changes that come before -> addresses of those that bear on what a package comes to."""
     if not any(address.startswith(("package_repository:", "file:")) for address in planned):
         return []
@@ -155,11 +163,11 @@ def foreseen(planned):
     return as_planned.foreseen(planned)
 
 
-def read_ahead(host, wanted, planned):
+def read_ahead(host: "Host", wanted: "Sequence[Desired]", planned: "Planned") -> "Dict[str, Union[Found, Unknown]]":
     """As `read`, of the time when these changes, {address: want}, have been made. Unknown where their indexes cannot be had."""
     from statectl.onhost.resources.package import as_planned
 
-    found = {}
+    found: "Dict[str, Union[Found, Unknown]]" = {}
     for manager, group in _by_manager(host, wanted):
         there = manager.installed(host, [want.name for want in group])
         scratch = as_planned.scratch(host, manager.__name__.rpartition(".")[2], planned)
@@ -177,7 +185,9 @@ def read_ahead(host, wanted, planned):
     return found
 
 
-def _read(host, manager, group, ahead=None):
+def _read(
+    host: "Host", manager: "ModuleType", group: "List[Desired]", ahead: "Optional[_Scratch]" = None
+) -> "Dict[str, Found]":
     there = manager.installed(host, [want.name for want in group])
     pending = [want for want in group if _pending(want, there[want.name])]
     if not pending:
@@ -200,11 +210,13 @@ def _read(host, manager, group, ahead=None):
     return found
 
 
-def _found(want, there, chosen=None, refusal="", outdated=False):
+def _found(
+    want: "Desired", there: "Installed", chosen: "Optional[str]" = None, refusal: str = "", outdated: bool = False
+) -> "Found":
     state = "outdated" if outdated and there.state == "present" else there.state
     installed = there.version is not None and state not in GONE
     moving = state == "outdated" or (
-        want.version is not None and installed and not matches(there.version, want.version)
+        want.version is not None and installed and not matches(there.version or "", want.version)
     )
     if moving and there.hold and want.hold is None and not refusal:
         refusal = "%s is on hold at %s; say `hold: true` or `hold: false` with it to move it" % (
@@ -220,21 +232,23 @@ def _found(want, there, chosen=None, refusal="", outdated=False):
     return record.having(chosen=None if chosen == there.version and state == "present" else chosen, refusal=refusal)
 
 
-def _pending(want, there):
+def _pending(want: "Desired", there: "Installed") -> bool:
     """May an apply have to move this package?"""
     if want.state in GONE:
         return there.state != "purged" if want.state == "purged" else there.state not in GONE
     if want.state == "latest" or there.state != "present":
         return True
-    return want.version is not None and not matches(there.version, want.version)
+    return want.version is not None and not matches(there.version or "", want.version)
 
 
-def _moves(want, found):
+def _moves(want: "Desired", found: "Found") -> bool:
     """Is it really going to move, now that the candidate is known?"""
     return found.refusal == "" and (want.state in GONE or found.chosen is not None)
 
 
-def choose(index, wanted, there):
+def choose(
+    index: "Any", wanted: "Sequence[Desired]", there: "Dict[str, Installed]"
+) -> "Tuple[Dict[str, Optional[str]], Dict[str, str]]":
     """Which version of each would be installed -> ({name: version}, {name: why there is none})."""
     names = [want.name for want in wanted if want.state not in GONE]
     offers = index.offers(names) if names else {}
@@ -265,7 +279,7 @@ def choose(index, wanted, there):
     return chosen, refusals
 
 
-def transactions(pairs):
+def transactions(pairs: "Sequence[Tuple[Desired, Found]]") -> "List[Transaction]":
     """[(want, found)] -> list of Transaction: one, or one for each value of `recommends`. Removals go with the first."""
     installs: Dict[Optional[bool], List[Any]] = {}
     for want, found in pairs:
@@ -284,14 +298,14 @@ def transactions(pairs):
     return [entry for entry in result if entry.install or entry.remove or entry.purge]
 
 
-def validate(host, want, found):  # noqa: ARG001  the contract of every type
+def validate(host: "Host", want: "Desired", found: "Found") -> str:  # noqa: ARG001  the contract of every type
     return found.refusal
 
 
 # -- applying
 
 
-def apply(host, items):
+def apply(host: "Host", items: "Sequence[Tuple[Desired, Found, Sequence[str]]]") -> None:
     """items: [(want, found, differing)] of one association."""
     groups: Dict[Any, List[Any]] = {}
     for want, found, differing in items:
@@ -300,7 +314,7 @@ def apply(host, items):
         _apply(host, manager, group)
 
 
-def _apply(host, manager, group):
+def _apply(host: "Host", manager: "ModuleType", group: "List[Tuple[Desired, Found, Sequence[str]]]") -> None:
     moving = [
         (want, found)
         for want, found, differing in group
@@ -320,7 +334,9 @@ def _apply(host, manager, group):
         manager.hold(host, sorted(held), True)
 
 
-def _chosen_now(host, manager, moving):
+def _chosen_now(
+    host: "Host", manager: "ModuleType", moving: "List[Tuple[Desired, Found]]"
+) -> "List[Tuple[Desired, Found]]":
     """The plan knew no version of some of these; a repository has come since."""
     wanted = [want for want, _ in moving]
     there = manager.installed(host, [want.name for want in wanted])
@@ -331,7 +347,7 @@ def _chosen_now(host, manager, moving):
     return [(want, found.having(chosen=chosen.get(want.name))) for want, found in moving]
 
 
-def removal(record):
+def removal(record: "Removal") -> "Optional[Desired]":
     """What we installed goes; what was installed before stays, whatever version it has now."""
     if not record["created"]:
         return None

@@ -6,10 +6,17 @@ fetched into a scratch directory below /tmp.
 
 import re
 import time
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.resources.package import Installed, Offer, Transaction, apt_index
+
+if TYPE_CHECKING:
+    from typing import Collection, Iterator, Tuple
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.process import Ran
+    from statectl.onhost.resources.package.as_planned import _Scratch
 
 # dpkg's third word -> state of an Installed; others stand for themselves and are no state that anybody wants
 _STATES = {
@@ -28,14 +35,14 @@ _UNKNOWN = re.compile(r"Unable to locate package|Version '.*?' for '.*?' was not
 _REMV = re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE)
 
 
-def usable(host):
+def usable(host: "Host") -> bool:
     return host.which("dpkg-query") is not None and host.which("apt-get") is not None
 
 
 # -- reading
 
 
-def installed(host, names):
+def installed(host: "Host", names: "Collection[str]") -> "Dict[str, Installed]":
     found: Dict[str, Installed] = {}
     for name, architecture, version, words in _stanzas(host, {name.partition(":")[0] for name in names}):
         record = Installed(_STATES.get(words[2], words[2]), version or None, words[0] == "hold")
@@ -45,7 +52,7 @@ def installed(host, names):
     return {name: found.get(name, Installed("purged", None, False)) for name in names}
 
 
-def _stanzas(host, names):
+def _stanzas(host: "Host", names: "Collection[str]") -> "Iterator[Tuple[str, str, str, List[str]]]":
     """Yield (name, architecture, version, [want, flag, status]) of the packages called so."""
     if interrupted(host):
         # what dpkg has written since the last full status stands in its journal, which only dpkg reads
@@ -66,7 +73,7 @@ def _stanzas(host, names):
             yield fields["Package"], fields.get("Architecture", ""), fields.get("Version", ""), words
 
 
-def interrupted(host):
+def interrupted(host: "Host") -> bool:
     """Was dpkg ended in the middle of its work? Then it has written numbered files that the status lacks."""
     return any(name.isdigit() for name in host.listdir("/var/lib/dpkg/updates"))
 
@@ -77,20 +84,20 @@ class Index(object):
     planned: where apt finds itself as the plan will make it (as_planned.scratch), None: as it is.
     """
 
-    def __init__(self, host, planned=None):
+    def __init__(self, host: "Host", planned: "Optional[_Scratch]" = None) -> None:
         self._host = host
         self._scratch: Optional[apt_index.Scratch] = None
         self._options: Sequence[str] = planned.options if planned else ()
         self._env: Optional[Mapping[str, str]] = planned.env if planned else None
 
-    def __enter__(self):
+    def __enter__(self) -> "Index":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self._scratch is not None:
             self._scratch.close()
 
-    def offers(self, names):
+    def offers(self, names: "Collection[str]") -> "Dict[str, Offer]":
         found = self._policy(names)
         missing = [name for name in names if name not in found]
         if missing and apt_index.may_be_outdated(self._host):
@@ -104,7 +111,7 @@ class Index(object):
             found.update(self._policy(missing))
         return found
 
-    def _policy(self, names):
+    def _policy(self, names: "Collection[str]") -> "Dict[str, Offer]":
         argv = ["apt-cache", *apt_index.IN_MEMORY, *self._options, "policy", "--", *names]
         ran = self._host.run(argv, timeout=120, env=self._env, check=False)
         found = parse_policy(ran.out, names)
@@ -114,7 +121,7 @@ class Index(object):
             )
         return found
 
-    def simulate(self, transaction):
+    def simulate(self, transaction: "Transaction") -> str:
         verb, operands = _operands(transaction)
         looking = (*apt_index.IN_MEMORY, *self._options)
         argv = ["apt-get", "-s", "-q", *looking, *_flags(transaction), verb, "--", *operands]
@@ -124,7 +131,7 @@ class Index(object):
         return objection(ran.out, transaction)
 
 
-def parse_policy(text, names):
+def parse_policy(text: str, names: "Collection[str]") -> "Dict[str, Offer]":
     """Output of apt-cache policy -> {name: Offer}. A version that only dpkg's status knows is no offer, but may be the candidate."""
     candidates: Dict[str, str] = {}
     versions: Dict[str, List[str]] = {}
@@ -151,7 +158,7 @@ def parse_policy(text, names):
 # -- looking ahead and acting
 
 
-def _operands(transaction):
+def _operands(transaction: "Transaction") -> "Tuple[str, List[str]]":
     """-> (verb, operands). Every version is named, so that a transaction is what was looked at, or fails."""
     install = ["%s=%s" % pair if pair[1] else pair[0] for pair in transaction.install]
     if not install:
@@ -159,7 +166,7 @@ def _operands(transaction):
     return "install", install + [name + "-" for name in transaction.leaving()]
 
 
-def _flags(transaction):
+def _flags(transaction: "Transaction") -> "List[str]":
     flags = []
     if transaction.recommends is not None:
         flags.append("--install-recommends" if transaction.recommends else "--no-install-recommends")
@@ -170,7 +177,7 @@ def _flags(transaction):
     return flags
 
 
-def objection(text, transaction):
+def objection(text: str, transaction: "Transaction") -> str:
     """What a simulation would do to packages that nobody named -> text, '' : nothing."""
     named = {name.partition(":")[0] for name, _ in transaction.install} | {
         name.partition(":")[0] for name in transaction.leaving()
@@ -189,7 +196,7 @@ def objection(text, transaction):
     return "it would also %s; name them in `packages` if that is meant" % " and ".join(parts)
 
 
-def _section(text, title):
+def _section(text: str, title: str) -> "List[str]":
     """Names listed below a heading such as 'The following packages will be DOWNGRADED:'."""
     names, inside = [], False
     for line in text.split("\n"):
@@ -200,7 +207,7 @@ def _section(text, title):
     return names
 
 
-def commit(host, transaction):
+def commit(host: "Host", transaction: "Transaction") -> None:
     if interrupted(host):
         _repair(host)
     flags = _flags(transaction)
@@ -215,7 +222,7 @@ def commit(host, transaction):
         _apt_get(host, flags, Transaction((), purge=transaction.purge), "purge")
 
 
-def _repair(host):
+def _repair(host: "Host") -> None:
     """What dpkg was ended in comes to its end, for apt refuses to work before.
 
     dpkg does not wait for its lock, and whoever holds it may be just at that work. A package that cannot be configured is no
@@ -235,14 +242,14 @@ def _repair(host):
         raise Failed(message, cause, argv, ran.code, (ran.out + ran.err)[-4096:])
 
 
-def _refuse_side_effects(host, transaction):
+def _refuse_side_effects(host: "Host", transaction: "Transaction") -> None:
     with Index(host) as index:
         trouble = index.simulate(transaction)
     if trouble and not _UNKNOWN.search(trouble):
         raise Failed(trouble, "transaction refused")
 
 
-def _apt_get(host, flags, transaction, verb=""):
+def _apt_get(host: "Host", flags: "List[str]", transaction: "Transaction", verb: str = "") -> None:
     usual, operands = _operands(transaction)
     verb = verb or usual
     lock = "DPkg::Lock::Timeout=%d" % apt_index.LOCK_TIMEOUT_S
@@ -265,7 +272,7 @@ def _apt_get(host, flags, transaction, verb=""):
     raise Failed(message, cause, argv, ran.code, (ran.out + ran.err)[-4096:])
 
 
-def _why(ran):
+def _why(ran: "Ran") -> str:
     """The line that tells the cause, among many that tell that there is one."""
     lines = [line.strip() for line in (ran.out + "\n" + ran.err).split("\n")]
     for index, line in enumerate(lines):
@@ -279,6 +286,6 @@ def _why(ran):
     return errors[0] if errors else "exit code %s" % ran.code
 
 
-def hold(host, names, on):
+def hold(host: "Host", names: "Collection[str]", on: bool) -> None:
     lock = "DPkg::Lock::Timeout=%d" % apt_index.LOCK_TIMEOUT_S
     host.run(["apt-mark", "-o", lock, "hold" if on else "unhold", "--", *names], timeout=300)

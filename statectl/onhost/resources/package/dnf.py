@@ -4,10 +4,18 @@ dnf has no one transaction for installing, downgrading and removing: removals co
 """
 
 import re
-from typing import Dict, List, Set
+from typing import TYPE_CHECKING, Dict, List, Set
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.resources.package import Offer, rpm
+
+if TYPE_CHECKING:
+    from typing import Iterator, Optional, Sequence
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.process import Ran
+    from statectl.onhost.resources.package import Installed, Transaction
+    from statectl.onhost.resources.package.as_planned import _Scratch
 
 CACHE = "/var/cache/statectl/dnf"
 COMMIT_TIMEOUT_S = 3600
@@ -15,19 +23,19 @@ _LOCKS = ("/etc/dnf/plugins/versionlock.list", "/etc/dnf/versionlock.toml")
 _HEADING = re.compile(r"^\S.*:$")
 
 
-def usable(host):
+def usable(host: "Host") -> bool:
     return _tool(host) is not None and host.which("rpm") is not None
 
 
-def _tool(host):
+def _tool(host: "Host") -> "Optional[str]":
     return next((name for name in ("dnf", "dnf5") if host.which(name)), None)
 
 
-def installed(host, names):
+def installed(host: "Host", names: "Sequence[str]") -> "Dict[str, Installed]":
     return rpm.installed(host, names, _held(host, names))
 
 
-def _held(host, names):
+def _held(host: "Host", names: "Sequence[str]") -> "Set[str]":
     text = "\n".join((host.read_file(path) or b"").decode("utf-8", "replace") for path in _LOCKS)
     entries = [line.strip() for line in text.split("\n")]
     return {
@@ -38,12 +46,12 @@ def _held(host, names):
     }
 
 
-def _argv(host, *words):
+def _argv(host: "Host", *words: str) -> "List[str]":
     release = (host.read_file("/etc/dnf/vars/releasever") or b"").decode("utf-8", "replace").strip()
-    return [_tool(host), *(["--releasever=" + release] if release else []), *words]
+    return [_tool(host) or "dnf", *(["--releasever=" + release] if release else []), *words]
 
 
-def looking(host, *words):
+def looking(host: "Host", *words: str) -> "List[str]":
     """-> argv that writes nothing into dnf's own cache."""
     return _argv(host, "--setopt=cachedir=" + CACHE, "--setopt=persistdir=" + CACHE + "/persist", *words)
 
@@ -54,20 +62,20 @@ class Index(object):
     planned: where dnf finds its repositories as the plan will make them (as_planned.scratch), None: as they are.
     """
 
-    def __init__(self, host, planned=None):
+    def __init__(self, host: "Host", planned: "Optional[_Scratch]" = None) -> None:
         self._host = host
         self._options = planned.options if planned else ()
 
-    def __enter__(self):
+    def __enter__(self) -> "Index":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         return None
 
-    def _looking(self, *words):
+    def _looking(self, *words: str) -> "List[str]":
         return looking(self._host, *self._options, *words)
 
-    def offers(self, names):
+    def offers(self, names: "Sequence[str]") -> "Dict[str, Offer]":
         shown = "%{name} %{evr} %{arch}\\n"
         argv = self._looking("-q", "repoquery", "--available", "--showduplicates", "--queryformat", shown, "--", *names)
         ran = self._host.run(argv, timeout=600, check=False)
@@ -77,7 +85,7 @@ class Index(object):
             )
         return parse_offers(ran.out, names)
 
-    def simulate(self, transaction):
+    def simulate(self, transaction: "Transaction") -> str:
         if transaction.held:
             return ""  # a lock hides what would happen without it; it is opened before the commit, which looks again
         for words in _steps(self._host, transaction):
@@ -91,7 +99,7 @@ class Index(object):
         return ""
 
 
-def parse_offers(text, names):
+def parse_offers(text: str, names: "Sequence[str]") -> "Dict[str, Offer]":
     versions: Dict[str, List[str]] = {}
     for line in text.split("\n"):
         words = line.split()
@@ -107,7 +115,7 @@ def parse_offers(text, names):
     return found
 
 
-def _steps(host, transaction):
+def _steps(host: "Host", transaction: "Transaction") -> "Iterator[List[str]]":
     """-> argument lists for dnf, each one transaction of its own."""
     if transaction.leaving():
         # what nobody needs any more stays: it was not named
@@ -116,7 +124,8 @@ def _steps(host, transaction):
     for verb in ("install", "downgrade"):
         names = []
         for name, version in transaction.install:
-            lower = name in transaction.replaced and rpm.compare(version, there[name].version or "") < 0
+            replaced = version is not None and name in transaction.replaced
+            lower = replaced and rpm.compare(version or "", there[name].version or "") < 0
             if lower == (verb == "downgrade"):
                 names.append("%s-%s" % (name, version) if version else name)
         if names:
@@ -126,7 +135,7 @@ def _steps(host, transaction):
             yield [*words, "--", *names]
 
 
-def objection(text, transaction):
+def objection(text: str, transaction: "Transaction") -> str:
     """What a table of `--assumeno` would do to packages that nobody named -> text, '' : nothing."""
     named = set(transaction.names())
     removed: Set[str] = set()
@@ -150,7 +159,7 @@ def objection(text, transaction):
     return "it would also %s; name them in `packages` if that is meant" % " and ".join(parts) if parts else ""
 
 
-def commit(host, transaction):
+def commit(host: "Host", transaction: "Transaction") -> None:
     with Index(host) as index:
         trouble = index.simulate(transaction)  # a plan may be old, and dnf has no option that forbids removals
     if trouble:
@@ -165,7 +174,7 @@ def commit(host, transaction):
             raise Failed("dnf %s: %s" % (words[0], why(ran)), "dnf %s failed" % words[0], argv, ran.code, output)
 
 
-def why(ran):
+def why(ran: "Ran") -> str:
     """The line that tells the cause."""
     lines = [line.strip() for line in (ran.err + "\n" + ran.out).split("\n") if line.strip()]
     for index, line in enumerate(lines):
@@ -176,7 +185,7 @@ def why(ran):
     return lines[0] if lines else "exit code %s" % ran.code
 
 
-def hold(host, names, on):
+def hold(host: "Host", names: "Sequence[str]", on: bool) -> None:
     argv = _argv(host, "-q", "versionlock", "add" if on else "delete", "--", *names)
     ran = host.run(argv, timeout=300, check=False)
     if ran.code != 0:

@@ -1,10 +1,18 @@
 """rpm packages by zypper. Looking ahead uses a cache of our own, so that a plan writes nothing into zypp's."""
 
 import re
-from typing import Dict, List
+from typing import TYPE_CHECKING, Dict, List
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.resources.package import Offer, rpm
+
+if TYPE_CHECKING:
+    from typing import Optional, Sequence, Tuple
+
+    from statectl.onhost.host import Host
+    from statectl.onhost.process import Ran
+    from statectl.onhost.resources.package import Installed, Transaction
+    from statectl.onhost.resources.package.as_planned import _Scratch
 
 CACHE = "/var/cache/statectl/zypp"
 COMMIT_TIMEOUT_S = 3600
@@ -16,17 +24,17 @@ _ATTRIBUTE = re.compile(r'([a-z-]+)="([^"]*)"')
 _SOLVABLE = re.compile(r"<solvable ([^>]*)")
 
 
-def usable(host):
+def usable(host: "Host") -> bool:
     return host.which("zypper") is not None and host.which("rpm") is not None
 
 
-def installed(host, names):
+def installed(host: "Host", names: "Sequence[str]") -> "Dict[str, Installed]":
     text = (host.read_file("/etc/zypp/locks") or b"").decode("utf-8", "replace")
     held = set(re.findall(r"^\s*solvable_name:\s*(\S+)\s*$", text, re.MULTILINE))
     return rpm.installed(host, names, held)
 
 
-def _zypper(host, words, timeout):
+def _zypper(host: "Host", words: "Sequence[str]", timeout: float) -> "Tuple[List[str], Ran]":
     argv = ["zypper", "--non-interactive", *words]
     return argv, host.run(argv, timeout=timeout, env=ENVIRONMENT, check=False)
 
@@ -37,26 +45,26 @@ class Index(object):
     planned: where zypper finds its repositories as the plan will make them (as_planned.scratch), None: as they are.
     """
 
-    def __init__(self, host, planned=None):
+    def __init__(self, host: "Host", planned: "Optional[_Scratch]" = None) -> None:
         self._host = host
         self._options = planned.options if planned else ("--cache-dir", CACHE)
 
-    def __enter__(self):
+    def __enter__(self) -> "Index":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         return None
 
-    def _look(self, *words):
+    def _look(self, *words: str) -> "Tuple[List[str], Ran]":
         return _zypper(self._host, ["--xmlout", *self._options, *words], 600)
 
-    def offers(self, names):
+    def offers(self, names: "Sequence[str]") -> "Dict[str, Offer]":
         argv, ran = self._look("search", "--details", "--match-exact", "--type", "package", "--", *names)
         if ran.code not in (0, NOTHING_FOUND):
             raise Failed("zypper cannot read the repositories: %s" % why(ran), "zypper failed", argv, ran.code, ran.err)
         return parse_offers(ran.out, names)
 
-    def simulate(self, transaction):
+    def simulate(self, transaction: "Transaction") -> str:
         if transaction.held:
             return ""  # a lock hides what would happen without it; it is opened before the commit, which looks again
         _, ran = self._look(*_words(transaction, "--dry-run"))
@@ -65,7 +73,7 @@ class Index(object):
         return objection(ran.out, transaction)
 
 
-def parse_offers(text, names):
+def parse_offers(text: str, names: "Sequence[str]") -> "Dict[str, Offer]":
     versions: Dict[str, List[str]] = {}
     for attributes in _solvables(text):
         if attributes.get("repository") != "(System Packages)" and "edition" in attributes:
@@ -78,11 +86,11 @@ def parse_offers(text, names):
     return found
 
 
-def _solvables(text):
+def _solvables(text: str) -> "List[Dict[str, str]]":
     return [dict(_ATTRIBUTE.findall(match)) for match in _SOLVABLE.findall(text)]
 
 
-def _words(transaction, *flags):
+def _words(transaction: "Transaction", *flags: str) -> "List[str]":
     """zypper does it all at once: `!name` removes. Licences are agreed to as for every unattended installation."""
     if not transaction.install:
         return ["remove", *flags, "--", *transaction.leaving()]
@@ -95,7 +103,7 @@ def _words(transaction, *flags):
     return [*words, "--", *install, *("!" + name for name in transaction.leaving())]
 
 
-def objection(text, transaction):
+def objection(text: str, transaction: "Transaction") -> str:
     """What a dry run would do to packages that nobody named -> text, '' : nothing."""
     parts = []
     for tag, word, allowed in (
@@ -109,7 +117,7 @@ def objection(text, transaction):
     return "it would also %s; name them in `packages` if that is meant" % " and ".join(parts) if parts else ""
 
 
-def commit(host, transaction):
+def commit(host: "Host", transaction: "Transaction") -> None:
     with Index(host) as index:
         trouble = index.simulate(transaction)  # a plan may be old
     if trouble:
@@ -123,7 +131,7 @@ def commit(host, transaction):
         raise Failed("zypper %s: %s" % (words[0], why(ran)), cause, argv, ran.code, (ran.out + ran.err)[-4096:])
 
 
-def why(ran):
+def why(ran: "Ran") -> str:
     """The line that tells the cause; in XML it is a message of type error, or the problem that a prompt describes."""
     said = re.findall(r'(?:<message type="error">|<description>)(.*?)(?: Solution 1:|</)', ran.out, re.DOTALL)
     if said:
@@ -135,7 +143,7 @@ def why(ran):
     )
 
 
-def hold(host, names, on):
+def hold(host: "Host", names: "Sequence[str]", on: bool) -> None:
     argv, ran = _zypper(host, ["addlock" if on else "removelock", "--", *names], 300)
     if ran.code != 0:
         raise Failed("zypper cannot lock: %s" % why(ran), "zypper lock failed", argv, ran.code, ran.err[-4096:])
