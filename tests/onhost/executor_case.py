@@ -70,7 +70,7 @@ def _daemon():
         }
 
     def start(want):
-        count = int(_bytes(want.name)) if os.path.exists(want.name) else 0
+        count = int(_bytes(want.name) or b"0") if os.path.exists(want.name) else 0
         _write(want.name, b"%d" % (count + 1))
 
     def apply(host, want, found, differing):

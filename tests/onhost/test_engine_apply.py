@@ -31,6 +31,15 @@ class Apply(ExecutorCase):
         assert self.ended["counts"]["ok"] == 6
         assert os.listdir(os.path.join(self.state, "tmp")) == []
 
+    def test_a_service_that_its_package_started_is_still_notified(self):
+        """It was started before its configuration was written, so the reload that is owed is paid and not taken for done."""
+        daemon = self.daemon()
+        configuration = self.file("configuration", notify=[daemon["address"]])
+        results = self.apply(self.pack("daemon"), configuration, daemon)  # the pack makes the file that says it runs
+        assert results[configuration["address"]]["outcome"] == "changed"
+        assert [told["outcome"] for told in self.controller.of("notified")] == ["changed"]
+        assert len(self.text("daemon.log").splitlines()) == 1
+
     def test_success_is_the_second_reading(self):
         """A type that says it is done and is not has failed, with field, found and wanted."""
         self.put("o", "old")
