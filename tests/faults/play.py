@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,17 +41,28 @@ class Stage:
     def clean_s(self, suite: str) -> float:
         """Seconds the witness takes for the whole workload while nothing is broken; measured once."""
         if suite not in self._clean:
-            hosts = self._pool.take(2, suite)
-            try:
-                with tempfile.TemporaryDirectory() as place:
-                    scene = Scene(Path(place), hosts)
-                    said = scene.run("apply", "--yes", "--json")
-                    if said.code:
-                        raise RuntimeError(f"the workload fails on clean hosts\n{said}")
-                    self._clean[suite] = max(scene.host_told(host, said)["seconds"] for host in hosts)
-            finally:
-                self._pool.give_back(hosts)
+            self._clean[suite] = self._measured(suite)
         return self._clean[suite]
+
+    def _measured(self, suite: str) -> float:
+        hosts = self._pool.take(2, suite)
+        try:
+            with tempfile.TemporaryDirectory() as place:
+                scene = Scene(Path(place), hosts)
+                said = scene.run("apply", "--yes", "--json")
+                if said.code:
+                    raise RuntimeError(f"the workload fails on clean hosts\n{said}")
+                return max(float(scene.host_told(host, said)["seconds"]) for host in hosts)
+        finally:
+            self._pool.give_back(hosts)
+
+    def _isolated(self, row: Row, scene: Scene, clean_s: float) -> None:
+        """O2; before it is broken for being slow, the clean time is taken again: something else may keep the machine busy."""
+        assert scene.said is not None
+        try:
+            oracles.isolated(row, scene, scene.said, clean_s + row.slower_s)
+        except oracles.Slow:
+            oracles.isolated(row, scene, scene.said, max(clean_s, self._measured(row.suite)) + row.slower_s)
 
     def play(self, row: Row) -> Played:
         """Once. Faults are mended and hosts given back whatever happens."""
@@ -65,6 +77,9 @@ class Stage:
                 except AssertionError as error:
                     oracle = error.oracle if isinstance(error, oracles.Broken) else "says"
                     return Played(row, survived=False, seconds=time.monotonic() - began, oracle=oracle, seen=str(error))
+                except Exception:  # noqa: BLE001  a row that cannot be judged is not survived, and the others go on
+                    seen = traceback.format_exc()
+                    return Played(row, survived=False, seconds=time.monotonic() - began, oracle="error", seen=seen)
         finally:
             for host in hosts:
                 host.heal_quietly()
@@ -95,7 +110,7 @@ class Stage:
             oracles.ends(row, scene.said)
             oracles.alone(scene)
             oracles.true(row, scene, scene.said)
-            oracles.isolated(row, scene, scene.said, clean_s + row.slower_s)
+            self._isolated(row, scene, clean_s)
             oracles.undamaged(scene, healed=False)
             if row.says is not None:
                 row.says(scene)

@@ -186,6 +186,23 @@ class Scene:
         }
 
 
+def shown(said: Said) -> str:
+    """What the command said, without what went well."""
+    try:
+        hosts = json.loads(said.out)["hosts"]
+    except (ValueError, KeyError, TypeError):
+        return str(said)
+    lines = [f"$ statectl {' '.join(said.argv)}", f"exit {said.code} after {said.seconds:.1f} s"]
+    for name, told in hosts.items():
+        lines.append(f"{name}: {told['outcome']}: {told.get('reason', '')}")
+        lines += [
+            f"  {entry['address']}: {entry['outcome']}: {entry.get('error') or entry.get('reason')}"
+            for entry in [*told.get("results", ()), *told.get("notified", ())]
+            if entry["outcome"] not in ("ok", "changed")
+        ]
+    return "\n".join([*lines, "--- stderr", said.err[-3000:]])
+
+
 def _session(leader: int) -> list[str]:
     """Command lines of what still runs in the session that a process of ours began."""
     done = subprocess.run(["ps", "-s", str(leader), "-o", "args="], capture_output=True, text=True, check=False)

@@ -47,6 +47,9 @@ def bring_python(scene: Scene, minor: str, to: str) -> None:
     )
     (target / "bin").mkdir()
     shutil.copy(source / "bin" / f"python{minor}", target / "bin")
+    for library in (source / "lib").glob("libpython*.so.*"):
+        shutil.copy(library, scene.victim.root / "usr" / "local" / "lib")
+    scene.victim.exec(["ldconfig"])
 
 
 # -- Python
