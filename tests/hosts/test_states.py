@@ -1,37 +1,46 @@
-"""The repository's own states on every Debian of the lab, and its default inventory, which must harm nobody."""
+"""The repository's own states on every system of the lab, and its default inventory, which must harm nobody."""
 
 import re
 
 import pytest
 from converging import ROOT, converges, placed
 
+from tests.hosts.example_stages import SYSTEMS
+
 LIMITED = ("statectl.yml", "states", "inventories")
-INVENTORY = """hosts:
-  {name}: {{groups: [web]}}
-groups:
-  servers: {{children: [web]}}
-  web: {{}}
+INVENTORY = """groups:
+  servers: {children: [web]}
+  web: {}
   all:
     vars:
       base_packages: [acl]
       ssh_max_auth_tries: 5
       web_sites:
-        - {{domain: www.example.org, port: 8080}}
-        - {{domain: docs.example.org, port: 8081}}
+        - {domain: www.example.org, port: 8080}
+        - {domain: docs.example.org, port: 8081}
+hosts:
 """
 # the login that later applies go through is what the SSH server's state could spoil: root's, and sudo's with use_pty
-USERS = {"bullseye": "root", "bookworm": "admin", "trixie": "root"}
+USERS = {"bullseye": "root", "bookworm": "admin", "trixie": "root", "rpm": "admin"}
 
 
-@pytest.mark.parametrize("suite", USERS)
-def test_states_make_a_hardened_web_server(lab_hosts, inspect, tmp_path, suite):
-    """All five states converge on a fresh Debian, testinfra agrees with each, and a second apply finds nothing to do."""
-    (host,) = lab_hosts(1, suite)
-    project = placed(
-        tmp_path, ROOT, {host.name: host}, "inventories/lab", files=["states", "inventories"], user=USERS[suite]
-    )
-    project.write("inventories/lab/hosts.yml", INVENTORY.format(name=host.name))
+@pytest.fixture(scope="module")
+def web_servers(host_pool, tmp_path_factory):
+    """One project, a server of each system of the lab, by system; the states have converged there."""
+    hosts = {system: host_pool.take(1, system)[0] for system in SYSTEMS}
+    place = tmp_path_factory.mktemp("states")
+    project = placed(place, ROOT, hosts, "inventories/lab", files=["states", "inventories"], user=USERS)
+    members = "".join(f"  {name}: {{groups: [web]}}\n" for name in hosts)
+    project.write("inventories/lab/hosts.yml", INVENTORY + members)
     converges(project, "-i", "inventories/lab")
+    yield project, hosts
+    host_pool.give_back(list(hosts.values()))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_states_make_a_hardened_web_server(web_servers, inspect, system):
+    """All states converge on fresh hosts of every system in one run, a second apply finds nothing to do, testinfra agrees."""
+    host = web_servers[1][system]
     seen = inspect(host)
     # base
     assert seen.file("/etc/issue.net").content_string == "Authorised use only. Activity is recorded.\n"
@@ -58,7 +67,7 @@ def test_states_make_a_hardened_web_server(lab_hosts, inspect, tmp_path, suite):
         "maxauthtries": "5",
         "banner": "/etc/issue.net",
     }
-    if suite == "bullseye":  # its OpenSSH has the older name of it
+    if system == "bullseye":  # its OpenSSH has the older name of it
         wanted["challengeresponseauthentication"] = wanted.pop("kbdinteractiveauthentication")
     assert {key: effective.get(key) for key in wanted} == wanted
     assert "Authorised use only" in host.ssh(["true"]).err
@@ -69,7 +78,7 @@ def test_states_make_a_hardened_web_server(lab_hosts, inspect, tmp_path, suite):
     assert seen.service("nginx").is_running
     assert seen.service("nginx").is_enabled
     assert seen.file("/etc/nginx/sites-enabled").listdir() == ["docs.example.org.conf", "www.example.org.conf"]
-    assert f"docs.example.org is served by {host.name}." in fetched(seen, 8081)
+    assert f"docs.example.org is served by {system}." in fetched(seen, 8081)
     assert "www.example.org is served" in fetched(seen, 8080)
     assert not seen.socket("tcp://0.0.0.0:80").is_listening  # Debian's default site went with the exclusive directory
 
@@ -79,24 +88,30 @@ def fetched(seen, port):
     return seen.run("python3 -c %s %s", script, str(port)).stdout
 
 
-def test_a_hand_on_the_server_is_found_and_put_right(lab_host, inspect, tmp_path):
-    """A password login that somebody let in, a stray site and a stopped service are drift; apply heals all three."""
-    project = placed(tmp_path, ROOT, {lab_host.name: lab_host}, "inventories/lab", files=["states", "inventories"])
-    project.write("inventories/lab/hosts.yml", INVENTORY.format(name=lab_host.name))
-    project.statectl("apply", "--yes", expect=0)
-    lab_host.sh(
-        "echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/60-statectl.conf && systemctl stop nginx"
-        " && echo 'server { listen 9999; }' > /etc/nginx/sites-enabled/mine.conf"
-    )
-    said = project.statectl("drift", "--json", expect=2)
-    for address in ("file:/etc/ssh/sshd_config.d/60-statectl.conf", "directory:/etc/nginx/sites-enabled"):
-        assert address in said.out
-    project.statectl("apply", "--yes", expect=0)
-    seen = inspect(lab_host)
-    assert "passwordauthentication no" in seen.run("/usr/sbin/sshd -T").stdout
-    assert seen.service("nginx").is_running
-    assert not seen.file("/etc/nginx/sites-enabled/mine.conf").exists
-    project.statectl("drift", expect=0)
+def test_a_hand_on_the_server_is_found_and_put_right(web_servers, inspect):
+    """A password login that somebody let in, a stray site and a stopped service are drift; apply heals all three, everywhere."""
+    project, hosts = web_servers
+    where = ("-i", "inventories/lab")
+    for host in hosts.values():
+        host.sh(
+            "echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/60-statectl.conf && systemctl stop nginx"
+            " && echo 'server { listen 9999; }' > /etc/nginx/sites-enabled/mine.conf"
+        )
+    found = project.statectl("drift", "--json", *where, expect=2).json
+    for name in hosts:
+        drifted = {entry["address"] for entry in found["hosts"][name]["verdicts"]}
+        assert drifted == {
+            "file:/etc/ssh/sshd_config.d/60-statectl.conf",
+            "directory:/etc/nginx/sites-enabled",
+            "service:nginx",
+        }
+    project.statectl("apply", "--yes", *where, expect=0)
+    for host in hosts.values():
+        seen = inspect(host)
+        assert "passwordauthentication no" in seen.run("/usr/sbin/sshd -T").stdout
+        assert seen.service("nginx").is_running
+        assert not seen.file("/etc/nginx/sites-enabled/mine.conf").exists
+    project.statectl("drift", *where, expect=0)
 
 
 def test_a_careless_apply_at_the_root_touches_the_playground_only(lab_host, tmp_path):
@@ -115,7 +130,7 @@ def test_a_careless_apply_at_the_root_touches_the_playground_only(lab_host, tmp_
     assert [path.name for path in playground.iterdir()] == ["motd"]
     project.statectl("drift", expect=0)
 
-    project.write("inventories/lab/hosts.yml", INVENTORY.format(name=lab_host.name))
+    project.write("inventories/lab/hosts.yml", INVENTORY + f"  {lab_host.name}: {{groups: [web]}}\n")
     lab_host.cut()  # whoever contacts it waits
     refused = project.statectl("apply", "--yes", "-i", "inventories/lab", expect=4)
     assert refused.seconds < 10

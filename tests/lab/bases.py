@@ -48,7 +48,7 @@ PACKAGES = (
 # Real packages that hosts may install though they have no network; their dependencies come along.
 POOL = (
     *("nginx", "chrony", "systemd-timesyncd", "unattended-upgrades", "haproxy", "logrotate", "rsyslog", "rsync"),
-    *("auditd", "libpam-pwquality", "curl", "tmux", "postgresql", "git", "locales", "fail2ban"),
+    *("auditd", "libpam-pwquality", "curl", "tmux", "postgresql", "git", "locales", "fail2ban", "python3-systemd"),
 )
 
 

@@ -1,5 +1,6 @@
 """The trial project and the converted roles compile on every family of systems they are for, and say there what they should."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,20 @@ def test_after_a_failover_the_probe_says_who_the_primary_is(catalogues):
     assert "command:replication-role" not in resources(tagged["pg2"])
     moved = catalogues("trial", "inventories/prod", "debian", {"in_recovery": {"ok": True, "value": False}})
     assert "command:replication-role" in resources(moved["pg2"])
+
+
+@pytest.mark.parametrize(
+    ("server", "code", "says"),
+    [("t|1", 0, "true\n"), ("t|2", 0, "true\n"), ("f|2", 0, "false\n"), ("f|1", 2, ""), ("", 2, "")],
+    ids=["replica", "replica after a failover", "promoted", "never replicated", "no server"],
+)
+def test_the_probe_of_the_primary_knows_who_was_promoted(tmp_path, server, code, says):
+    """A replica that has no data of its primary yet is not taken for a promoted one: there the tag decides, at every apply."""
+    (tmp_path / "runuser").write_text(f"#!/bin/sh\necho '{server}'\n")
+    (tmp_path / "runuser").chmod(0o755)
+    script = EXAMPLES / "trial/states/files/pg-in-recovery"
+    said = subprocess.run(["/bin/sh", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (code, says)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
