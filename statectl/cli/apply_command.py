@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from statectl.cli.formats.lasting import outlived
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.options import Outputs, confirm, host_options, output_options, plan_options, to_json, to_json_lines
 from statectl.errors import Interrupted, Refused, UsageError
@@ -110,7 +111,8 @@ def _apply(
         progress.close()
     if run.outcome == "interrupted" and not run.results:
         raise Interrupted("interrupted; nothing was changed")
-    _write(run, shown, options, opened.root, plan_is_shown=plan_is_shown)
+    with outlived(sys.stdout):  # who closed the window still gets the exit code of what was done
+        _write(run, shown, options, opened.root, plan_is_shown=plan_is_shown)
     if run.outcome == "declined":
         raise Refused("not applied: declined", code="E507")
     return apply_code(run)

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from statectl.cli.formats.lasting import Lasting
 from statectl.cli.formats.progress import Progress
 from statectl.cli.options import Outputs, outputs, to_json, to_json_lines
 from statectl.errors import Interrupted
 from statectl.plans.plan import Plan
 from statectl.rollout.run_targets import Cancel
+
+STOPPING = "\nstopping: nothing new is started, running resources finish; again to let go now\n"
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
@@ -117,7 +120,7 @@ def run_interruptible(main: Callable[[], Any], cancel: Cancel, *, abort_at_once:
             if abort_at_once:
                 cancel.request()
             elif not cancel.aborted.is_set():
-                sys.stderr.write("\nstopping: nothing new is started, running resources finish; again to let go now\n")
+                Lasting(sys.stderr).write(STOPPING)
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop)

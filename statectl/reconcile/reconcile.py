@@ -183,8 +183,7 @@ async def apply(
         await _go(fleet, rate, runs, observer, cancel, ended, records, saved)
         return ended
     finally:
-        for run in runs.values():
-            await run.drop()
+        await asyncio.gather(*(run.drop() for run in runs.values()))
 
 
 def _use_up(records: Records, saved: Plan) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from statectl.cli.formats.apply_text import notified_line, result_line
+from statectl.cli.formats.lasting import Lasting
 from statectl.cli.formats.terminal import Screen, one_line
 from statectl.plans.plan import HostPlan
 from statectl.reconcile.host_run import HostResult
@@ -17,7 +18,7 @@ class Progress:
     """An Observer. `verbose`: 0 changes and failures, 1 also what is unchanged, 2 also what executors say, 3 also messages."""
 
     def __init__(self, stream: TextIO, screen: Screen, total: int, *, verbose: int = 0, quiet: bool = False) -> None:
-        self._stream = stream
+        self._stream = Lasting(stream)
         self._screen = screen
         self._total = total
         self._verbose = verbose
