@@ -186,7 +186,7 @@ def trust(
                 _enrol(opened, hop, None, replace=replace, yes=yes, no_input=no_input, only_unknown=True)
             _enrol(opened, endpoint, fingerprint, replace=replace, yes=yes, no_input=no_input)
         except Unreachable as error:
-            click.echo(f"{name}: {error.message}", err=True)
+            click.echo(f"{name}: {one_line(error.message)}", err=True)
             failed = 3
     return failed
 

@@ -22,6 +22,7 @@ HEADER = struct.Struct(">cI")
 MAX_JSON = 16 * 1024 * 1024  # bytes of one message
 MAX_BLOB = 1024 * 1024  # bytes of one chunk of a blob
 MAX_DEPTH = 40
+MAX_KEYS = 65536  # of one map: a ledger of so many resources
 
 
 class ProtocolError(Exception):
@@ -45,6 +46,8 @@ def encode_blob(chunk: bytes) -> bytes:
 
 def _no_duplicates(pairs: "List[Tuple[str, JSON]]") -> "Dict[str, JSON]":
     result = {}
+    if len(pairs) > MAX_KEYS:
+        raise ProtocolError("a map has more than %d keys" % MAX_KEYS)
     for key, value in pairs:
         if key in result:
             raise ProtocolError("key %r appears twice in one message" % key)
@@ -54,6 +57,13 @@ def _no_duplicates(pairs: "List[Tuple[str, JSON]]") -> "Dict[str, JSON]":
 
 def _no_constant(text: str) -> "NoReturn":
     raise ProtocolError("%s is not a number here" % text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:  # 1e999 is infinite, without the word
+        raise ProtocolError("a number is too large")
+    return number
 
 
 def decode_json(payload: bytes) -> "Message":
@@ -78,7 +88,12 @@ def decode_json(payload: bytes) -> "Message":
         elif byte in (93, 125):
             depth -= 1
     try:
-        message = json.loads(payload.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        message = json.loads(
+            payload.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
     except (ValueError, RecursionError) as error:
         raise ProtocolError("message is not JSON: %s" % error)
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):

@@ -11,11 +11,18 @@ from statectl.onhost import protocol
 from statectl.onhost.protocol import ProtocolError
 from statectl.secrets import Untrusted
 
-MAX_NODES = 500_000  # values in one message: small JSON can be large memory
+MAX_NODES = 350_000  # values in one message: small JSON can be large memory
+MAX_TEXTS = 500_000  # keys and texts in it
+KEYS_SHARED = 1000  # the keys that come again and again are few
 COUNTED_FROM = 256 * 1024  # bytes; a smaller message cannot hold many
+# A character outside of ASCII widens the whole text that it stands in: to two bytes each, or to four for those written as a pair.
+MAX_WIDE = {b"\\u": 8 * 1024 * 1024, b"\\ud": 5 * 1024 * 1024, b"\\uD": 5 * 1024 * 1024}
 MAX_LINE = 8192  # characters of an address, a reason, a holder
 MAX_BLOBS = 100_000
+MAX_FACTS = 1024 * 1024  # characters and values of all facts; an executor's own limits are far below
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+SURROGATE = re.compile("[\ud800-\udfff]")
 ADDRESS = re.compile(r"[a-z][a-z0-9_]{0,63}:.{1,4200}\Z", re.DOTALL)
 
 Check = Callable[[Any], bool]
@@ -40,6 +47,21 @@ def _duration(value: Any) -> bool:
 
 def _map(value: Any) -> bool:
     return isinstance(value, dict)
+
+
+def _facts(value: Any) -> bool:
+    return isinstance(value, dict) and _weight(value) <= MAX_FACTS
+
+
+def _weight(value: Any) -> int:
+    """About how many characters and values something holds."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(8 + len(key) + _weight(item) for key, item in value.items())
+    if isinstance(value, list):
+        return 8 * len(value) + sum(map(_weight, value))
+    return 8
 
 
 def _address(value: Any) -> bool:
@@ -70,8 +92,34 @@ def _blobs(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= MAX_BLOBS and all(map(_sha256, value))
 
 
-def _changes(value: Any) -> bool:
-    return _maps(value) and all(_line(change.get("field")) for change in value)
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _anything(value: Any) -> bool:
+    del value
+    return True
+
+
+def _run_id(value: Any) -> bool:
+    return isinstance(value, str) and RUN_ID.match(value) is not None
+
+
+def _each(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+def _with(required: dict[str, Check], known: dict[str, Check]) -> Check:
+    """A map that has these, and those it may have as they must be. Keys that nobody reads are let pass."""
+    return lambda value: (
+        isinstance(value, dict)
+        and all(key in value for key in required)
+        and all(check(value[key]) for key, check in (required | known).items() if key in value)
+    )
 
 
 def _word(*words: str) -> Check:
@@ -82,15 +130,59 @@ def _maybe(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
-_ERROR: Check = _maybe(
-    lambda value: isinstance(value, dict) and _text(value.get("message", "")) and _text(value.get("cause", ""))
+_ERROR: Check = _maybe(_with({}, {"message": _text, "cause": _text, "output": _text}))
+_CHANGES: Check = _each(
+    _with({"field": _line}, {"diff": _maybe(_texts), "binary": _flag, "secret": _flag, "found": _anything})
+)
+_OUTCOME = _word("ok", "changed", "failed", "skipped", "unknown")
+_KEPT: Check = _each(
+    _with(
+        {"address": _address, "outcome": _OUTCOME},
+        {
+            "changes": _CHANGES,
+            "error": _ERROR,
+            "reason": _maybe(_text),
+            "duration_ms": _duration,
+            "verb": _line,
+            "action": _line,
+            "kind": _line,
+        },
+    )
+)
+_UNDELIVERED: Check = _each(
+    _with(
+        {"run": _run_id, "outcome": _line},
+        {
+            "kind": _word("apply", "run"),
+            "controller": _line,
+            "commit": _maybe(_line),
+            "plan_id": _maybe(_line),
+            "reason": _maybe(_text),
+            "results": _KEPT,
+            "notified": _KEPT,
+        },
+    )
+)
+_MEMORY: Check = _with(
+    {},
+    {
+        "run_counter": _number,
+        "host_id": _line,
+        "debts": _each(_with({"address": _address, "verb": _line}, {})),
+        "undelivered": _UNDELIVERED,
+        "lock": _maybe(_map),
+    },
+)
+_PROBES: Check = lambda value: (  # noqa: E731 - a check like those above
+    isinstance(value, dict)
+    and all(map(_with({"ok": _flag}, {"value": _anything, "reason": _maybe(_text)}), value.values()))
 )
 
 # message: (required keys, optional keys). `type` is always there.
 SHAPES: dict[str, Shape] = {
     "ready": (
-        {"facts": _map, "probes": _map, "memory": _map},
-        {"executor": _line, "python": _line, "pid": _number, "uid": _number, "run": _line},
+        {"facts": _facts, "probes": _PROBES, "memory": _MEMORY},
+        {"executor": _line, "python": _line, "pid": _number, "uid": _number},
     ),
     "need": ({"blobs": _blobs}, {}),
     "verdict": (
@@ -101,10 +193,9 @@ SHAPES: dict[str, Shape] = {
         },
         {
             "association": _maybe(_line),
-            "source": _maybe(_map),
             "predicted_after": _addresses,
             "unknown_until": _addresses,
-            "changes": _changes,
+            "changes": _CHANGES,
             "notify": _lines,
             "found_hash": _maybe(_line),
             "armed": _number,
@@ -114,11 +205,11 @@ SHAPES: dict[str, Shape] = {
     ),
     "planned": ({"counts": _counts}, {}),
     "result": (
-        {"address": _address, "outcome": _word("ok", "changed", "failed", "skipped", "unknown")},
+        {"address": _address, "outcome": _OUTCOME},
         {
             "association": _maybe(_line),
             "action": _word("none", "add", "change", "remove", "run", "orphan"),
-            "changes": _changes,
+            "changes": _CHANGES,
             "kind": _word("intended", "corrective", ""),
             "reason": _maybe(_text),
             "error": _ERROR,
@@ -126,7 +217,7 @@ SHAPES: dict[str, Shape] = {
         },
     ),
     "notified": (
-        {"address": _address, "verb": _line, "outcome": _word("ok", "changed", "failed", "skipped", "unknown")},
+        {"address": _address, "verb": _line, "outcome": _OUTCOME},
         {"because": _lines, "error": _ERROR, "duration_ms": _duration, "reason": _maybe(_text)},
     ),
     "output": ({"stream": _word("out", "err"), "data": _text}, {}),
@@ -140,6 +231,7 @@ SHAPES: dict[str, Shape] = {
             "code": _maybe(_line),
             "exit": _maybe(_map),
             "armed": _duration,
+            "holder": _maybe(_map),
         },
     ),
 }
@@ -147,9 +239,11 @@ SHAPES: dict[str, Shape] = {
 
 def parse(payload: bytes) -> dict[str, Any]:
     """Payload of a JSON frame -> checked message. Raises ProtocolError, whose text holds nothing that the host chose."""
-    if len(payload) > COUNTED_FROM and payload.count(b",") + payload.count(b"[") + payload.count(b"{") > MAX_NODES:
-        raise ProtocolError(f"a message holds more than {MAX_NODES:,} values")
-    message = protocol.decode_json(payload)
+    if len(payload) > COUNTED_FROM:
+        _measure(payload)
+    if not payload.isascii():
+        raise ProtocolError("a message is not ASCII")
+    message: dict[str, Any] = protocol.decode_json(payload)
     kind = message["type"]
     shape = SHAPES.get(kind)
     if shape is None:
@@ -166,19 +260,45 @@ def parse(payload: bytes) -> dict[str, Any]:
             raise ProtocolError(f"message {kind} has an unknown key")
         if not check(value):
             raise ProtocolError(f"{key} of message {kind} is not valid")
-    return {key: value if key == "type" else untrusted(value) for key, value in message.items()}
+    names: dict[str, Untrusted] = {}
+    for key, value in message.items():
+        if key != "type":
+            message[key] = untrusted(value, names)
+    return message
 
 
-def untrusted(value: Any) -> Any:
-    """The same value with every text in it, keys included, as Untrusted.
+def _measure(payload: bytes) -> None:
+    """Refuse what would take far more memory than it takes on the wire, before it is parsed."""
+    values = payload.count(b",") + payload.count(b"[") + payload.count(b"{")
+    if values > MAX_NODES or payload.count(b'"') // 2 > MAX_TEXTS:
+        raise ProtocolError(f"a message holds more than {MAX_NODES:,} values")
+    for mark, limit in MAX_WIDE.items():
+        if len(payload) > limit and mark in payload:
+            raise ProtocolError(f"a message of {len(payload):,} bytes is not plain ASCII (max {limit:,})")
+
+
+def untrusted(value: Any, names: dict[str, Untrusted] | None = None) -> Any:
+    """The same value with every text in it, keys included, as Untrusted. Lists are changed in place: there may be no room for two.
 
     Lone surrogates (what stands for bytes of a name that is not UTF-8, or what a hostile host makes up) become escapes: nothing
-    that comes later can store or print them.
+    that comes later can store or print them. `names`: keys that were met before.
     """
     if isinstance(value, str):
-        return Untrusted(value if value.isascii() else value.encode("utf-8", "backslashreplace").decode())
+        if SURROGATE.search(value):
+            return Untrusted(value.encode("utf-8", "backslashreplace").decode())
+        return Untrusted(value)
     if isinstance(value, list):
-        return [untrusted(item) for item in value]
+        for place, item in enumerate(value):
+            value[place] = untrusted(item, names)
+        return value
     if isinstance(value, dict):
-        return {Untrusted(key): untrusted(item) for key, item in value.items()}
+        known = {} if names is None else names
+        for key in list(value):
+            name = known.get(key)
+            if name is None:
+                name = untrusted(key)
+                if len(known) < KEYS_SHARED:
+                    known[key] = name
+            value[name] = untrusted(value.pop(key), known)
+        return value
     return value

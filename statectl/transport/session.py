@@ -30,6 +30,7 @@ START_S = 20.0  # from login to the executor's first word
 PATIENCE_S = 12.0  # of those: how long a first interpreter may stay silent before the others are tried one by one
 MAX_NOISE = 2 * 1024 * 1024  # bytes that a login shell may print before the executor speaks
 NOISE_TAIL = 4096
+STALL_S = 30.0  # in the middle of a message: an executor writes each in one go
 PARTING_S = 2.0  # from our last word to the executor's exit
 LOOK_S = 0.03  # how often stderr is looked at for sudo's prompt
 SKEW_NOISE_S = 5  # seconds between two clocks that tell nothing: the message was on its way for a while
@@ -77,7 +78,7 @@ class ExecutorSession:
             raise Unreachable("the executor has said all it had to say", code="E310")
         try:
             while not self._waiting:
-                data = self._first or await self._channel.receive()
+                data = self._first or await self._more()
                 self._first = b""
                 if not data:
                     raise Unreachable(
@@ -92,6 +93,18 @@ class ExecutorSession:
             await self.close()
             raise Unreachable(
                 f"the host's answer is not in the protocol: {printable(str(error))[:200]}", code="E321"
+            ) from None
+
+    async def _more(self) -> bytes:
+        """The next bytes. Between messages it is others who say how long the host may take."""
+        try:
+            async with asyncio.timeout(STALL_S if self._decoder.pending() else None):
+                return await self._channel.receive()
+        except TimeoutError:
+            if not self._decoder.pending():
+                raise
+            raise Unreachable(
+                f"channel lost: silent for {STALL_S:g} s in the middle of a message", code="E310"
             ) from None
 
     def _checked(self, payload: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from statectl.errors import Refused, Unreachable
+from statectl.transport import algorithms
 from statectl.transport.channel import Channel, Endpoint
 from statectl.transport.known_hosts import TrustedKeys, standard_files
 
@@ -99,6 +100,7 @@ class SshTransport:
 
     def __init__(self, trusted: TrustedKeys | None = None) -> None:
         self.trusted = trusted or TrustedKeys(standard_files(None))
+        self.notes: dict[str, str] = {}  # of each host, what its way in could do better
 
     async def open(self, endpoint: Endpoint, argv: Sequence[str], *, deadline_s: float) -> Channel:
         """Log in and start argv; raises Unreachable or Refused (host key) with the cause in one line."""
@@ -188,22 +190,23 @@ class SshTransport:
         except (OSError, ValueError, asyncssh.Error) as error:
             raise Unreachable(f"SSH settings for this host do not work: {_one_line(error)}", code="E306") from None
         host, port = resolved.host or endpoint.address, resolved.port or 22
-        algorithms = (
-            [endpoint.host_key.split()[0]] if endpoint.host_key else self.trusted.known_algorithms(host, "", port)
-        )
-        if algorithms:
+        kinds = [endpoint.host_key.split()[0]] if endpoint.host_key else self.trusted.known_algorithms(host, "", port)
+        if kinds:
             # ask for the kind of key that we know, or a server with several kinds shows one that we do not
-            options["server_host_key_algs"] = _preferring(algorithms)
+            options["server_host_key_algs"] = _preferring(kinds)
+        options |= algorithms.allowed(resolved)
         stage.port = port
         try:
             while True:
                 try:
                     if tunnel is not None or resolved.tunnel or resolved.proxy_command:
-                        return await asyncssh.connect(endpoint.address, tunnel=tunnel or (), **options)
+                        through = await asyncssh.connect(endpoint.address, tunnel=tunnel or (), **options)
+                        return self._strong(endpoint, through)
                     sock = await _tcp(host, port)
                     stage.name = "SSH banner and login"
                     # by the name as it was given: the user's configuration is looked up once more
-                    return await asyncssh.connect(endpoint.address, sock=sock, **{**options, "port": port})
+                    connection = await asyncssh.connect(endpoint.address, sock=sock, **{**options, "port": port})
+                    return self._strong(endpoint, connection)
                 except asyncssh.DisconnectError as error:
                     untried = seen.untried() if "too many authentication failures" in str(error).lower() else {}
                     if not untried:
@@ -215,6 +218,12 @@ class SshTransport:
             raise Unreachable(f"connection refused ({host} tcp {port})", code="E301") from None
         except asyncssh.HostKeyNotVerifiable as error:
             raise self._host_key(endpoint, host, port, seen, error) from None
+        except asyncssh.KeyExchangeFailed as error:
+            raise Refused(
+                f"no safe algorithm in common: {_one_line(error)}",
+                code="E313",
+                hint="update sshd there; or name what you accept for this host in your ~/.ssh/config",
+            ) from None
         except asyncssh.PermissionDenied as error:
             user = resolved.username
             raise Unreachable(
@@ -235,6 +244,16 @@ class SshTransport:
             if number == errno.ENETUNREACH:
                 raise Unreachable(f"no route to {host} from here", code="E303") from None
             raise Unreachable(f"{_one_line(error)}", code="E305") from None
+
+    def _strong(self, endpoint: Endpoint, connection: "asyncssh.SSHClientConnection") -> "asyncssh.SSHClientConnection":
+        """The connection, when nobody on the way can cut something out of it; what is missing is noted."""
+        missing, usable = algorithms.weakness(connection)
+        if not usable:
+            connection.abort()
+            raise Refused(f"the connection is not safe: {missing}", code="E313", hint="update sshd there")
+        if missing:
+            self.notes[endpoint.name] = missing
+        return connection
 
     def _host_key(self, endpoint: Endpoint, host: str, port: int, seen: "_Seen", error: BaseException) -> Exception:
         shown = seen.key.get_fingerprint() if seen.key is not None else "no key of a kind we accept"
@@ -440,13 +459,14 @@ def _hop(text: str, endpoint: Endpoint) -> Endpoint:
     return Endpoint(name=text, address=address, port=int(port or 22), user=user, identity_files=endpoint.identity_files)
 
 
-def _preferring(algorithms: Sequence[str]) -> list[str]:
+def _preferring(kinds: Sequence[str]) -> list[str]:
     from asyncssh.public_key import get_default_public_key_algs
 
     wanted: list[str] = []
-    for algorithm in algorithms:
+    for algorithm in kinds:
         wanted += ["rsa-sha2-512", "rsa-sha2-256"] if algorithm == "ssh-rsa" else [algorithm]
     default = [alg.decode() for alg in get_default_public_key_algs()]
+    default = [alg for alg in default if alg not in algorithms.REFUSED_SIGNATURES]
     return [alg for alg in wanted if alg in default] + [alg for alg in default if alg not in wanted]
 
 

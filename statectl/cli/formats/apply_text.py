@@ -123,7 +123,7 @@ def _failure(
     source = sources.get(address)
     if source is not None:
         yield f"      {source.file}:{source.line}"
-        line = _line(root / source.file, source.line)
+        line = _line(root, source.file, source.line)
         if line:
             yield f"  {source.line:4} {screen.mark('bar')} {clean(line)}"
     entry = next(
@@ -149,7 +149,11 @@ def _error(entry: Mapping[str, Any]) -> tuple[str, list[str]]:
     return message, [line for line in str(error.get("output") or "").splitlines() if line.strip()]
 
 
-def _line(path: Path, number: int) -> str:
+def _line(root: Path, name: str, number: int) -> str:
+    """A line of a file of the project; '' for anything else: a plan may come from somewhere else."""
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()) or not path.is_file():
+        return ""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             for count, line in enumerate(file, 1):
