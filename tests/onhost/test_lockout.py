@@ -127,7 +127,7 @@ class Confirmed(Watched):
         """A confirmation of another run is refused, and leaves what is armed as it is."""
         first = self.changed(self.file("ssh/config", "new\n"))
         first.run = "ANOTHER"
-        assert self.confirm(first)["code"] == "E341"
+        assert self.confirm(first)["code"] == "E340"
         assert self.armed.read() is not None
 
 

@@ -37,7 +37,7 @@ def confirm(session: "Session") -> None:
     session.tell_ready()
     settled = armed.settled()
     if settled.get("run") != run:
-        raise End("failed", "nothing of run %s waits for a confirmation here" % run, "E341")
+        raise End("failed", "nothing of run %s waits for a confirmation here" % run, "E340")
     if settled["outcome"] == "undone":
         raise End("failed", settled["reason"], "E341")
     raise End("done")
