@@ -169,7 +169,6 @@ class Walk(object):
         """Does it have to be changed now? If not, its result is told here."""
         engine = self._engine
         if item.unknown is not None:
-            # a plan that waited for another change kept no error; that change was not needed after all
             self._fail(item, [], item.error or trouble(item.unknown.reason, "cannot be read"))
             return False
         if item.triggers and not self._is_triggered(item):
