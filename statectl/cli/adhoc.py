@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from statectl.cli.deciding import worst
 from statectl.cli.formats.progress import Progress
 from statectl.cli.formats.terminal import Screen, clean, one_line
+from statectl.cli.kept_output import KeptOutput
 from statectl.cli.options import Outputs, to_json, to_json_lines
 from statectl.cli.planning import run_interruptible
 from statectl.errors import Refused, StatectlError, Unreachable
@@ -27,6 +28,9 @@ from statectl.store.ids import new_id
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
+
+
+LONGEST_LINE = 65536  # bytes of one line that is shown as it comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Command:
 
 @dataclass
 class Answer:
-    """What one host said. Output is kept whole, as it came."""
+    """What one host said. Output is kept as it came; of a very long one both ends."""
 
     outcome: str = "unknown"  # ok | failed | unreachable | unknown | refused | terminated
     code: int | None = None
@@ -69,6 +73,7 @@ def run_everywhere(
 ) -> dict[str, Answer]:
     """{host: Answer}. The run is recorded before the first host is contacted: no record, no action."""
     answers = {host: Answer() for host in hosts}
+    heard = {host: {"out": KeptOutput(), "err": KeptOutput()} for host in hosts}
     records = opened.records()
     run_id = new_id()
     records.begin_run("run", {"command": command.shown(), "hosts": list(hosts)}, run_id=run_id, commit="", plan_id="")
@@ -85,16 +90,26 @@ def run_everywhere(
                 while True:
                     message = await conversation.receive()
                     if message["type"] == "output":
-                        data = base64.b64decode(message["data"])
-                        (answer.err if message["stream"] == "err" else answer.out).extend(data)
+                        data = _bytes(message["data"])
+                        heard[host][message["stream"]].add(data)
                         if host in lines:
                             lines[host].add(data)
                     elif message["type"] == "end":
                         _conclude(answer, message)
                         break
+                    elif message["type"] not in ("ready", "log", "waiting"):
+                        raise Unreachable(
+                            f"the host's answer is not in the protocol: {message['type']} came when it was not due",
+                            code="E321",
+                        )
                 await conversation.send({"type": "ack", "runs": [run_id]})
             finally:
                 await conversation.close()
+                kept = heard.pop(host)
+                answer.out += bytes(kept["out"])
+                answer.err += bytes(kept["err"])
+                if host in lines:
+                    lines[host].close()
         except StatectlError as error:
             answer.reason, answer.error, answer.hint = error.message, error.code, error.hint
             if isinstance(error, Unreachable):
@@ -134,9 +149,16 @@ def run_everywhere(
     return answers
 
 
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise Unreachable("the host's answer is not in the protocol: output that is not base64", code="E321") from None
+
+
 def _conclude(answer: Answer, message: Mapping[str, Any]) -> None:
     code = (message.get("counts") or {}).get("code")
-    answer.code = int(code) if code is not None else None
+    answer.code = min(int(code), 255) if code is not None else None  # 256 would leave us as 0
     answer.reason = str(message.get("reason") or "")
     answer.outcome = "ok" if answer.code == 0 else "refused" if message["outcome"] == "refused" else "failed"
 
@@ -149,10 +171,22 @@ class _Lines:
 
     def add(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            lines.append(self._rest)
+            self._rest = b""
         for line in lines:
-            if self._stream is not None:
-                self._stream.write(f"{self._host} | {clean(line.decode('utf-8', 'replace'))}\n")
-                self._stream.flush()
+            self._write(line)
+
+    def close(self) -> None:
+        """What came behind the last newline is a line as well."""
+        if self._rest:
+            self._write(self._rest)
+            self._rest = b""
+
+    def _write(self, line: bytes) -> None:
+        if self._stream is not None:
+            self._stream.write(f"{self._host} | {clean(line.decode('utf-8', 'replace'))}\n")
+            self._stream.flush()
 
 
 def shown_result(answers: Mapping[str, Answer], shown: Outputs, *, streamed: bool) -> int:

@@ -105,6 +105,7 @@ def root(ctx: click.Context, directory: str | None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """The whole program. Returns the exit code of `experience`: 0, 1, 2, 3, 4, 5, 64 or 130."""
+    os.umask(os.umask(0o077) | 0o022)  # nothing that we make is writable for others, whatever we were started with
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the locale cannot write is escaped, never a traceback
             stream.reconfigure(errors="backslashreplace")

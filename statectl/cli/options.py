@@ -208,11 +208,17 @@ def check_writable(path: Path, option: str) -> None:
         raise UsageError(f"{option}: cannot write {one_line(str(path))}")
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, text: str, *, private: bool = False) -> None:
+    """`private`: a file that is made is for its owner alone; one that was there keeps its mode."""
     try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", opener=_private if private else None) as file:
+            file.write(text)
     except OSError as error:
         raise Failed(f"cannot write {one_line(str(path))}: {(error.strerror or 'error').lower()}") from None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def secret_from(what: str, *, ask: bool, descriptor: int | None, no_input: bool) -> Secret | None:

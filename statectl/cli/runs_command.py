@@ -82,7 +82,7 @@ def _list_text(runs: list[dict[str, Any]], shown: Outputs) -> str:
         counts = ", ".join(f"{count} {word}" for word, count in run["counts"].items())
         lines.append(
             shown.screen.fit(
-                f"{run['id']}  {run['started']}  {run['verb']:6} {run['outcome']:12} {counts}  {run['who']}"
+                f"{run['id']}  {run['started']}  {run['verb']:6} {run['outcome']:12} {one_line(counts)}  {one_line(run['who'])}"
             )
         )
     return "\n".join(lines) + "\n"
@@ -93,15 +93,16 @@ def _run_text(run: dict[str, Any], shown: Outputs) -> str:
 
     lines = [
         f"Run {run['id']}: {run['verb']}, {run['outcome']}",
-        f"  started {run['started']} by {run['who']}" + (f", ended {run['ended']}" if run["ended"] else ", not ended"),
+        f"  started {run['started']} by {one_line(run['who'])}"
+        + (f", ended {run['ended']}" if run["ended"] else ", not ended"),
     ]
     if run["commit"]:
-        lines.append(f"  commit {run['commit'][:12]}")
+        lines.append(f"  commit {one_line(run['commit'][:12])}")
     if run["plan"]:
-        lines.append(f"  plan {run['plan']}")
+        lines.append(f"  plan {one_line(run['plan'])}")
     for host, entry in run["hosts"].items():
         reason = f": {one_line(entry['reason'])}" if entry["reason"] else ""
-        lines.append(f"{host}  {entry['outcome']}{reason}")
+        lines.append(f"{host}  {one_line(entry['outcome'])}{reason}")
         for result in entry["results"] or ():
             if result.get("type") == "result" and result["outcome"] != "ok":
                 line = result_line(host, result, shown.screen, with_host=False)

@@ -9,7 +9,7 @@ An outcome is never better than what the executor's `end` message says: a channe
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
 from statectl.plans.plan import Change, HostPlan, Source, Verdict
 from statectl.problems import Problem
 from statectl.reconcile.confirm import Confirmation, confirm, lock_out
+from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard
 from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
 
@@ -105,6 +106,7 @@ class HostRun:
         self._delivered = list(delivered)
         self._expected = expected
         self._conversation: Conversation | None = None
+        self._heard = Heard()
         self.on_message: Callable[[str, Mapping[str, Any]], None] | None = None  # told of every message as it comes
         self.take_over: Callable[[Mapping[str, Any]], Awaitable[None]] | None = (
             None  # stores a result the host kept for us
@@ -161,9 +163,10 @@ class HostRun:
         return self.plan
 
     async def _contact(self) -> HostPlan:
+        self._heard = Heard()
         conversation: Conversation = await self._open(self.endpoint, self._order_message())
         self._conversation = conversation
-        ready = await self._receive()
+        ready = await self._receive(("ready", "end"))
         if ready["type"] == "end":
             raise _ended(ready)
         _expect(ready, "ready")
@@ -189,21 +192,28 @@ class HostRun:
                 values = {key: secret.reveal() for key, secret in compiled.secrets.items()}
                 await conversation.send({"type": "secrets", "values": values})
         verdicts: list[dict[str, Any]] = []
+        ours = self._addresses()
+        ok = 0
+        self.read = []
         while True:
-            message = await self._receive()
+            message = await self._receive(BEFORE_GO)
             kind = message["type"]
             if kind == "need":
                 await self._deliver(message["blobs"])
             elif kind == "verdict":
-                verdicts.append(message)
+                message = self._heard.kept(message, ours)
+                if message["verdict"] == "ok":
+                    ok += 1
+                else:
+                    verdicts.append(message)
                 self.read.append((str(message.get("association") or ""), str(message["address"])))
-            elif kind == "planned":
-                break
+            elif kind == "planned" and self.order.kind == "apply":
+                break  # whoever only plans has the last word to come, with the digest of all that was said
             elif kind == "end":
                 if message["outcome"] != "planned":
                     raise _ended(message)
                 break
-        plan = self._host_plan(verdicts)
+        plan = self._host_plan(verdicts, ok)
         moved = _moved(self._expected, plan)
         if moved:
             await self._stop()
@@ -235,20 +245,21 @@ class HostRun:
                 outcome = "terminated" if self.plan.outcome == "not contacted" else self.plan.outcome
                 return HostResult(outcome, self.plan.reason, self.plan.code, self.plan.hint)
         result = HostResult("unknown")
+        ours = self._addresses()
         try:
             if self.held_back():  # while it was contacted again: nothing was written yet, and nothing shall be
                 await self.release()
                 return HostResult("terminated", self.held_back())
             await self._say({"type": "go", "plan_id": plan_id or None, "observed": dict(observed)})
             while True:
-                message = await self._receive()
+                message = await self._receive(AFTER_GO)
                 kind = message["type"]
                 if kind == "need":
                     await self._deliver(message["blobs"])
                 elif kind == "result":
-                    result.results.append(message)
+                    result.results.append(self._heard.kept(message, ours))
                 elif kind == "notified":
-                    result.notified.append(message)
+                    result.notified.append(self._heard.kept(message, ours))
                 elif kind == "end":
                     _conclude(result, message)
                     if message.get("armed"):
@@ -301,7 +312,7 @@ class HostRun:
 
     async def _stop(self) -> None:
         await self._say({"type": "stop"})
-        while (await self._receive())["type"] != "end":
+        while (await self._receive(BEFORE_GO))["type"] != "end":
             pass
         await self._finish()
 
@@ -326,13 +337,23 @@ class HostRun:
             raise Unreachable("channel lost", code="E310")
         await self._conversation.send(message)
 
-    async def _receive(self) -> dict[str, Any]:
+    def _addresses(self) -> frozenset[str]:
+        """What the catalogue has, each of which the host may speak of."""
+        return (
+            frozenset(entry["address"] for entry in self.compiled.catalogue["resources"])
+            if self.compiled
+            else frozenset()
+        )
+
+    async def _receive(self, expected: Collection[str]) -> dict[str, Any]:
+        """The next message that is one of `expected`; anything else but words on what is going on ends the conversation."""
         if self._conversation is None:
             raise Unreachable("channel lost", code="E310")
         try:
             async with asyncio.timeout(SILENCE_LIMIT_S):
                 while True:
                     message = await self._conversation.receive()
+                    self._heard.in_turn(message["type"], expected)
                     if self.on_message:
                         self.on_message(self.name, message)
                     if message["type"] not in ("log", "waiting"):
@@ -342,6 +363,7 @@ class HostRun:
 
     async def _deliver(self, wanted: Sequence[str]) -> None:
         blobs = self.compiled.blobs if self.compiled is not None else {}
+        self._heard.contents(wanted)
         for sha256 in wanted:
             if sha256 not in blobs:
                 raise Unreachable("the host asked for content that is not its own", code="E321")
@@ -367,7 +389,8 @@ class HostRun:
             "lock_out": lock_out(self.endpoint) if order.kind in ("plan", "apply") else None,
         }
 
-    def _host_plan(self, verdicts: Sequence[Mapping[str, Any]]) -> HostPlan:
+    def _host_plan(self, verdicts: Sequence[Mapping[str, Any]], ok: int) -> HostPlan:
+        """`verdicts`: all but those that are as wanted, of which there are `ok`."""
         declared = {}
         audited = set()
         if self.compiled is not None:
@@ -377,16 +400,14 @@ class HostRun:
             }
         plan = HostPlan(
             outcome="planned",
+            ok=ok,
             catalogue=self.compiled.catalogue["hash"] if self.compiled else "",
             run_counter=int(self.memory.get("run_counter", 0)),
             debts=[f"{debt['verb']} {debt['address']}" for debt in self.memory.get("debts", ())],
         )
         for message in verdicts:
-            if message["verdict"] == "ok":
-                plan.ok += 1
-                continue
             entry = declared.get(message["address"], {})
-            source = message.get("source") or entry.get("source")
+            source = entry.get("source")
             association = str(message.get("association") or entry.get("association", ""))
             plan.verdicts.append(
                 Verdict(
@@ -398,7 +419,7 @@ class HostRun:
                     unknown_until=message.get("unknown_until", []),
                     changes=[Change.model_validate(change) for change in message.get("changes", ())],
                     notify=message.get("notify", []),
-                    reason=message.get("reason", ""),
+                    reason=message.get("reason") or "",
                     kind=message.get("kind", ""),
                     armed=message.get("armed", 0),
                     source=Source(file=source["file"], line=source["line"]) if source else None,
