@@ -10,6 +10,7 @@ from statectl.onhost import compare, diff, removal
 from statectl.onhost.content import Content
 from statectl.onhost.failure import Failed, Unknown, system_says
 from statectl.onhost.foresight import Foresight
+from statectl.onhost.prerequisites import Prerequisites
 from statectl.onhost.wanted import contents
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Engine(object):
         self.by_address = {item.address: item for item in self.items}
         self.orphans = removal.Orphans(self)
         self.removals: "List[Item]" = []
+        self._prerequisites = Prerequisites(self, written_path)
 
     def _in_scope(self, resource: "Dict[str, JSON]") -> bool:
         """A resource that two associations declare is acted on when either is selected."""
@@ -132,10 +134,12 @@ class Engine(object):
         self.orphans.read()
         self._fetch_for_diffs(self.items + self.orphans.removals)
         foresight = Foresight(self)
+        self._prerequisites = Prerequisites(self, written_path)
         for position, item in enumerate(self.items):
             foresight.look(item, position)
             self.judge(item)
             foresight.judged(item)
+            self._prerequisites.judged(item)
         refusals = self.orphans.judge()
         self.removals = self.orphans.removals
         return refusals
@@ -164,8 +168,10 @@ class Engine(object):
         command by when_changed          a trigger changes, or it is owed change, predicted after it
         command by when_changed          a trigger is unknown             unknown, until that
         command by when_changed          nothing                          ok
+        a command's guard                what it names changes            unknown, until that
         differs, its type objects        something before it changes      unknown, until that
         differs, its type objects        nothing                          refused
+        differs, what it needs is not    see prerequisites.py             refused, unknown, or predicted
         differs                          see _predicted                   change, predicted after those
         """
         changing = [address for address in item.after if self._may_change(address) and address not in item.foreseen]
@@ -182,16 +188,27 @@ class Engine(object):
         if item.triggers:
             self._judge_triggered(item)
             return
+        doubt = self._prerequisites.guard(item)
+        if doubt:
+            item.verdict, item.action, item.unknown_until = "unknown", "none", doubt
+            item.reason = "its guard looks at what this plan changes"
+            return
         if not item.fields:
             item.verdict, item.action = "ok", "none"
+            loss = self._prerequisites.loses(item)
+            if loss:
+                self.refuse(item, loss)
             return
-        refusal = self.refusal(item)
-        if refusal and changing:
-            item.verdict, item.action, item.reason, item.unknown_until = "unknown", "none", refusal, changing
+        refusal, until, bringing = self._prerequisites.look(item)
+        if not refusal and not self._prerequisites.moot(item, bringing):
+            refusal = self.refusal(item)
+            until = self._prerequisites.may_clear(item, changing) + bringing
+        if refusal and until:
+            item.verdict, item.action, item.reason, item.unknown_until = "unknown", "none", refusal, until
             return
         item.verdict = "change"
         self.describe(item)
-        item.predicted_after = self._predicted(item, changing)
+        item.predicted_after = sorted({*self._predicted(item, changing), *bringing})
         if refusal:
             self.refuse(item, refusal)
         elif not self.enforced(item):
@@ -229,7 +246,7 @@ class Engine(object):
     def _may_change(self, address: "Address") -> bool:
         """Is this address going to change, or can nobody tell yet?"""
         item = self.by_address.get(address)
-        return item is not None and (item.verdict == "change" or bool(item.unknown_until))
+        return item is not None and self.enforced(item) and (item.verdict == "change" or bool(item.unknown_until))
 
     def _predicted(self, item: "Item", changing: "List[Address]") -> "List[Address]":
         """Which of the changing prerequisites could alter what was read.

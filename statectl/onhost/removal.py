@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from statectl.onhost.shapes import JSON, Address, LedgerEntry
 
 
+PATHS = ("file", "directory", "link", "tree")
+
+
 class Orphans(object):
     """addresses: of the orphans this run is about, last declared first; then what `read` made of them:
 
@@ -132,6 +135,7 @@ class Orphans(object):
         already = [item for item in self.removals if item.unknown is None and not item.fields]
         self.forgotten.extend(item.address for item in already)
         self.removals = [item for item in self.removals if item not in already]
+        self._keep_full_directories()
         for item in self.removals:
             if item.unknown is not None:
                 engine.refuse(item, item.unknown.reason)
@@ -143,6 +147,21 @@ class Orphans(object):
             if refusal:
                 engine.refuse(item, refusal)
         return self._refusals() if self.prune else []
+
+    def _keep_full_directories(self) -> None:
+        """A directory that is not empty when all else has gone stays: seen from the deepest up, with what this plan puts in."""
+        paths = {item.want.name for item in self.removals if item.type in PATHS and compare.want_gone(item.want)}
+        coming = [item for item in self._engine.items if item.type in PATHS and not compare.want_gone(item.want)]
+        written = [item.want.name for item in coming if item.verdict in ("change", "unknown")]
+        ours = [item for item in self.removals if item.type == "directory" and compare.want_gone(item.want)]
+        for item in sorted(ours, key=lambda item: -item.want.name.count("/")):
+            top = item.want.name.rstrip("/") + "/"
+            left = {name for name in self._engine.host.listdir(item.want.name) if top + name not in paths}
+            left |= {path[len(top) :].partition("/")[0] for path in written if path.startswith(top)}
+            if left and item.want.recurse is False:
+                paths.discard(item.want.name)
+                self.removals.remove(item)
+                self.kept.append((item.address, "no longer declared; kept: it holds %s" % shown(sorted(left), 5)))
 
     def _refusals(self) -> "List[str]":
         engine, reasons = self._engine, []

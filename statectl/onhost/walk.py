@@ -57,6 +57,7 @@ class Walk(object):
         self._arming = arming
         self.outcomes: "Dict[Address, str]" = {}  # address: outcome
         self._changed: "Set[Address]" = set()  # addresses
+        self._before = {item.address: item.found for item in engine.items + engine.removals}
         self.failed_phase: "Dict[str, Tuple[int, Address]]" = {}  # association: (phase, address) of its first failure
         self.not_done: "Dict[str, str]" = {}  # association: why others must not build on it
         self._directories: "Set[str]" = set()  # where writing was announced
@@ -176,6 +177,8 @@ class Walk(object):
         elif item.triggers and not compare.compared(item.module, item.want):
             item.fields = ("run",)
         if not item.fields:
+            if self._came(item):
+                return False
             if engine.enforced(item):
                 self._confirm(item)
             self._result(item, "ok", [], "")
@@ -188,6 +191,21 @@ class Walk(object):
         if refusal:
             self._fail(item, item.changes, trouble(refusal, "refused"))
             return False
+        return True
+
+    def _came(self, item: "Item") -> bool:
+        """Did another change of this run make it so, as a package brings those that it needs? Then it is changed as announced."""
+        if item.verdict != "change" or item.runs or not self._changed or not self._engine.enforced(item):
+            return False
+        before, found = self._before[item.address], item.found
+        try:
+            item.found = before if compare.is_absent(before) else found
+            entry, _ = self._intend(item)
+        except (Failed, OSError):
+            return False  # not remembered as a change; _confirm says why
+        finally:
+            item.found = found
+        self._done(item, before, entry, item.changes, 0)
         return True
 
     def _is_triggered(self, item: "Item") -> bool:

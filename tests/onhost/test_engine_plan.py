@@ -90,9 +90,9 @@ class Plan(ExecutorCase):
     def test_limits_refuse_what_lies_outside(self):
         """With limits.paths, other paths and what is no path are refused while planning, and again while applying."""
         limits = {"paths": [self.at("mine")]}
+        os.mkdir(self.at("mine"))
         verdicts = self.plan(self.file("mine/f"), self.file("other"), self.pack("p"), limits=limits)
         assert self.verdicts(verdicts) == {"f": "change", "other": "refused", "p": "refused"}
-        os.mkdir(self.at("mine"))
         results = self.apply(self.file("mine/f"), self.file("other"), self.pack("p"), limits=limits)
         assert self.outcomes(results) == {"f": "changed", "other": "failed", "p": "failed"}
         assert not self.exists("other")

@@ -7,12 +7,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.truth.universe import BREAKING, TREES, TYPES, UNIVERSE
+from tests.truth.universe import BREAKING, COMPANIONS, TREES, TYPES, UNIVERSE
 from tests.unit.compiling import Compiled
 
 Associations = dict[str, dict[str, Any]]
@@ -67,7 +68,9 @@ def _ties(value: Any) -> Mapping[str, Any]:
 
 @st.composite
 def catalogues(draw: Callable[[Any], Any]) -> Generated:
-    chosen = draw(st.permutations(KEYS))[: draw(st.integers(5, 22))]
+    chosen = draw(st.permutations(KEYS))[: draw(st.integers(4, 16))]
+    if draw(st.integers(0, 15)):
+        chosen = _complete(chosen)
     names = [f"part{number}" for number in range(draw(st.integers(1, 3)))]
     associations: Associations = {name: {"targets": HOST} for name in names}
     addresses = [address(section, key) for section, key in chosen]
@@ -93,6 +96,14 @@ def catalogues(draw: Callable[[Any], Any]) -> Generated:
     return Generated(associations, tuple(breaking), draw(st.integers(0, 2)) == 0)
 
 
+def _complete(chosen: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """With what people declare beside: the package of a service, the directory of a file."""
+    whole = list(chosen)
+    for entry in whole:  # it grows while it is gone through
+        whole += [other for other in COMPANIONS.get(entry, ()) if other not in whole]
+    return whole
+
+
 def mistakes(generated: Generated) -> list[str]:
     """Why these files are no valid catalogue; [] when they are."""
     files = {f"states/{path}": text for path, text in TREES.items()}
@@ -110,7 +121,11 @@ def generate(count: int, number: int = 0) -> list[Generated]:
 
     @seed(number)
     @settings(
-        max_examples=count * 4, phases=[Phase.generate], database=None, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=count * 4,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
     )
     @given(catalogues())
     def collect(made: Generated) -> None:
@@ -120,4 +135,5 @@ def generate(count: int, number: int = 0) -> list[Generated]:
     collect()
     if len(found) < count:
         raise AssertionError(f"only {len(found)} of {count} catalogues are valid")
+    Random(number).shuffle(found)  # hypothesis varies one example into the next
     return found

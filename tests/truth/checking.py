@@ -33,7 +33,7 @@ class Tally:
 
     @property
     def total(self) -> int:
-        return sum(self.verdicts.values())
+        return sum(self.verdicts.values()) - self.verdicts["behind a failure"]
 
     def __str__(self) -> str:
         share = 100 * self.verdicts["unknown"] / max(self.total, 1)
@@ -159,12 +159,15 @@ class _Judge:
         self.tally.wrong.append(f"{self.label}: {address}: {why}")
 
     def all(self) -> None:
+        failed = any(result["outcome"] == "failed" for result in self.results.values())
         for address in {**self.planned, **self.results}:
             entry = self.planned.get(address) or {"verdict": "ok", "reason": "", "unknown_until": [], "audited": False}
             _count(self.tally, self.label, address, entry)
             result = self.results.get(address)
             if result is None:
                 self.wrong(address, f"planned {entry['verdict']}, and not spoken of by apply")
+            elif failed and result["outcome"] == "skipped":
+                self.tally.verdicts["behind a failure"] += 1  # the failure itself is judged, and wrong
             elif entry["audited"]:
                 self._audited(address, result)
             elif entry["verdict"] == "ok":
@@ -207,7 +210,14 @@ class _Judge:
         if before and before == after and not self._restored(address):
             self.wrong(address, f"planned {entry['action']}, said changed, and all is as before: {before}")
         there = any(after.values())
-        if after and address.partition(":")[0] not in ("service", "line", "text_block", "sysctl", "command", "directory"):
+        if after and address.partition(":")[0] not in (
+            "service",
+            "line",
+            "text_block",
+            "sysctl",
+            "command",
+            "directory",
+        ):
             if entry["action"] == "add" and not there:
                 self.wrong(address, "planned add, and nothing is there")
             if entry["action"] == "remove" and there and not self._replaced(address, after):
@@ -224,9 +234,11 @@ class _Judge:
     def _replaced(self, address: str, after: Mapping[str, str]) -> bool:
         """Gone as what it was: put back as it was before, or another resource stands there now; of a package its configuration."""
         kind = address.partition(":")[0]
-        return kind not in ("unix_group", "file", "link") or any(
-            other != address and after.items() & self.after.get(other, {}).items() for other in self.results
-        ) or self.planned[address]["reason"] == "no longer declared"
+        return (
+            kind not in ("unix_group", "file", "link")
+            or any(other != address and after.items() & self.after.get(other, {}).items() for other in self.results)
+            or self.planned[address]["reason"] == "no longer declared"
+        )
 
     def restarts(self, told: Mapping[str, Any]) -> None:
         """No restart that was not announced; every announced one came, or its service was started or needs none."""
@@ -247,4 +259,7 @@ class _Judge:
             result = self.results.get(address)
             fine = result is not None and result["outcome"] in ("ok", "changed")
             if fine and not entry["audited"]:
-                self.wrong(address, f"{result['outcome']}, and the next plan says {entry['verdict']} {entry['changes']} {entry['reason']}")
+                self.wrong(
+                    address,
+                    f"{result['outcome']}, and the next plan says {entry['verdict']} {entry['changes']} {entry['reason']}",
+                )

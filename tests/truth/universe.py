@@ -111,7 +111,7 @@ UNIVERSE: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
         "/srv/t/b": _FILE,
         "/srv/t/b/f": _FILE,
         "/etc/t.conf": st.one_of(_FILE, fields(mode=_MODE)),
-        "/etc/lab-service-01.conf": st.one_of(_FILE, fields(mode=_MODE)),
+        "/etc/lab-service-01.conf": fields(mode=_MODE, content=one_of("workers = 2\n"), owner=_OWNER),
     },
     "links": {
         "/srv/t/l": one_of("/srv/t/a", "b", "absent", {"to": "/etc", "force": True}),
@@ -166,20 +166,50 @@ UNIVERSE: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
     },
     "commands": {
         "c-creates": one_of(
-            {"run": "echo ran > /srv/t/a/made", "creates": "/srv/t/a/made"},
+            {"run": "echo ran > /var/tmp/made2", "creates": "/var/tmp/made2"},
             {"run": "echo ran > /var/tmp/made", "creates": "/var/tmp/made", "user": "tu1"},
         ),
         "c-unless": one_of(
             command("c-unless", unless=["/bin/grep", "-q", "two", "/etc/t.conf"]),
             command("c-unless", unless=["/usr/bin/lab-tool-01"]),
         ),
-        "c-changed": one_of(command("c-changed", when_changed="file:/etc/t.conf"), command("c-changed", when_changed="*")),
+        "c-changed": one_of(
+            command("c-changed", when_changed="file:/etc/t.conf"), command("c-changed", when_changed="*")
+        ),
     },
 }
 TYPES = {
     "package_repositories": "package_repository",
     "directories": "directory",
     "authorized_keys": "authorized_key",
+}
+
+_SHARED = (("directories", "/srv/t"),)
+# what is usually declared beside something
+COMPANIONS: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = {
+    ("services", "t-hello"): (("units", "t-hello.service"),),
+    ("services", "lab-service-01"): (("packages", "lab-service-01"),),
+    ("services", "lab-service-02"): (("packages", "lab-service-02"),),
+    ("packages", "lab-extra-01"): (("package_repositories", "extra"),),
+    ("packages", "lab-unsigned"): (("package_repositories", "unsigned"),),
+    ("authorized_keys", "tu1"): (("users", "tu1"),),
+    ("users", "tu1"): (("unix_groups", "tg1"), ("unix_groups", "tg2")),
+    ("users", "tu2"): (("unix_groups", "tg1"), ("unix_groups", "tg2")),
+    ("directories", "/srv/t/a"): (*_SHARED, ("users", "tu1")),
+    ("directories", "/srv/t/b"): (*_SHARED, ("users", "tu1")),
+    ("directories", "/srv/t/m"): _SHARED,
+    ("trees", "/srv/t/tree"): (*_SHARED, ("users", "tu1")),
+    ("files", "/srv/t/a/f"): (("directories", "/srv/t/a"),),
+    ("files", "/srv/t/a/x"): (("directories", "/srv/t/a"),),
+    ("files", "/srv/t/b"): (*_SHARED, ("users", "tu1")),
+    ("files", "/srv/t/b/f"): (("directories", "/srv/t/b"),),
+    ("files", "/etc/t.conf"): (("users", "tu1"),),
+    ("files", "/etc/lab-service-01.conf"): (("packages", "lab-service-01"), ("users", "tu1")),
+    ("links", "/srv/t/l"): _SHARED,
+    ("links", "/srv/t/a/x"): (("directories", "/srv/t/a"),),
+    ("lines", "tl2"): (("packages", "lab-service-01"), ("packages", "lab-conf")),
+    ("mounts", "/srv/t/m"): (("directories", "/srv/t/m"),),
+    ("commands", "c-creates"): (("users", "tu1"),),
 }
 
 # what people do: each line alone, where it can be done
@@ -224,5 +254,5 @@ BREAKING = (
     "sed -i s/extra/nowhere/ /etc/apt/sources.list.d/extra.sources",
     "rm -rf /home/plain/.ssh",
     "chmod 0700 /srv/t/tree/a.txt; rm -rf /srv/t/tree/deep",
-    "rm -f /var/tmp/made /srv/t/a/made",
+    "rm -f /var/tmp/made /var/tmp/made2",
 )

@@ -203,7 +203,9 @@ def apply(host: "Host", batch: "Sequence[Tuple[Desired, Desired, Sequence[str]]]
             started[want.name] = _begin(host, want.name, "start")
 
     def stop(want: "Desired", differing: "Sequence[str]") -> None:
-        if "state" in differing and want.state == "stopped":
+        here = blocks[want.name]
+        nothing = here["LoadState"] == "not-found" and here["ActiveState"] == "inactive"
+        if "state" in differing and want.state == "stopped" and not nothing:
             _systemctl(host, "stop", unit(want.name))
         if "enabled" in differing and want.enabled is False:
             _systemctl(host, "disable", blocks[want.name]["Id"])

@@ -10,6 +10,7 @@ What a manager's module offers:
   Index(host, planned=None)      context manager, what the repositories have; planned: see as_planned.py
     .offers(names)               -> {name: Offer}, names without any left out
     .simulate(transaction)       -> '' or why it must not be done
+    .brought                     {name: version} of what the last simulation would install, as far as its manager says so
   commit(host, transaction)      do it; raises Failed
   hold(host, names, on)          keep these versions, or do not
 """
@@ -22,7 +23,7 @@ from statectl.onhost.failure import Failed, Unknown
 
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Iterable, Union
+    from typing import Iterable, Mapping, Union
 
     from statectl.onhost.host import Host
     from statectl.onhost.resources.package.as_planned import _Scratch
@@ -204,10 +205,26 @@ def _read(
             found[name] = _found(want, there[name], chosen.get(name), refusals.get(name, ""), outdated)
         moving = [(want, found[want.name]) for want in pending if _moves(want, found[want.name])]
         for transaction in transactions(moving):
-            refusal = index.simulate(transaction)
+            refusal = index.simulate(transaction) or _unwanted(index.brought, transaction, group)
             for name in transaction.names() if refusal else ():
                 found[name] = found[name].having(refusal=refusal)
     return found
+
+
+def _unwanted(brought: "Mapping[str, str]", transaction: "Transaction", group: "List[Desired]") -> str:
+    """What a transaction would bring along against what is declared for it -> text, '' : nothing."""
+    against = []
+    for want in group:
+        version = brought.get(want.name)
+        if version is None or want.name in transaction.names():
+            continue
+        if want.state in GONE:
+            against.append("%s, which is declared %s" % (want.name, want.state))
+        elif want.version is not None and not matches(version, want.version):
+            against.append("%s %s, which is declared %s" % (want.name, version, want.version))
+    if not against:
+        return ""
+    return "%s would bring %s" % (", ".join(name for name, _ in transaction.install), " and ".join(against))
 
 
 def _found(

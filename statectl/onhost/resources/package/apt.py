@@ -32,6 +32,7 @@ COMMIT_TIMEOUT_S = 3600
 _VERSION = re.compile(r" (?:\*\*\*|   ) \S+")
 _SOURCE = re.compile(r" {8,}-?\d+ \S")
 _UNKNOWN = re.compile(r"Unable to locate package|Version '.*?' for '.*?' was not found|has no installation candidate")
+_INST = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+)", re.MULTILINE)
 _REMV = re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE)
 
 
@@ -89,6 +90,7 @@ class Index(object):
         self._scratch: Optional[apt_index.Scratch] = None
         self._options: Sequence[str] = planned.options if planned else ()
         self._env: Optional[Mapping[str, str]] = planned.env if planned else None
+        self.brought: Mapping[str, str] = {}
 
     def __enter__(self) -> "Index":
         return self
@@ -128,6 +130,7 @@ class Index(object):
         ran = self._host.run(argv, timeout=300, env=self._env, check=False)
         if ran.code != 0:
             return "apt cannot do it: %s" % _why(ran)
+        self.brought = dict(_INST.findall(ran.out))
         return objection(ran.out, transaction)
 
 

@@ -65,6 +65,7 @@ class Index(object):
     def __init__(self, host: "Host", planned: "Optional[_Scratch]" = None) -> None:
         self._host = host
         self._options = planned.options if planned else ()
+        self.brought: Dict[str, str] = {}
 
     def __enter__(self) -> "Index":
         return self
