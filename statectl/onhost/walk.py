@@ -205,7 +205,7 @@ class Walk(object):
             return False  # not remembered as a change; _confirm says why
         finally:
             item.found = found
-        self._done(item, before, entry, item.changes, 0)
+        self._done(item, before, entry, item.changes, 0, ours=False)
         return True
 
     def _is_triggered(self, item: "Item") -> bool:
@@ -329,10 +329,17 @@ class Walk(object):
         self._tell(item, result)
 
     def _done(
-        self, item: "Item", found: "Found", entry: "Optional[LedgerEntry]", changes: "List[Change]", duration_ms: int
+        self,
+        item: "Item",
+        found: "Found",
+        entry: "Optional[LedgerEntry]",
+        changes: "List[Change]",
+        duration_ms: int,
+        ours: bool = True,
     ) -> None:
+        """`ours` False: another change brought it. A service may then have started before what it was to read."""
         owes = {}
-        if item.address in self.debts.owed and (item.runs or _started(item, found)):
+        if item.address in self.debts.owed and (item.runs or (ours and _started(item, found))):
             owes = self.debts.clear(item.address)
         self._remember(item.address, entry)
         if entry is not None:
