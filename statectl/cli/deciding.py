@@ -36,7 +36,7 @@ def apply_code(run: Run) -> int:
             codes.append(3)
         elif result.outcome == "refused":
             codes.append(5)
-    if run.outcome == "interrupted":
+    if run.outcome in ("interrupted", "cancelled"):
         codes.append(130)
     if run.budget_spent:
         codes.append(1)

@@ -54,8 +54,10 @@ def shown_plan(
     opened: "Opened", scope: "Scope", options: Mapping[str, Any], shown: Outputs, rate: "Rate", *, kind: str
 ) -> Plan:
     """Make the plan and write it."""
+    from statectl.cli.interrupted import tell_interrupted
     from statectl.reconcile import reconcile
 
+    tell_interrupted(opened.records())
     fleet = opened.fleet(scope, kind=kind)
     progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
     cancel = Cancel()

@@ -61,6 +61,7 @@ def command(
     """
     from statectl.cli.adhoc import Command, run_everywhere, shown_result
     from statectl.cli.fleet import Opened
+    from statectl.cli.interrupted import tell_interrupted
     from statectl.cli.planning import outputs_of, rate_of
     from statectl.cli.scope import Scope
 
@@ -85,6 +86,7 @@ def command(
     opened.become = become
     hosts = opened.chosen(Scope.of((), options))
     try:
+        tell_interrupted(opened.records())
         results = run_everywhere(opened, hosts, order, rate, stream=sys.stdout if stream else None)
     finally:
         opened.close()

@@ -16,7 +16,7 @@ from statectl.onhost.supervised import MARKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Callable, NoReturn, Optional
 
     from statectl.onhost.shapes import Holder
 
@@ -42,6 +42,10 @@ class Lock(object):
     def held(self) -> bool:
         return self._fd is not None
 
+    def ours(self) -> bool:
+        """Do we hold what others would take? Not when the file was removed under us."""
+        return self._fd is not None and _is_at(self._fd, self._path)
+
     def holder(self) -> "Optional[Holder]":
         """Who holds it now, or None. Never waits, never takes it."""
         if self.held:
@@ -58,14 +62,9 @@ class Lock(object):
 
         leftovers: does a command that a dead holder left behind count as a holder?
         """
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = open_locked(self._path, _busy)
+        assert fd is not None  # _busy raises
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise
-                raise Busy(_told(fd))
             left = _left_behind(_told(fd)) if leftovers else None
             if left:
                 raise Busy(left)
@@ -109,6 +108,65 @@ class Lock(object):
             self._fd = None
 
 
+def open_locked(path: str, busy: "Optional[Callable[[int], None]]" = None) -> "Optional[int]":
+    """A descriptor of the file at `path`, made when it is missing and held by us alone; None when another holds it.
+
+    busy   called with the descriptor then, instead
+    """
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if is_held(fd, fcntl.LOCK_EX):
+                if busy is not None:
+                    busy(fd)
+                os.close(fd)
+                return None
+            if _is_at(fd, path):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)  # it was removed meanwhile: what is there now may be held by another
+
+
+def is_held(fd: int, mode: int = fcntl.LOCK_SH) -> bool:
+    """Does another process hold it? If not, and `mode` is LOCK_EX, we do from now on."""
+    try:
+        fcntl.flock(fd, mode | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return True
+    if mode == fcntl.LOCK_SH:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    return False
+
+
+def _is_at(fd: int, path: str) -> bool:
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(fd)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def _busy(fd: int) -> "NoReturn":
+    holder = _told(fd)
+    raise Busy(dict(holder, stopped=True) if is_stopped(holder.get("pid")) else holder)
+
+
+def is_stopped(pid: "Optional[int]") -> bool:
+    """Was the process stopped by a signal? It lives, and does nothing until somebody continues it."""
+    if pid is None:
+        return False
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            return stream.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    except (OSError, TypeError):
+        return False
+
+
 def describe(holder: "Holder") -> str:
     """-> 'ana@laptop, run F5, process 4711, since 2026-11-23 10:02:11 UTC'"""
     parts = [holder.get("controller") or "an unknown controller"]
@@ -118,6 +176,8 @@ def describe(holder: "Holder") -> str:
         parts.append("process %s" % holder["pid"])
     if holder.get("since"):
         parts.append("since %s UTC" % time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(holder["since"])))
+    if holder.get("stopped"):
+        parts.append("stopped by a signal and not ended (kill -CONT %s lets it go on)" % holder["pid"])
     if holder.get("command"):
         parts.append("which died; its command %s is still running" % holder["command"])
     return ", ".join(parts)

@@ -14,7 +14,7 @@ from statectl.onhost import messages, protocol
 from statectl.onhost.failure import system_says
 
 if TYPE_CHECKING:
-    from typing import Deque, List, Optional, Sequence, Union
+    from typing import Callable, Deque, List, Optional, Sequence, Union
 
     from statectl.onhost.shapes import Message
 
@@ -47,6 +47,9 @@ class Wire(object):
         self.receive_fd = receive_fd
         self.send_fd = send_fd
         self.broken = ""
+        self.tee: "Optional[Callable[[Message], None]]" = (
+            None  # called with every message, whether it can be sent or not
+        )
         self.digest = protocol.Digest()
         self._stall_s = stall_s
         self._decoder = protocol.Decoder()
@@ -58,6 +61,8 @@ class Wire(object):
 
     def send(self, message: "Message") -> bool:
         """One message; waits while the controller does not read, at most `stall_s`. -> was it sent?"""
+        if self.tee is not None:
+            self.tee(message)
         if self.broken:
             return False
         frame = protocol.encode(message)

@@ -38,10 +38,15 @@ def host_record(run: HostRun, result: HostResult | None, selected: Sequence[str]
         facts=run.facts,
         memory={key: value for key, value in run.memory.items() if key != "undelivered"} if run.memory else None,
         host_id=str(run.memory.get("host_id", "")),
-        run_counter=int(run.memory.get("run_counter", 0)),
+        run_counter=int(run.memory.get("run_counter", 0)) + _began(result),
         scope=list(selected) if selected is not None else None,
         partial=run.compiled is None,
     )
+
+
+def _began(result: HostResult | None) -> bool:
+    """Did the host's counter go up, or may it have?"""
+    return result is not None and result.outcome in ("ok", "changed", "failed", "stopped", "unknown")
 
 
 def status_of(verdict: Verdict) -> str:

@@ -6,15 +6,17 @@ Nothing here interprets a plan or a result: documents come and go as JSON-able v
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from sqlite3 import Connection, Row
 from typing import Any
 
 from statectl.errors import Refused
 from statectl.store.database import Database, open_database
-from statectl.store.ids import now, who
+from statectl.store.ids import now, this_process, who
 from statectl.store.records import HostRecord
+from statectl.store.status import host_status, run_status
+from statectl.store.under_way import UnderWay, add_targets, forget_messages
 
 MAX_WORD = 200  # characters of a word that a host says of a run
 
@@ -32,6 +34,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.under_way = UnderWay(database)
 
     @classmethod
     def open(cls, url: str, root: Path) -> "Store":
@@ -43,14 +46,40 @@ class Store:
     # --- runs
 
     def begin_run(
-        self, verb: str, scope: Mapping[str, Any], *, run_id: str, commit: str = "", plan_id: str = ""
+        self,
+        verb: str,
+        scope: Mapping[str, Any],
+        *,
+        run_id: str,
+        commit: str = "",
+        plan_id: str = "",
+        hosts: Sequence[str] = (),
+        document: Mapping[str, Any] | None = None,
     ) -> str:
-        """A durable row before anything is done: no record, no action. Returns the run's id."""
+        """A durable row before anything is done: no record, no action. Returns the run's id.
+
+        hosts      those that it is about
+        document   the plan that it applies, when that is not kept already: nobody else can apply it any more
+        """
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO runs (id, verb, started, who, git_commit, plan_id, scope) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run_id, verb, now(), who(), commit, plan_id, json.dumps(scope)),
+                "INSERT INTO runs (id, verb, started, who, git_commit, plan_id, scope, process, heard)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    run_id,
+                    verb,
+                    now(),
+                    who(),
+                    commit,
+                    plan_id,
+                    json.dumps(scope),
+                    this_process() if hosts else "",
+                    now(),
+                ),
             )
+            add_targets(connection, run_id, hosts)
+            if document is not None:
+                _insert_plan(connection, document, applied=now())
             _append_audit(connection, f"{verb}.begin", {"run": run_id, "plan": plan_id, **scope})
         return run_id
 
@@ -60,6 +89,7 @@ class Store:
                 "UPDATE runs SET ended = ?, outcome = ?, counts = ? WHERE id = ?",
                 (now(), outcome, json.dumps(counts), run_id),
             )
+            forget_messages(connection, run_id)
             _append_audit(connection, "run.end", {"run": run_id, "outcome": outcome, **counts})
 
     def record_host(self, run_id: str, record: HostRecord) -> None:
@@ -165,6 +195,7 @@ class Store:
         found = {
             entry["host"]: {
                 "outcome": entry["outcome"],
+                "status": host_status(entry["outcome"]),
                 "reason": entry["reason"],
                 "started": entry["started"],
                 "ended": entry["ended"],
@@ -210,16 +241,7 @@ class Store:
     def save_plan(self, document: Mapping[str, Any]) -> None:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM plans WHERE expires < ? AND applied IS NULL", (now(),))
-            connection.execute(
-                "INSERT INTO plans (id, created, expires, has_changes, document) VALUES (?, ?, ?, ?, ?)",
-                (
-                    document["id"],
-                    document["created"],
-                    document["expires"],
-                    int(document["has_changes"]),
-                    pack(document),
-                ),
-            )
+            _insert_plan(connection, document, applied=None)
 
     def plan(self, plan_id: str) -> tuple[dict[str, Any], str | None] | None:
         """(document, when it was applied or None); None when there is no such plan here."""
@@ -255,7 +277,22 @@ class Store:
         return None
 
 
+def _insert_plan(connection: Connection, document: Mapping[str, Any], *, applied: str | None) -> None:
+    connection.execute(
+        "INSERT INTO plans (id, created, expires, applied, has_changes, document) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            document["id"],
+            document["created"],
+            document["expires"],
+            applied,
+            int(document["has_changes"]),
+            pack(document),
+        ),
+    )
+
+
 def _run(row: Row) -> dict[str, Any]:
+    ended = row["ended"] is not None
     return {
         "id": row["id"],
         "verb": row["verb"],
@@ -265,7 +302,9 @@ def _run(row: Row) -> dict[str, Any]:
         "commit": row["git_commit"],
         "plan": row["plan_id"],
         "scope": json.loads(row["scope"]),
-        "outcome": row["outcome"] or "running or interrupted",
+        "outcome": row["outcome"] or ("cancelling" if row["cancelled_by"] else "running"),
+        "status": run_status(row["outcome"] or "", ended=ended, cancelled_by=row["cancelled_by"]),
+        "cancelled_by": row["cancelled_by"],
         "counts": json.loads(row["counts"]) if row["counts"] else {},
     }
 

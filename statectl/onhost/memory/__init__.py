@@ -8,6 +8,7 @@
     undelivered/     results that no controller has acknowledged yet
     preimages/       contents that were on the machine before us
     lock             see lock.py
+    running/         what living executors tell to those who follow them: see underway.py
     armed/           a change that waits for its confirmation: see lockout/
     tmp/             blobs of the running session
 
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from statectl.onhost.failure import system_says
 from statectl.onhost.memory.files import Corrupt, create_json, read_json, write_json
-from statectl.onhost.memory.journal import Journal, replay
+from statectl.onhost.memory.journal import Journal, Overtaken, replay
 from statectl.onhost.memory.preimages import Preimages
 from statectl.onhost.memory.undelivered import Undelivered
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from statectl.onhost.shapes import JSON, Address, Debt, Holder, Ledger, LedgerEntry, Message
 
-__all__ = ["Corrupt", "Memory", "default_state_dir"]
+__all__ = ["Corrupt", "Memory", "Overtaken", "default_state_dir"]
 
 _SCRATCH = re.compile(r"([0-9]+)-[0-9a-f]+\Z")
 _UNFINISHED = re.compile(r".*\.json\.([0-9]+)\.new\Z")
@@ -86,7 +87,7 @@ class Memory(object):
     def load(self) -> None:
         """Read all, make what is missing. Raises Corrupt. What an interrupted run left is taken into account, not stored."""
         make_private(self.directory)
-        for name in ("undelivered", "preimages", "tmp"):
+        for name in ("undelivered", "preimages", "running", "tmp"):
             make_private(self.path(name))
         consequence = "a new identity is made; saved plans of this host become stale"
         identity = read_json(self.path("identity.json"), consequence)
@@ -184,9 +185,14 @@ class Memory(object):
         controller: str,
         commit: "Optional[str]",
         catalogue_hash: "Optional[str]",
+        seen: int = 0,
     ) -> int:
-        """Durable before the first write: the fencing number goes up, the plan id is used. -> the number"""
-        counter = int(self.runs["counter"]) + 1
+        """Durable before the first write: the fencing number goes up, the plan id is used. -> the number
+
+        seen: the highest number that the controller has seen here. It is never used again, also when this memory came
+        back from a backup.
+        """
+        counter = max(int(self.runs["counter"]), seen) + 1
         self.runs["counter"] = counter
         now = int(time.time())
         if plan_id:
@@ -207,7 +213,11 @@ class Memory(object):
         return counter
 
     def finish(self, result: "Message") -> None:
-        """The run is over: its result can be handed over, its effects are stored, the journal goes. Durable on return."""
+        """The run is over: its result can be handed over, its effects are stored, the journal goes. Durable on return.
+
+        Raises Overtaken.
+        """
+        self.journal.check()
         self.runs["last"] = {
             key: result.get(key) for key in ("run", "outcome", "controller", "counter", "commit", "catalogue", "ended")
         }

@@ -22,15 +22,29 @@ if TYPE_CHECKING:
     from statectl.onhost.shapes import JSON, Address, Debt, LedgerEntry, Message
 
 
+class Overtaken(Exception):
+    """Another executor took this host over while we could not act. Nothing may be written any more, to the machine or to the memory."""
+
+
 class Journal(object):
-    """Append-only, one writer: the holder of the lock."""
+    """Append-only, one writer: the holder of the lock.
+
+    It is also the fence. Who takes a host over removes the journal of the one before him, before he writes anything; so whoever
+    finds his own journal removed has been overtaken, however long he was paused and whatever became of the lock.
+    """
 
     def __init__(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
         sync_directory(os.path.dirname(path))
 
+    def check(self) -> None:
+        """Before every write. Raises Overtaken."""
+        if os.fstat(self._fd).st_nlink == 0:
+            raise Overtaken("this host was taken over by another run; nothing more was written")
+
     def add(self, line: "Dict[str, JSON]", durable: bool = True) -> None:
+        self.check()
         data = (json.dumps(line, separators=(",", ":")) + "\n").encode("ascii")
         while data:
             data = data[os.write(self._fd, data) :]
