@@ -1,5 +1,7 @@
 """Play one row: the fault, the command, the six oracles, the healing."""
 
+import subprocess
+import sys
 import tempfile
 import time
 import traceback
@@ -9,6 +11,7 @@ from typing import NamedTuple
 from tests.faults import oracles
 from tests.faults.row import Row
 from tests.faults.scene import Scene
+from tests.lab.places import PROJECT
 from tests.lab.pool import HostPool
 
 
@@ -29,6 +32,16 @@ def _doctor(row: Row, scene: Scene) -> None:
     assert row.doctor in said.out, f"doctor does not say {row.doctor!r}\n{said}"
     assert said.code == 0 or "next: " in said.out, f"doctor names no next step\n{said}"
     assert "Traceback" not in said.err, said
+
+
+def _swept(row: Row) -> Played:
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", *row.sweep], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=3600
+    )
+    survived = done.returncode == 0
+    seen = "" if survived else done.stdout[-4000:] + done.stderr[-4000:]
+    return Played(row, survived, time.monotonic() - began, "" if survived else "sweep", seen)
 
 
 class Stage:
@@ -66,6 +79,8 @@ class Stage:
 
     def play(self, row: Row) -> Played:
         """Once. Faults are mended and hosts given back whatever happens."""
+        if row.sweep:
+            return _swept(row)
         clean_s = self.clean_s(row.suite)
         began = time.monotonic()
         hosts = self._pool.take(2 + row.extras, row.suite)

@@ -37,6 +37,7 @@ class Row:
     stdin      what the command (and doctor) may read
     extras     further hosts, in `scene.extras`: not in the inventory unless the row puts them there
     prefix     argv in front of the command, such as `unshare -m`
+    sweep      a module of tests/sweeps with its options: the row is that sweep, and nothing else here counts
     """
 
     id: str
@@ -60,6 +61,7 @@ class Row:
     stdin: str = ""
     extras: int = 0
     prefix: tuple[str, ...] = ()
+    sweep: tuple[str, ...] = ()
 
 
 def row(made: Row) -> Row:
