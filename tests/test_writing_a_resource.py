@@ -62,7 +62,7 @@ def test_the_example_keeps_the_style(followed):
     directory, written = followed
     run(directory, "-m", "ruff", "check", "--no-cache", *written)
     run(directory, "-m", "ruff", "format", "--no-cache", "--check", *written)
-    run(directory, "-m", "mypy", "--strict", "--cache-dir=/dev/null", written[0])
+    run(directory, "-m", "mypy", "--strict", "--cache-dir=/dev/null", *written[:2])
 
 
 def test_the_page_names_what_exists():
