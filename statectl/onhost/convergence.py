@@ -171,7 +171,10 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
     except OSError as error:
         # no record, no action: the journal tells the next contact how far this came
         raise End("failed", "cannot write the journal: %s" % system_says(error), "E401", walk.counts, _due(arming))
-    outcome = "stopped" if reason else "failed" if walk.counts["failed"] else "applied"
+    undone = [] if reason else walk.undone()
+    outcome = "stopped" if reason else "failed" if walk.counts["failed"] or undone else "applied"
+    if undone:
+        reason = "no longer as this run made it, something undid it since: %s" % shown(undone)
     result = {
         "run": session.order["run"],
         "kind": "apply",

@@ -217,6 +217,7 @@ class Engine(object):
     def _judge_triggered(self, item: "Item") -> None:
         fired = [address for address in item.triggers if self._verdict(address) == "change"]
         waiting = [address for address in item.triggers if self._verdict(address) == "unknown"]
+        fired, waiting = ([one for one in some if self.enforced(self.by_address[one])] for some in (fired, waiting))
         owed = self.memory.debts.get(item.address)
         if compare.compared(item.module, item.want) and not item.fields:
             fired, waiting, owed = [], [], None  # a guard as well, and it holds

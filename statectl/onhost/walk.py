@@ -86,6 +86,13 @@ class Walk(object):
         restarts.pay_rest()
         return self.stopped()
 
+    def undone(self) -> "List[Address]":
+        """What this run changed and is not as it was made any more: a result that holds no longer is not reported as one."""
+        changed = [item for item in self._engine.items + self._engine.removals if item.address in self._changed]
+        items = [item for item in changed if not item.runs]
+        self._engine.read(items)
+        return [item.address for item in items if item.unknown is not None or item.fields]
+
     def stopped(self) -> str:
         """Why nothing more is begun, '' when the run goes on."""
         self._stopped = self._stopped or self._stop()

@@ -110,8 +110,9 @@ def step(
     ready = [name for name in hosts if name not in refused]
     if not ready:
         return Step(plan, None, refused)
-    bodies = declared_in([path.read_text() for path in sorted(project.root.glob("states/**/*.yml"))])
-    looks = {name: _looks(planned[name], bodies) for name in ready}
+    states = {path.stem: path.read_text() for path in sorted(project.root.glob("states/**/*.yml"))}
+    own = {name: [states[name]] if name in states else list(states.values()) for name in ready}
+    looks = {name: _looks(planned[name], declared_in(own[name])) for name in ready}
     seen = {name: observe(hosts[name], looks[name]) for name in ready}
     apply = project.statectl("apply", "--yes", "--json", "-t", ",".join(ready), *options, env=env, timeout=400)
     if apply.code not in (0, 1):
