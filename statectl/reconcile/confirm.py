@@ -31,7 +31,7 @@ class Conversation(Protocol):
 class Confirmation:
     """What became of the change. `conversation` is open until the run is recorded here: then acknowledge, and close."""
 
-    outcome: str  # confirmed | undone | unknown
+    outcome: str  # confirmed | undone | unknown | nothing (is armed there for this run)
     reason: str = ""
     code: str = ""
     hint: str = ""
@@ -109,6 +109,8 @@ async def _once(open_conversation: Callable[[], Awaitable[Conversation]], run_id
     if code == "E341":
         hint = "mend what kept the login out; statectl plan shows the change again"
         return Confirmation("undone", reason, code, hint, kept, conversation)
+    if code == "E340":
+        return Confirmation("nothing", reason, code, kept=kept, conversation=conversation)
     await conversation.close()
     raise StatectlError(reason, code=code or "E401")
 

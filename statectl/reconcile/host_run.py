@@ -458,12 +458,16 @@ def _ended(message: Mapping[str, Any]) -> StatectlError:
 
 def settle(result: HostResult, told: Confirmation) -> None:
     """What a confirmation, or none, makes of the result."""
-    if told.outcome == "confirmed":
-        if result.outcome == "unknown" and told.kept:  # the channel was lost, and the executor went on without us
+    lost = result.outcome == "unknown"  # the channel was, and the executor went on without us
+    if told.outcome == "confirmed" or (told.outcome == "nothing" and lost):
+        if lost and told.kept:
             result.results, result.notified = list(told.kept["results"]), list(told.kept["notified"])
             result.reason = result.code = result.hint = ""
-            _conclude(result, told.kept)
-        return
+            if told.kept["outcome"] == "unknown":  # it was ended in the middle
+                result.reason = str(told.kept.get("reason") or "")
+            else:
+                _conclude(result, told.kept)
+        return  # lost, and nothing is kept there: it ended before it had begun, and the reason stands
     result.outcome = "failed" if told.outcome == "undone" else "unknown"
     result.reason, result.code, result.hint = told.reason, told.code, told.hint
     undone = {str(entry["address"]): entry for entry in told.kept.get("results", ()) if entry["outcome"] == "failed"}

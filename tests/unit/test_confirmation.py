@@ -112,6 +112,14 @@ def test_what_is_no_confirmation(answer):
     assert host.closed == len(host.logins) > 1
 
 
+def test_nothing_is_armed_there():
+    """A host that knows of nothing to confirm is not asked again; what it keeps of the run is handed over."""
+    end = {"type": "end", "outcome": "failed", "reason": "nothing of run R1 waits", "code": "E340"}
+    host = Host([ready(kept("changed")), end])
+    told = host.confirm()
+    assert (told.outcome, len(host.logins), told.kept["run"]) == ("nothing", 1, "R1")
+
+
 def test_what_becomes_of_the_result():
     """Confirmed: as it was; undone: failed, with what the host undid; unknown: unknown; a lost channel takes the host's own result."""
 
@@ -135,6 +143,17 @@ def test_what_becomes_of_the_result():
     cut = HostResult("unknown", "channel lost", "E310")
     settle(cut, Confirmation("confirmed", kept=kept("changed")))
     assert (cut.outcome, cut.reason, len(cut.results)) == ("changed", "", 1)
+    nothing = HostResult("unknown", "channel lost", "E310")
+    settle(nothing, Confirmation("nothing", "nothing waits", "E340"))
+    assert (nothing.outcome, nothing.reason, nothing.code) == ("unknown", "channel lost", "E310")
+    settle(nothing, Confirmation("nothing", "nothing waits", "E340", kept=kept("changed")))
+    assert (nothing.outcome, nothing.reason) == ("changed", "")
+    killed = HostResult("unknown", "channel lost", "E310")
+    settle(killed, Confirmation("confirmed", kept={**kept("unknown"), "outcome": "unknown", "reason": "ended early"}))
+    assert (killed.outcome, killed.reason) == ("unknown", "ended early")
+    vanished = result("changed")
+    settle(vanished, Confirmation("nothing", "nothing waits", "E340"))
+    assert (vanished.outcome, vanished.code) == ("unknown", "E340")
 
 
 def test_when_anything_is_armed():
