@@ -1,8 +1,10 @@
 """Run one command on many hosts over the executor, and fold what they say."""
 
+import asyncio
 import base64
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -12,7 +14,7 @@ from statectl.cli.formats.terminal import Screen, clean, one_line
 from statectl.cli.kept_output import KeptOutput
 from statectl.cli.options import Outputs, to_json, to_json_lines
 from statectl.cli.planning import run_interruptible
-from statectl.errors import Refused, StatectlError, Unreachable
+from statectl.errors import Interrupted, Refused, StatectlError, Unreachable
 from statectl.reconcile.reconcile import Rate
 from statectl.rollout.budget import (
     DEFAULT_CONCURRENCY,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
 
 
+SHOWN = 1024 * 1024  # bytes of one stream in the text of several hosts
+PARTING_S = 2.0  # for a last word to a host that is let go
 LONGEST_LINE = 65536  # bytes of one line that is shown as it comes
 
 
@@ -68,11 +72,17 @@ class Answer:
     err: bytearray = field(default_factory=bytearray)
 
 
+class Answers(dict[str, Answer]):
+    """{host: Answer}. `interrupted`: by a signal, so that some hosts were not asked or let go."""
+
+    interrupted: bool = False
+
+
 def run_everywhere(
     opened: "Opened", hosts: Sequence[str], command: Command, rate: Rate, *, stream: TextIO | None
-) -> dict[str, Answer]:
+) -> Answers:
     """{host: Answer}. The run is recorded before the first host is contacted: no record, no action."""
-    answers = {host: Answer() for host in hosts}
+    answers = Answers({host: Answer() for host in hosts})
     heard = {host: {"out": KeptOutput(), "err": KeptOutput()} for host in hosts}
     records = opened.records()
     run_id = new_id()
@@ -103,6 +113,12 @@ def run_everywhere(
                             code="E321",
                         )
                 await conversation.send({"type": "ack", "runs": [run_id]})
+            except asyncio.CancelledError:
+                with suppress(StatectlError, TimeoutError):
+                    # we let go of it: without a word the command would go on to its end
+                    async with asyncio.timeout(PARTING_S):
+                        await conversation.send({"type": "cancel"})
+                raise
             finally:
                 await conversation.close()
                 kept = heard.pop(host)
@@ -146,6 +162,7 @@ def run_everywhere(
         }
         records.record_host(run_id, HostRecord(host, outcome, answers[host].reason, results=[result]))
     records.end_run(run_id, "interrupted" if cancel.requested.is_set() else "done", counts)
+    answers.interrupted = cancel.requested.is_set()
     return answers
 
 
@@ -189,7 +206,7 @@ class _Lines:
             self._stream.flush()
 
 
-def shown_result(answers: Mapping[str, Answer], shown: Outputs, *, streamed: bool) -> int:
+def shown_result(answers: Answers, shown: Outputs, *, streamed: bool) -> int:
     """Write the answers; returns the exit code."""
 
     def text() -> str:
@@ -211,7 +228,8 @@ def shown_result(answers: Mapping[str, Answer], shown: Outputs, *, streamed: boo
         }
 
     if len(answers) == 1 and shown.formats() == ["text"]:
-        return _bare(next(iter(answers.values())), shown)
+        code = _bare(next(iter(answers.values())), shown)
+        return Interrupted.exit_code if answers.interrupted else code
     shown.write(
         {
             "text": text,
@@ -220,7 +238,8 @@ def shown_result(answers: Mapping[str, Answer], shown: Outputs, *, streamed: boo
         }
     )
     codes = {"failed": 1, "terminated": 1, "unknown": 3, "unreachable": 3, "refused": 5}
-    return worst([codes[answer.outcome] for answer in answers.values() if answer.outcome in codes])
+    found = [codes[answer.outcome] for answer in answers.values() if answer.outcome in codes]
+    return worst([*found, Interrupted.exit_code] if answers.interrupted else found)
 
 
 def _bare(answer: Answer, shown: Outputs) -> int:
@@ -256,9 +275,20 @@ def _text(answers: Mapping[str, Answer], screen: Screen) -> str:
         tail = f": {why}" if why else ""
         lines.append(f"{mark} {count}  {compress(names)}  {ended}{tail}")
         lines += [f"    hint: {hint}"] if hint else []
-        lines += [f"  {screen.mark('bar')} {clean(line)}" for line in out.decode("utf-8", "replace").splitlines()]
-        lines += [
-            f"  {screen.mark('bar')} {screen.paint(clean(line), 'warning')}"
-            for line in err.decode("utf-8", "replace").splitlines()
-        ]
+        lines += _block(out, f"  {screen.mark('bar')} ", "", screen)
+        lines += _block(err, f"  {screen.mark('bar')} ", "warning", screen)
     return "\n".join(lines) + "\n"
+
+def _block(data: bytes, margin: str, style: str, screen: Screen) -> list[str]:
+    """Output behind a margin, as one text: a list of its lines would take many times the memory. Of a very long one both ends."""
+    if not data:
+        return []
+    parts = [data]
+    if len(data) > SHOWN:
+        parts = [data[: SHOWN // 2], data[-SHOWN // 2 :]]
+    shown = []
+    for part in parts:
+        text = clean(part.decode("utf-8", "replace").replace("\r\n", "\n")).rstrip("\n")
+        shown.append(margin + screen.paint(text, style).replace("\n", "\n" + margin))
+    gap = f"{margin}{screen.mark('more')} {len(data) - SHOWN:,} bytes more; runs show RUN --json has them"
+    return [shown[0], gap, shown[1]] if len(shown) > 1 else shown

@@ -93,7 +93,7 @@ def _apply(
         progress.close()
         if not plan.has_changes:
             return True
-        if saved is None and "text" in shown.formats():
+        if saved is None and shown.on_stdout("text"):
             _show_plan(plan, shown, options)
             plan_is_shown = True
         if options["yes"] or saved is not None:

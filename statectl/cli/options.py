@@ -164,6 +164,9 @@ class Outputs:
     def formats(self) -> list[str]:
         return [name for name, _ in self.targets]
 
+    def on_stdout(self, name: str) -> bool:
+        return (name, None) in self.targets
+
     def write(self, documents: Mapping[str, Callable[[], str]]) -> None:
         """Write each asked-for format. `documents`: {format: function giving its text, with its last newline}."""
         for name, path in self.targets:

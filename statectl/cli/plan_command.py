@@ -45,7 +45,7 @@ def command(
     plan = shown_plan(opened, scope, options, shown, rate, kind="plan")
     if save is not None:
         write_file(save, json.dumps(plan.model_dump(mode="json"), indent=1) + "\n", private=True)
-    if "text" in shown.formats() and plan.has_changes:
+    if shown.on_stdout("text") and plan.has_changes:
         what = str(save) if save is not None else plan.id
         click.echo(f"Apply exactly this:  statectl apply {what}")
     return plan_code(plan, detailed=detailed_exitcode)

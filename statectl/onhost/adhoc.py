@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PIECE = 32768  # bytes of output in one message
 KEPT = 65536  # bytes of output that are kept when nobody listens
 DEFAULT_TIMEOUT_S = 3600.0
+SLACK_S = 5.0  # of the session behind the limit of its command
 
 
 def run(session: "Session", host: "Host") -> "End":
@@ -36,6 +37,9 @@ def run(session: "Session", host: "Host") -> "End":
     order = session.order
     command, limits = order.get("command") or {}, order.get("limits") or {}
     session.state = "applying"
+    if command.get("timeout_s"):
+        # its own limit counts from its start, and is what is told when it ends the command
+        session.deadline = max(session.deadline, time.monotonic() + command["timeout_s"] + SLACK_S)
     job = AdHoc(host, session.wire, session.scratch, session.stop)
     started = int(time.time())
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from statectl.problems import Problem
 from statectl.targets.hosts import Connection, Variable
-from statectl.targets.names import address_problem, host_name_problem, port_problem, user_name_problem
+from statectl.targets.names import address_problem, host_name_problem, port_problem, unbracketed, user_name_problem
 from statectl.targets.values import SecretSource, Vaulted
 
 _PASSWORDS = (
@@ -119,6 +119,7 @@ def from_variables(host: str, variables: Mapping[str, Variable], problems: list[
                 hint="remove it; statectl asks for passwords, or takes them from a file descriptor, where keys do not do",
             )
     connection = _kind(said)
+    address = said.text(address_problem, "E156", "ansible_host", "ansible_ssh_host")
     become = said.flag("ansible_become")
     become_user = said.text(user_name_problem, "E157", "ansible_become_user")
     method = said.find("ansible_become_method")
@@ -127,7 +128,7 @@ def from_variables(host: str, variables: Mapping[str, Variable], problems: list[
     key = said.find("ansible_ssh_private_key_file", "ansible_private_key_file")
     return Connection(
         connection=connection,
-        address=said.text(address_problem, "E156", "ansible_host", "ansible_ssh_host"),
+        address=unbracketed(address) if address is not None else None,
         port=_port(said),
         user=said.text(user_name_problem, "E157", "ansible_user", "ansible_ssh_user"),
         become=(become_user or True) if become else become,

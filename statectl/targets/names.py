@@ -78,15 +78,22 @@ def tag_name_problem(name: str) -> str:
     return ""
 
 
+def unbracketed(address: str) -> str:
+    """[2001:db8::1] is 2001:db8::1; everything else as it is."""
+    inside = address[1:-1]
+    return inside if address[:1] == "[" and address[-1:] == "]" and ":" in inside else address
+
+
 def address_problem(address: str) -> str:
-    """An address is an IP address or a name for the resolver, never with a port and never a network."""
+    """An address is an IP address or a name for the resolver, never with a port and never a network. IPv6 may stand in brackets."""
+    address = unbracketed(address)
     bare = address.split("%", 1)[0]  # fe80::1%eth0
     if is_ip_address(bare):
         return "" if re.fullmatch(r"(?:%[A-Za-z0-9._-]{1,32})?", address[len(bare) :]) else "address not valid"
     if "/" in address:
         return "address not valid: a network is not a host; give one address"
     if address.startswith("["):
-        return "address not valid: brackets are not written here; give the port with the key `port`"
+        return "address not valid: only an IPv6 address stands in brackets; give the port with the key `port`"
     if address.count(":") == 1:
         return "address not valid: give the port with the key `port`"
     if ":" in address:

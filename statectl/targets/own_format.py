@@ -17,6 +17,7 @@ from statectl.targets.names import (
     address_problem,
     port_problem,
     tag_name_problem,
+    unbracketed,
     user_name_problem,
     variable_name_problem,
 )
@@ -115,6 +116,7 @@ class OwnFormat:
         names = self._expanded(pattern, span) if pattern is not None else []
         connection = self._connection(fields, path)
         address = self._checked(fields, "address", path, "E156", address_problem)
+        address = unbracketed(address) if address is not None else None
         if address is not None and len(names) > 1:
             self.draft.problem(
                 "E156", "a range of hosts cannot share one address", self.places.value((*path, "address")),

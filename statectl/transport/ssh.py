@@ -232,7 +232,7 @@ class SshTransport:
                 hint=f"check that a key of yours is in {user}'s authorized_keys there; ssh -v {user}@{host} shows what was tried",
             ) from None
         except (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError) as error:
-            if not seen.authenticated and not seen.key:
+            if seen.missing == "banner":
                 raise _Dropped(f"the connection was closed before SSH began: {_one_line(error)}") from None
             raise Unreachable(f"connection lost during login: {_one_line(error)}", code="E305") from None
         except (OSError, UnicodeError, ValueError, asyncssh.Error) as error:

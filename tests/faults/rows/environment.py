@@ -507,7 +507,7 @@ row(
         inject=mounted("/var/lib/statectl", "-t tmpfs -o ro tmpfs"),
         mend=unmounted("/var/lib/statectl"),
         says=_state_unusable,
-        doctor="executor",
+        doctor="cannot use the state directory /var/lib/statectl: read-only file system",
         codes=(FAILED, REFUSED),
         bound_s=30,
     )
@@ -541,26 +541,32 @@ def _replaced(path: Path) -> None:
     modules = marshal.dumps(
         {name: (False, name, code) for name in ("statectl", "statectl.onhost", "statectl.onhost.__main__")}
     )
-    path.write_bytes(head + b"\n" + hashlib.sha256(modules).hexdigest().encode() + b"\n" + modules)
+    path.write_bytes(
+        head + b"\n" + hashlib.sha256(modules).hexdigest().encode() + b"\n" + modules
+    )  # its sum leaves the head out
 
 
 def _open_to_all(path: Path) -> None:
     path.chmod(0o666)
 
 
-def _damage(how: Callable[[Path], None]) -> Callable[[Scene], tuple[Path, str]]:
-    def inject(scene: Scene) -> tuple[Path, str]:
+def _damage(how: Callable[[Path], None]) -> Callable[[Scene], tuple[Path, bytes]]:
+    def inject(scene: Scene) -> tuple[Path, bytes]:
         path = _cached(scene)
-        good = hashlib.sha256(path.read_bytes()).hexdigest()
+        good = path.read_bytes()
         how(path)
-        return path, good
+        return path, b"" if path.read_bytes() == good else path.read_bytes()
 
     return inject
 
 
 def _sent_again(scene: Scene) -> None:
-    path, good = scene.injected
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == good
+    """The damaged one was not run; a good one stands in its place."""
+    path, damaged = scene.injected
+    data = path.read_bytes()
+    assert data != damaged
+    head, told, payload = data.split(b"\n", 2)
+    assert hashlib.sha256(head + b"\n" + payload).hexdigest().encode() == told
     assert path.stat().st_mode & 0o7777 == 0o600
     assert not scene.victim.exists("/run/evil")
 
@@ -686,7 +692,8 @@ class DeadMount:
     def remove(self) -> None:
         """What waits gets an error, and the mount goes."""
         self._gone = True
-        unmount = "import ctypes, sys; sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 2) and 1)"
+        # FORCE and DETACH: who waits gets an error
+        unmount = "import ctypes, sys; sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 1 | 2) and 1)"
         self._host.exec(["/usr/bin/python3", "-c", unmount, self._path])
         os.close(self._server)
 

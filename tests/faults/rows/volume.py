@@ -476,6 +476,23 @@ def _let_go(scene: Scene) -> None:
     assert scene.injected["took"] < 5, scene.injected
     assert counts["terminated"] >= MANY - 2 * AT_ONCE, counts
     assert counts.get("ok", 0) == 0, counts
+    scene.wait_for(lambda: not _sleepers_here(scene), "that what the hosts ran has ended", 20)
+
+
+def _sleepers_here(scene: Scene) -> list[str]:
+    """Commands of the simulated hosts, which run on this machine, by the environment that they have from this row's command."""
+    needle, found = str(scene.project.root).encode(), []
+    for entry in Path("/proc").iterdir():
+        try:
+            if (
+                entry.name.isdigit()
+                and b"987654" in (entry / "cmdline").read_bytes()
+                and needle in (entry / "environ").read_bytes()
+            ):
+                found.append(entry.name)
+        except OSError:
+            continue  # ended meanwhile
+    return found
 
 
 def _signals(after: int, times: int) -> Callable[[Scene], None]:
@@ -517,7 +534,7 @@ for variant, title, script, at_once, says, fields in (
     (
         "let-go",
         "two Ctrl-C while commands run",
-        "exec sleep 987654",
+        'exec env ROW="$1" sleep 987654',
         "10%",
         _let_go,
         {"during": _signals(AT_ONCE, 2), "codes": (INTERRUPTED,)},
