@@ -16,6 +16,7 @@ from statectl.cli.options import Outputs, to_json, to_json_lines
 from statectl.cli.planning import run_interruptible
 from statectl.errors import Interrupted, Refused, StatectlError, Unreachable
 from statectl.reconcile.reconcile import Rate
+from statectl.reconcile.watch import Watch
 from statectl.rollout.budget import (
     DEFAULT_CONCURRENCY,
     DEFAULT_ERRORS,
@@ -30,6 +31,7 @@ from statectl.store.ids import new_id
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
+    from statectl.transport.session import ExecutorSession
 
 
 SHOWN = 1024 * 1024  # bytes of one stream in the text of several hosts
@@ -63,7 +65,7 @@ class Command:
 class Answer:
     """What one host said. Output is kept as it came; of a very long one both ends."""
 
-    outcome: str = "unknown"  # ok | failed | unreachable | unknown | refused | terminated
+    outcome: str = "unknown"  # ok | failed | stopped | unreachable | unknown | refused | terminated
     code: int | None = None
     reason: str = ""
     error: str = ""  # code of the reason
@@ -86,16 +88,24 @@ def run_everywhere(
     heard = {host: {"out": KeptOutput(), "err": KeptOutput()} for host in hosts}
     records = opened.records()
     run_id = new_id()
-    records.begin_run("run", {"command": command.shown(), "hosts": list(hosts)}, run_id=run_id, commit="", plan_id="")
+    scope = {"command": command.shown(), "hosts": list(hosts)}
+    records.begin_run("run", scope, run_id=run_id, commit="", plan_id="", hosts=list(hosts))
     progress = Progress(sys.stderr, opened.err_screen(), len(hosts), quiet=True)
-    lines = {host: _Lines(host, stream) for host in hosts} if stream is not None else {}
+    lines = {host: Lines(host, stream) for host in hosts} if stream is not None else {}
 
     async def one(host: str) -> str:
         answer = answers[host]
+        await watch.begun(host)
         try:
             conversation = await opened.converse(
-                host, run_id, "run", command=command.message(), deadline_s=rate.deadline_s
+                host,
+                run_id,
+                "run",
+                command=command.message(),
+                deadline_s=rate.deadline_s,
+                lock_timeout_s=rate.lock_timeout_s,
             )
+            speaking[host] = conversation
             try:
                 while True:
                     message = await conversation.receive()
@@ -120,6 +130,7 @@ def run_everywhere(
                         await conversation.send({"type": "cancel"})
                 raise
             finally:
+                del speaking[host]
                 await conversation.close()
                 kept = heard.pop(host)
                 answer.out += bytes(kept["out"])
@@ -136,17 +147,31 @@ def run_everywhere(
 
     budget = Budget(allowed_errors(rate.max_errors or DEFAULT_ERRORS, len(hosts)), rate.unreachable_counts)
     cancel = Cancel()
-    outcomes = run_interruptible(
-        lambda: run_targets(
-            split(list(hosts), batches(rate.batch, len(hosts))),
-            one,
-            concurrency=concurrency(rate.max_concurrency or DEFAULT_CONCURRENCY, len(hosts)),
-            budget=budget,
-            cancel=cancel,
-        ),
-        cancel,
-        abort_at_once=False,
-    )
+    watch = Watch(records.under_way, run_id, cancel)
+    speaking: dict[str, ExecutorSession] = {}
+
+    async def pass_on_cancel() -> None:
+        """Ctrl-C lets running commands end; who cancels the run from elsewhere wants them to."""
+        await cancel.requested.wait()
+        if watch.cancelled_by:
+            word = {"type": "cancel"}
+            await asyncio.gather(*(one.send(word) for one in list(speaking.values())), return_exceptions=True)
+
+    async def everywhere() -> dict[str, str]:
+        async with watch:
+            passing = asyncio.create_task(pass_on_cancel())
+            try:
+                return await run_targets(
+                    split(list(hosts), batches(rate.batch, len(hosts))),
+                    one,
+                    concurrency=concurrency(rate.max_concurrency or DEFAULT_CONCURRENCY, len(hosts)),
+                    budget=budget,
+                    cancel=cancel,
+                )
+            finally:
+                passing.cancel()
+
+    outcomes = run_interruptible(everywhere, cancel, abort_at_once=False)
     progress.close()
     counts: dict[str, int] = {}
     from statectl.store.records import HostRecord
@@ -161,8 +186,9 @@ def run_everywhere(
             "err": base64.b64encode(answers[host].err).decode(),
         }
         records.record_host(run_id, HostRecord(host, outcome, answers[host].reason, results=[result]))
-    records.end_run(run_id, "interrupted" if cancel.requested.is_set() else "done", counts)
-    answers.interrupted = cancel.requested.is_set()
+    ended = "cancelled" if watch.cancelled_by else "interrupted" if cancel.requested.is_set() else "done"
+    records.end_run(run_id, ended, counts)
+    answers.interrupted = ended == "interrupted"
     return answers
 
 
@@ -177,10 +203,12 @@ def _conclude(answer: Answer, message: Mapping[str, Any]) -> None:
     code = (message.get("counts") or {}).get("code")
     answer.code = min(int(code), 255) if code is not None else None  # 256 would leave us as 0
     answer.reason = str(message.get("reason") or "")
-    answer.outcome = "ok" if answer.code == 0 else "refused" if message["outcome"] == "refused" else "failed"
+    answer.outcome = "ok" if answer.code == 0 else "failed"
+    if message["outcome"] in ("refused", "stopped"):
+        answer.outcome = str(message["outcome"])
 
 
-class _Lines:
+class Lines:
     """Whole lines of one host to the terminal, each behind the host's name: no line of ours starts with a host's bytes."""
 
     def __init__(self, host: str, stream: TextIO | None) -> None:
@@ -237,7 +265,7 @@ def shown_result(answers: Answers, shown: Outputs, *, streamed: bool) -> int:
             "jsonl": lambda: to_json_lines({"host": host, **entry} for host, entry in document()["hosts"].items()),
         }
     )
-    codes = {"failed": 1, "terminated": 1, "unknown": 3, "unreachable": 3, "refused": 5}
+    codes = {"failed": 1, "terminated": 1, "stopped": 1, "unknown": 3, "unreachable": 3, "refused": 5}
     found = [codes[answer.outcome] for answer in answers.values() if answer.outcome in codes]
     return worst([*found, Interrupted.exit_code] if answers.interrupted else found)
 
@@ -278,6 +306,7 @@ def _text(answers: Mapping[str, Answer], screen: Screen) -> str:
         lines += _block(out, f"  {screen.mark('bar')} ", "", screen)
         lines += _block(err, f"  {screen.mark('bar')} ", "warning", screen)
     return "\n".join(lines) + "\n"
+
 
 def _block(data: bytes, margin: str, style: str, screen: Screen) -> list[str]:
     """Output behind a margin, as one text: a list of its lines would take many times the memory. Of a very long one both ends."""

@@ -14,6 +14,7 @@ from statectl.errors import Interrupted, Refused, UsageError
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
+    from statectl.cli.resuming import Rest
     from statectl.cli.scope import Scope
     from statectl.plans.plan import Plan
     from statectl.reconcile.reconcile import Rate
@@ -45,22 +46,33 @@ FORMATS = ("text", "json", "jsonl", "md", "junit")
     show_default=True,
     help="Whether an unreachable host counts as an error.",
 )
+@click.option(
+    "--resume",
+    metavar="RUN",
+    default=None,
+    help="Go on with an earlier run: its plan, on those of its hosts that have not come to their end.",
+)
 @plan_options
 @host_options
 @output_options(FORMATS)
 @click.pass_obj
-def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, **options: Any) -> int:
+def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, resume: str | None, **options: Any) -> int:
     """Make the hosts as the files say: all associations, or those named. All hosts are planned before any is written to.
 
     PLAN, the id or file of an earlier plan, applies exactly that, once, and only where nothing moved since.
     """
     from statectl.cli.fleet import Opened
+    from statectl.cli.interrupted import tell_interrupted
     from statectl.cli.planning import outputs_of, rate_of
     from statectl.cli.scope import Scope
 
     shown = outputs_of(options, FORMATS)
     rate = rate_of(options)
-    saved = _saved_plan(obj, what)
+    rest = _rest(obj, what, resume, options) if resume is not None else None
+    if rest is not None and not rest.hosts:
+        click.echo(f"Run {rest.resumed.run_id}: every host has come to its end. Nothing is left to do.", err=True)
+        return 0
+    saved = rest.plan if rest is not None else _saved_plan(obj, what)
     if saved is not None:
         scope = Scope.saved(saved.scope)
         opened = Opened.for_plan(obj, saved, options)
@@ -68,13 +80,35 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, **options:
         scope = Scope.of(what, options)
         opened = Opened.of(obj, options["inventory"], options)
     try:
-        return _apply(opened, scope, saved, rate, shown, {**options, "yes": yes})
+        tell_interrupted(opened.records())
+        return _apply(opened, scope, saved, rest, rate, shown, {**options, "yes": yes})
     finally:
         opened.close()
 
 
+def _rest(obj: dict[str, Any], what: tuple[str, ...], run_id: str, options: dict[str, Any]) -> "Rest":
+    from statectl.cli.interrupted import tell_interrupted
+    from statectl.cli.opening import open_settings, open_store
+    from statectl.cli.resuming import refuse_other_choices, rest_of
+
+    refuse_other_choices(what, options)
+    root, settings = open_settings(obj)
+    store = open_store(root, settings)
+    try:
+        tell_interrupted(store)
+        return rest_of(store, run_id)
+    finally:
+        store.close()
+
+
 def _apply(
-    opened: "Opened", scope: "Scope", saved: "Plan | None", rate: "Rate", shown: Outputs, options: dict[str, Any]
+    opened: "Opened",
+    scope: "Scope",
+    saved: "Plan | None",
+    rest: "Rest | None",
+    rate: "Rate",
+    shown: Outputs,
+    options: dict[str, Any],
 ) -> int:
     from statectl.cli.deciding import apply_code
     from statectl.cli.formats.progress import Progress
@@ -83,6 +117,8 @@ def _apply(
     from statectl.rollout.run_targets import Cancel
 
     hosts = [name for name, host in saved.hosts.items() if host.outcome == "planned"] if saved is not None else None
+    if rest is not None:
+        hosts = rest.hosts
     fleet = opened.fleet(scope, kind="apply", saved=saved, hosts=hosts)
     progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
     cancel = Cancel()
@@ -93,17 +129,20 @@ def _apply(
         progress.close()
         if not plan.has_changes:
             return True
-        if saved is None and shown.on_stdout("text"):
+        exactly = saved is not None and rest is None  # what was shown before; the rest of a run is shown now
+        if not exactly and shown.on_stdout("text"):
             _show_plan(plan, shown, options)
             plan_is_shown = True
-        if options["yes"] or saved is not None:
+        if options["yes"] or exactly:
             return True
         hosts = plan.summary.hosts_changed
         return await _asked(f"Apply this to {hosts} host{'s' * (hosts != 1)}?", cancel, no_input=options["no_input"])
 
     try:
         run = run_interruptible(
-            lambda: reconcile.apply(fleet, rate, progress, cancel, agree=agree, saved=saved),
+            lambda: reconcile.apply(
+                fleet, rate, progress, cancel, agree=agree, saved=saved, resumes=rest.resumed if rest else None
+            ),
             cancel,
             abort_at_once=False,
         )
@@ -113,9 +152,15 @@ def _apply(
         raise Interrupted("interrupted; nothing was changed")
     with outlived(sys.stdout):  # who closed the window still gets the exit code of what was done
         _write(run, shown, options, opened.root, plan_is_shown=plan_is_shown)
+    if run.outcome in ("interrupted", "cancelled", "failed") and _unfinished(run) and shown.on_stdout("text"):
+        click.echo(f"Only those again:  statectl apply --resume {run.run_id}")
     if run.outcome == "declined":
         raise Refused("not applied: declined", code="E507")
     return apply_code(run)
+
+
+def _unfinished(run: Any) -> bool:
+    return any(result.outcome not in ("ok", "changed") for result in run.results.values())
 
 
 async def _asked(question: str, cancel: "Cancel", *, no_input: bool) -> bool:
@@ -216,6 +261,8 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
             "format": "statectl.results/1.0",
             "run": run.run_id,
             "outcome": run.outcome,
+            "cancelled_by": run.cancelled_by,
+            "resumes": run.resumes,
             "stop": {
                 "errors": run.errors,
                 "allowed": run.errors_allowed,
@@ -228,6 +275,7 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
                     "outcome": result.outcome,
                     "reason": result.reason,
                     "code": result.code,
+                    "held_by": result.held_by,
                     "seconds": round(result.seconds, 3),
                     "results": result.results,
                     "notified": result.notified,

@@ -18,7 +18,7 @@ from statectl.cli.opening import open_project, open_settings, open_store
 from statectl.cli.options import secret_from
 from statectl.cli.scope import Scope
 from statectl.errors import ConfigError, Refused, UsageError
-from statectl.plans.plan import Plan
+from statectl.plans.plan import HostPlan, Plan
 from statectl.problems import Problem, did_you_mean
 from statectl.project.model import Project, Settings
 from statectl.reconcile.commit import Revision, check_out, revision
@@ -372,6 +372,7 @@ class Opened:
         """The hosts of a run, all compiled offline first: a mistake is a ConfigError and nothing was contacted."""
         from statectl.reconcile.host_run import HostRun
         from statectl.reconcile.reconcile import Fleet
+        from statectl.reconcile.watch import Watch
 
         self._check_associations(scope)
         names = (
@@ -394,6 +395,7 @@ class Opened:
                 raise ConfigError(problems, root=self.root)
             warnings += problems
         at = self.revision()
+        seen = self.records().under_way.seen() if kind == "apply" else {}
 
         def start(name: str, order: "Order") -> HostRun:
             compile_with: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None = None
@@ -407,7 +409,9 @@ class Opened:
                 compile_with=compile_with,
                 probes=probes.get(name, ()),
                 limits=self._limits(),
-                expected=saved.hosts[name] if saved is not None else None,
+                expected=_expected(saved, name),
+                seen=seen.get(name),
+                progress=self._progress,
             )
 
         return Fleet(
@@ -424,7 +428,11 @@ class Opened:
             selected=list(scope.associations) or None,
             concurrency={name: one.max_concurrency for name, one in self.project.associations.items()},
             errors={name: one.max_errors for name, one in self.project.associations.items()},
+            watch=lambda run_id, cancel: Watch(self.records().under_way, run_id, cancel),
         )
+
+    def _progress(self, run_id: str) -> tuple[int, int]:
+        return self.records().under_way.progress(run_id)
 
     def _check_associations(self, scope: Scope) -> None:
         for name in scope.associations:
@@ -448,6 +456,12 @@ class Opened:
 
         self.host(host)
         return explain_variable(self.project, self.inventory, host, name)
+
+
+def _expected(saved: Plan | None, name: str) -> HostPlan | None:
+    """What the host has to be as; None: it is planned afresh."""
+    found = saved.hosts.get(name) if saved is not None else None
+    return found if found is not None and found.outcome == "planned" else None
 
 
 def _credentials(options: Mapping[str, Any]) -> Credentials:

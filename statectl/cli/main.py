@@ -30,13 +30,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "inventory": ("inventory", "List and show hosts; trust their keys"),
     },
     "operate": {
-        "runs": ("runs", "List and show earlier runs"),
+        "runs": ("runs", "List and show runs; follow and cancel those that go on"),
     },
     "project": {
         "explain": ("explain", "Explain an error code, a field or a variable"),
         "schema": ("schema", "Print a JSON Schema"),
         "config": ("config", "Show the settings and where they come from"),
         "doctor": ("doctor", "Find out why a host does not answer"),
+        "unlock": ("unlock", "Show who holds a host, and end that run properly"),
         "completion": ("completion", "Print shell completion"),
     },
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,28 @@ def output_options(formats: Sequence[str]) -> Callable[[F], F]:
     )
 
 
+class Duration(click.ParamType):  # type: ignore[type-arg]  # older clicks have no parameter
+    """`90`, `90s`, `10m`, `1h30m` -> seconds, at most `most`."""
+
+    name = "duration"
+    _text = re.compile(r"(?:(\d{1,3})h)?(?:(\d{1,5})m)?(?:(\d{1,6}(?:\.\d{1,3})?)s?)?")
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = self._text.fullmatch(str(value)) if value else None
+        if match is None:
+            self.fail(f"{one_line(str(value)[:40])!r} is not a duration; write 90s, 10m or 1h30m", param, ctx)
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        total = hours * 3600 + minutes * 60 + seconds
+        if total > self._most:
+            self.fail(f"at most {self._most / 3600:g}h", param, ctx)
+        return total
+
+
 def inventory_option(function: F) -> F:
     return click.option(
         "-i",
@@ -62,6 +85,34 @@ def inventory_option(function: F) -> F:
         default=None,
         help="Inventory to use instead of the project's default.",
     )(function)
+
+
+def login_options(function: F) -> F:
+    """How to log in, without which hosts and how many."""
+    return _apply(
+        [
+            click.option("--no-input", is_flag=True, help="Never ask; fail instead."),
+            click.option("-u", "--user", "user", metavar="NAME", default="", help="Log in as this user."),
+            click.option("--identity", "identity", metavar="FILE", multiple=True, help="Private key file; repeatable."),
+            click.option("--ask-password", is_flag=True, help="Ask for the login password."),
+            click.option(
+                "--password-fd",
+                metavar="FD",
+                type=click.IntRange(0),
+                default=None,
+                help="Read the login password from this file descriptor.",
+            ),
+            click.option("-K", "--ask-become-password", is_flag=True, help="Ask for the sudo password, once."),
+            click.option(
+                "--become-password-fd",
+                metavar="FD",
+                type=click.IntRange(0),
+                default=None,
+                help="Read the sudo password from this file descriptor.",
+            ),
+        ],
+        function,
+    )
 
 
 def host_options(function: F) -> F:
@@ -92,26 +143,16 @@ def host_options(function: F) -> F:
                 show_default=True,
                 help="Limit for one host.",
             ),
+            click.option(
+                "--lock-timeout",
+                metavar="DURATION",
+                type=Duration(86400),
+                default="0",
+                show_default=True,
+                help="How long to wait for a host that another apply holds, such as 90s or 10m.",
+            ),
             click.option("--allow-empty", is_flag=True, help="A target that matches no host is not an error."),
-            click.option("--no-input", is_flag=True, help="Never ask; fail instead."),
-            click.option("-u", "--user", "user", metavar="NAME", default="", help="Log in as this user."),
-            click.option("--identity", "identity", metavar="FILE", multiple=True, help="Private key file; repeatable."),
-            click.option("--ask-password", is_flag=True, help="Ask for the login password."),
-            click.option(
-                "--password-fd",
-                metavar="FD",
-                type=click.IntRange(0),
-                default=None,
-                help="Read the login password from this file descriptor.",
-            ),
-            click.option("-K", "--ask-become-password", is_flag=True, help="Ask for the sudo password, once."),
-            click.option(
-                "--become-password-fd",
-                metavar="FD",
-                type=click.IntRange(0),
-                default=None,
-                help="Read the sudo password from this file descriptor.",
-            ),
+            login_options,
         ],
         function,
     )
@@ -135,14 +176,6 @@ def plan_options(function: F) -> F:
                 metavar="NAME=VALUE",
                 multiple=True,
                 help="Set a variable (YAML value, or @FILE.yml for many).",
-            ),
-            click.option(
-                "--lock-timeout",
-                metavar="SECONDS",
-                type=click.FloatRange(0, 86400),
-                default=0,
-                show_default=True,
-                help="How long to wait for another run on a host.",
             ),
             click.option("--full", is_flag=True, help="Show whole diffs."),
             click.option("--by-host", is_flag=True, help="Do not fold hosts with the same changes."),

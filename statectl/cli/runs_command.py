@@ -6,6 +6,7 @@ import click
 
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.options import Outputs, output_options, outputs, to_json, to_json_lines
+from statectl.cli.runs_under_way import cancel_run, follow_run
 from statectl.errors import UsageError
 
 FORMATS = ("text", "json", "jsonl")
@@ -13,7 +14,11 @@ FORMATS = ("text", "json", "jsonl")
 
 @click.group()
 def command() -> None:
-    """List and show earlier runs, from this controller's store."""
+    """List and show earlier runs, from this controller's store; follow and cancel those that go on."""
+
+
+command.add_command(follow_run)
+command.add_command(cancel_run)
 
 
 @command.command("list")
@@ -59,7 +64,7 @@ def show_run(
         )
     shown.write(
         {
-            "text": lambda: _run_text(run, shown),
+            "text": lambda: run_text(run, shown),
             "json": lambda: to_json({"format": "statectl.run/1.0", **run}),
             "jsonl": lambda: to_json_lines({"host": host, **entry} for host, entry in run["hosts"].items()),
         }
@@ -68,10 +73,13 @@ def show_run(
 
 
 def _store(obj: dict[str, Any]) -> Any:
+    from statectl.cli.interrupted import tell_interrupted
     from statectl.cli.opening import open_settings, open_store
 
     root, settings = open_settings(obj)
-    return open_store(root, settings)
+    store = open_store(root, settings)
+    tell_interrupted(store)
+    return store
 
 
 def _list_text(runs: list[dict[str, Any]], shown: Outputs) -> str:
@@ -88,7 +96,7 @@ def _list_text(runs: list[dict[str, Any]], shown: Outputs) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _run_text(run: dict[str, Any], shown: Outputs) -> str:
+def run_text(run: dict[str, Any], shown: Outputs) -> str:
     from statectl.cli.formats.apply_text import result_line
 
     lines = [

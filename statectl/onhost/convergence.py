@@ -11,6 +11,7 @@ from statectl.onhost.ending import End
 from statectl.onhost.engine import Engine
 from statectl.onhost.failure import Failed, system_says
 from statectl.onhost.lockout.ways import ways_of
+from statectl.onhost.memory import Overtaken
 from statectl.onhost.redact import Redactor
 from statectl.onhost.removal import shown
 from statectl.onhost.wanted import Reader, secret_ids
@@ -142,6 +143,8 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
         raise End("failed", "%s; nothing was written" % error.message, "E401")
     session.state = "applying"
     started = int(time.time())
+    if not session.lock.ours():
+        raise Overtaken("the lock of this host was taken away while this run waited; nothing was written")
     try:
         counter = session.memory.begin(
             session.order["run"],
@@ -149,6 +152,7 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
             session.order.get("controller", ""),
             session.order.get("commit"),
             engine.catalogue.get("hash"),
+            _seen(session),
         )
     except OSError as error:
         raise End("failed", "cannot write the journal: %s; nothing was written" % system_says(error), "E401")
@@ -195,7 +199,12 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
         session.memory.finish(result)
     except OSError as error:
         raise End("failed", "cannot store what was done: %s" % system_says(error), "E401", walk.counts, _due(arming))
-    return End(outcome, reason, counts=walk.counts, armed_s=_due(arming))
+    return End(outcome, reason, session.code_of_stop(), walk.counts, _due(arming))
+
+
+def _seen(session: "Session") -> int:
+    seen = session.order.get("seen") or {}
+    return seen["number"] if seen.get("host_id") == session.memory.host_id else 0
 
 
 def _due(arming: "Arming") -> float:

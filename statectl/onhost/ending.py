@@ -4,7 +4,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
-    from statectl.onhost.shapes import Counts
+    from statectl.onhost.shapes import Counts, Holder
 
 
 class End(Exception):
@@ -13,10 +13,17 @@ class End(Exception):
     code     of an error, '' for none
     counts   {word: number}
     armed_s  seconds until what was changed is undone, unless a new login confirms it; 0: nothing is armed
+    holder   who holds the lock that was not to be had, None when that is not why
     """
 
     def __init__(
-        self, outcome: str, reason: str = "", code: str = "", counts: "Optional[Counts]" = None, armed_s: float = 0
+        self,
+        outcome: str,
+        reason: str = "",
+        code: str = "",
+        counts: "Optional[Counts]" = None,
+        armed_s: float = 0,
+        holder: "Optional[Holder]" = None,
     ) -> None:
         super(End, self).__init__(reason or outcome)
         self.outcome = outcome
@@ -24,3 +31,4 @@ class End(Exception):
         self.code = code
         self.counts = counts or {}
         self.armed_s = armed_s
+        self.holder = holder

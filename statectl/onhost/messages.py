@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from statectl.onhost.shapes import JSON, Check, Message
 
-# drift: a plan of what was applied last; confirm: of a change that could lock us out
-KINDS = ("plan", "drift", "apply", "facts", "run", "ping", "confirm")
+# drift: a plan of what was applied last; confirm: of a change that could lock us out; follow, cancel: about another's run
+KINDS = ("plan", "drift", "apply", "facts", "run", "ping", "confirm", "follow", "cancel")
 PROBE_TYPES = ("text", "integer", "boolean", "json")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
@@ -162,6 +162,12 @@ SHAPES = {
             "known": _list_of(_run_id),
             "command": _or_none(_COMMAND),
             "lock_out": _or_none(_LOCK_OUT),
+            # the highest run counter that this controller has seen of this host
+            "seen": _or_none(_shape({"host_id": _text, "number": _count})),
+            # follow and cancel: which run ('': the one that holds the lock), for how long, and whether to continue it
+            "about": lambda value: value == "" or _run_id(value),
+            "wait_s": _or_none(_seconds),
+            "wake": _flag,
         },
     ),
     "catalogue": (

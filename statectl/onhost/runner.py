@@ -25,9 +25,11 @@ from statectl.onhost.failure import system_says
 from statectl.onhost.files import sweep
 from statectl.onhost.host import Host
 from statectl.onhost.lock import Busy, Lock, describe
-from statectl.onhost.memory import Corrupt, Memory, default_state_dir, remove_flat
+from statectl.onhost.memory import Corrupt, Memory, Overtaken, default_state_dir, remove_flat
 from statectl.onhost.protocol import ProtocolError
 from statectl.onhost.redact import Redactor
+from statectl.onhost.underway import UnderWay
+from statectl.onhost.underway import sweep as sweep_running
 from statectl.onhost.wire import Closed, TimedOut, Wire
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 ORDER_S = 60.0  # from our start to the order
 DEADLINE_S = 3600.0  # of the whole session, when the order says nothing
 ACK_S = 30.0  # from our end to the controller's ack
+LISTEN_S = 0.5  # how often to look whether somebody wants this run to stop
 
 
 def serve(receive_fd: int, send_fd: int, buffered: bytes = b"") -> int:
@@ -73,10 +76,12 @@ class Session(object):
     def __init__(self, wire: "Wire") -> None:
         self.wire = wire
         self.order: "Message" = {}
-        self.memory: "Memory" = None  # type: ignore[assignment]  # these two: once the order was read
+        self.memory: "Memory" = None  # type: ignore[assignment]  # this and the lock: once the order was read
         self.lock: "Lock" = None  # type: ignore[assignment]
+        self.under_way: "Optional[UnderWay]" = None
         self.state = "order"
         self._cancelled = ""
+        self._requested = False  # by somebody else than our controller
         self.deadline = time.monotonic() + ORDER_S
         self.redactor = Redactor()
         self.secrets: "Dict[str, str]" = {}
@@ -93,6 +98,8 @@ class Session(object):
     def close(self) -> None:
         if self._scratch_path is not None:
             remove_flat(self._scratch_path)
+        if self.under_way is not None:
+            self.under_way.close()
         if self.lock is not None:
             self.lock.release()
 
@@ -113,6 +120,8 @@ class Session(object):
             end = End("failed", "not in the protocol: %s" % error, "E321")
         except Corrupt as error:
             end = End("refused", str(error), "E503")
+        except Overtaken as error:
+            end = End("failed", str(error), "E508")
         return 0 if self._end(end) else 1
 
     def _converse(self) -> "End":
@@ -133,6 +142,10 @@ class Session(object):
             from statectl.onhost.lockout import contact
 
             contact.confirm(self)
+        if kind in ("follow", "cancel"):
+            from statectl.onhost import attending
+
+            attending.run(self)
         if kind == "run":
             from statectl.onhost import adhoc
 
@@ -157,10 +170,19 @@ class Session(object):
         self.lock = Lock(self.memory.path("lock"))
         if kind != "confirm" and os.path.exists(self.memory.path("armed/record.json")):
             self._heed_armed(kind)
+        if kind in ("apply", "run"):
+            sweep_running(self.memory.path("running"))
+            self.under_way = UnderWay(self.memory.path("running"), self.order)
+            self.wire.tee = self.under_way.tell
         if kind == "apply":
             self._wait_for_lock()
             self.memory.reload()
             self.memory.recover(sweep)
+        elif self.order.get("lock_timeout_s") and kind in ("plan", "drift", "run"):
+            self._wait_for_lock()
+            self.memory.reload()
+            self.memory.recover(sweep)
+            self.lock.release()
         elif self.memory.interrupted is not None:
             # either somebody applies right now, or a run was cut off and its result waits to be handed over
             try:
@@ -181,19 +203,29 @@ class Session(object):
         self.memory.reload()
 
     def _wait_for_lock(self) -> None:
-        who = {"controller": self.order.get("controller", ""), "run": self.order["run"]}
+        who = {}  # who only reads waits until nobody writes, and holds nothing
+        if self.order["kind"] == "apply":
+            who = {"controller": self.order.get("controller", ""), "run": self.order["run"]}
         timeout = self.order.get("lock_timeout_s") or 0
         try:
             self.lock.wait(who, timeout, self._tell_waiting, self._left_alone)
         except Busy as busy:
             waited = " after waiting %g s" % timeout if timeout else ""
-            raise End("refused", "another apply holds this host%s: %s" % (waited, busy), "E501")
+            reason = "another apply holds this host%s: %s" % (waited, busy)
+            raise End("refused", reason, "E501", holder=busy.holder)
 
     def _left_alone(self) -> bool:
         """While waiting for the lock: is nobody there any more who wants it? Raises End when asked to stop."""
         for message in self.wire.waiting(("stop", "cancel")):
             self.control(message)
+        self._heed_request()
         return bool(self.wire.ended)
+
+    def _heed_request(self) -> None:
+        """Before anything is written: raises End when somebody asked this run to stop."""
+        asked = self.under_way.asked() if self.under_way is not None else ""
+        if asked:
+            raise End("stopped", "%s; nothing was written" % asked, "E519")
 
     def _tell_waiting(self, holder: "Holder") -> None:
         self.wire.send({"type": "waiting", "holder": holder, "reason": "waiting for " + describe(holder)})
@@ -217,7 +249,14 @@ class Session(object):
     def receive(self, expected: "Sequence[str]") -> "Message":
         """The next message that is one of `expected`; ack is taken wherever it comes, stop and cancel end the session."""
         while True:
-            message = self.wire.receive(max(0.0, self.deadline - time.monotonic()))
+            try:
+                message = self.wire.receive(max(0.0, min(LISTEN_S, self.deadline - time.monotonic())))
+            except TimedOut:
+                if time.monotonic() >= self.deadline:
+                    raise
+                if self.state in ("ready", "planned"):
+                    self._heed_request()
+                continue
             if isinstance(message, dict) and message["type"] in expected:
                 return message
             self.control(message)
@@ -250,9 +289,20 @@ class Session(object):
 
     def stop(self) -> str:
         """At a resource border: '' or why to stop here."""
-        if not self.look() and time.monotonic() > self.deadline:
+        if not self.look():
+            self._cancelled = self.under_way.asked() if self.under_way is not None else ""
+            self._requested = bool(self._cancelled)
+        if not self._cancelled and time.monotonic() > self.deadline:
             self._cancelled = "the deadline of this run is over"
         return self._cancelled
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.startswith("cancelled by ")
+
+    def code_of_stop(self) -> str:
+        """E519 when somebody else than our controller asked for it."""
+        return "E519" if self._requested and self.cancelled else ""
 
     def tell_ready(self) -> None:
         """Without facts: who only confirms wants to know no more than what became of it."""
@@ -296,6 +346,8 @@ class Session(object):
         }
         if end.armed_s:
             message["armed"] = end.armed_s
+        if end.holder:
+            message["holder"] = end.holder
         if end.code:
             message["code"] = end.code
         message["digest"] = self.wire.digest.value()

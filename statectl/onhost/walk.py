@@ -100,6 +100,7 @@ class Walk(object):
 
     def _announce(self, action: str, path: str) -> None:
         """Temporary files of a crash are swept from where the journal says that something was written."""
+        self._journal.check()
         self._arming.writing(action, path)
         directory = os.path.dirname(path) or "/"
         if action in ("replace", "make_link") and directory not in self._directories:

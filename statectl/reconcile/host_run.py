@@ -19,6 +19,7 @@ from statectl.plans.plan import Change, HostPlan, Source, Verdict
 from statectl.problems import Problem
 from statectl.reconcile.confirm import Confirmation, confirm, lock_out
 from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard
+from statectl.reconcile.holder import hint, holder_of, known_here
 from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
 
@@ -59,6 +60,7 @@ class HostResult:
     results: list[dict[str, Any]] = field(default_factory=list)
     notified: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    held_by: dict[str, Any] | None = None  # who held the host while we waited for it, or were refused
 
 
 @dataclass
@@ -89,7 +91,10 @@ class HostRun:
         limits: Mapping[str, Any] | None = None,
         delivered: Sequence[str] = (),
         expected: HostPlan | None = None,
+        seen: Mapping[str, Any] | None = None,
+        progress: Callable[[str], tuple[int, int]] = lambda _: (0, 0),
     ) -> None:
+        """seen: the highest run counter that this host has shown, {"host_id", "number"}; progress: see reconcile.holder."""
         self.name = name
         self.endpoint = endpoint
         self.order = order
@@ -105,6 +110,9 @@ class HostRun:
         self._limits = limits or {}
         self._delivered = list(delivered)
         self._expected = expected
+        self._seen = seen
+        self._progress = progress
+        self.holder: dict[str, Any] | None = None  # of the lock, while we waited for it or were refused
         self._conversation: Conversation | None = None
         self._heard = Heard()
         self.on_message: Callable[[str, Mapping[str, Any]], None] | None = None  # told of every message as it comes
@@ -145,7 +153,11 @@ class HostRun:
             self.plan = HostPlan(outcome=outcome, reason=error.message, code=error.code, hint=error.hint)
         except Refused as error:
             await self.drop()
-            self.plan = HostPlan(outcome="refused", reason=error.message, code=error.code, hint=error.hint)
+            reason, advice = error.message, error.hint
+            if error.code == "E501" and self.holder is not None:
+                reason += self._known_here(self.holder)
+                advice = hint(self.holder)
+            self.plan = HostPlan(outcome="refused", reason=reason, code=error.code, hint=advice)
         except ConfigError as error:
             await self.drop()
             first = error.problems[0]
@@ -354,12 +366,25 @@ class HostRun:
                 while True:
                     message = await self._conversation.receive()
                     self._heard.in_turn(message["type"], expected)
+                    message = self._of_the_lock(message)
                     if self.on_message:
                         self.on_message(self.name, message)
                     if message["type"] not in ("log", "waiting"):
                         return message
         except TimeoutError:
             raise Unreachable(f"silent for {SILENCE_LIMIT_S:.0f} s", code="E310") from None
+
+    def _of_the_lock(self, message: dict[str, Any]) -> dict[str, Any]:
+        holder = holder_of(message)
+        if holder is None:
+            return message
+        self.holder = holder
+        if message["type"] != "waiting":
+            return message
+        return {**message, "reason": str(message.get("reason") or "") + self._known_here(holder)}
+
+    def _known_here(self, holder: Mapping[str, Any]) -> str:
+        return known_here(holder, self.order.controller, self._progress)
 
     async def _deliver(self, wanted: Sequence[str]) -> None:
         blobs = self.compiled.blobs if self.compiled is not None else {}
@@ -386,6 +411,7 @@ class HostRun:
             "controller": order.controller,
             "commit": order.commit,
             "known": self._delivered,
+            "seen": self._seen,
             "lock_out": lock_out(self.endpoint) if order.kind in ("plan", "apply") else None,
         }
 

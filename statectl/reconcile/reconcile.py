@@ -51,13 +51,34 @@ class Observer(Protocol):
 class Records(Protocol):
     """What is needed of the store; opened only when first used, because its import is slow."""
 
-    def begin_run(self, verb: str, scope: Mapping[str, Any], *, run_id: str, commit: str, plan_id: str) -> str: ...
+    def begin_run(
+        self,
+        verb: str,
+        scope: Mapping[str, Any],
+        *,
+        run_id: str,
+        commit: str,
+        plan_id: str,
+        hosts: Sequence[str] = (),
+        document: Mapping[str, Any] | None = None,
+    ) -> str: ...
     def end_run(self, run_id: str, outcome: str, counts: Mapping[str, int]) -> None: ...
     def record_host(self, run_id: str, record: Any) -> None: ...
     def take_over(self, host: str, result: Mapping[str, Any]) -> None: ...
     def save_plan(self, document: Mapping[str, Any]) -> None: ...
     def plan(self, plan_id: str) -> Any: ...
     def mark_applied(self, plan_id: str) -> None: ...
+
+
+class Watching(Protocol):
+    """What is needed of `watch.Watch`."""
+
+    cancelled_by: str
+
+    async def __aenter__(self) -> Any: ...
+    async def __aexit__(self, *_: object) -> None: ...
+    def message(self, host: str, message: Mapping[str, Any]) -> None: ...
+    async def begun(self, host: str) -> None: ...
 
 
 @dataclass
@@ -78,6 +99,7 @@ class Fleet:
     # what associations say of themselves, by name: max_concurrency and max_errors, '' where they say nothing
     concurrency: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    watch: Callable[[str, Cancel], Watching] | None = None  # (run id, cancel): opened while hosts are written to
 
 
 @dataclass
@@ -103,6 +125,8 @@ class Run:
     errors: int = 0
     errors_allowed: int = 0
     unreachable_counts: bool = False
+    cancelled_by: str = ""  # who cancelled it from elsewhere
+    resumes: str = ""  # the run that it goes on with
     stopped_by: str = ""  # why hosts were not started: errors | cancel, '' when none was held back
 
     @property
@@ -135,8 +159,9 @@ async def apply(
     *,
     agree: Callable[[Plan], Awaitable[bool]],
     saved: Plan | None = None,
+    resumes: "Resumed | None" = None,
 ) -> Run:
-    """Make the hosts as the files say; `saved`: exactly that plan and nothing else, once.
+    """Make the hosts as the files say; `saved`: exactly that plan and nothing else, once; `resumes`: what a run left of it.
 
     All hosts are planned before any is written to. A host that cannot be planned for another reason than being out of reach, or a
     resource that cannot be applied as declared, means that nothing is written anywhere.
@@ -158,7 +183,7 @@ async def apply(
         await _contact_all(runs, rate, observer, cancel)
         plans = {host: run.plan for host, run in runs.items()}
         document = _document(fleet, plans)
-        ended = Run(order.run_id, document)
+        ended = Run(order.run_id, document, resumes=resumes.run_id if resumes else "")
         if cancel.requested.is_set():
             ended.outcome = "interrupted"
         elif saved is None and _blocked(plans):
@@ -170,20 +195,45 @@ async def apply(
             await asyncio.to_thread(_record_plan, fleet, order, runs, document)
             return ended
         records = await asyncio.to_thread(fleet.records)
-        if saved is not None:
+        if saved is not None and resumes is None:
             await asyncio.to_thread(_use_up, records, saved)
         await asyncio.to_thread(
             records.begin_run,
             "apply",
-            dict(fleet.scope),
+            {**fleet.scope, "resumes": resumes.run_id} if resumes else dict(fleet.scope),
             run_id=order.run_id,
             commit=fleet.commit,
-            plan_id=order.plan_id,
+            plan_id=order.plan_id or document.id,
+            hosts=list(fleet.hosts),
+            document=None if saved is not None else document.model_dump(mode="json"),
         )
-        await _go(fleet, rate, runs, observer, cancel, ended, records, saved)
+        begun = resumes.begun if resumes else frozenset()
+        if fleet.watch is None:
+            await _go(fleet, rate, runs, observer, cancel, ended, records, saved, begun)
+            return ended
+        async with fleet.watch(order.run_id, cancel) as watch:
+            for run in runs.values():
+                run.on_message = _both(observer.message, watch.message)
+            await _go(fleet, rate, runs, observer, cancel, ended, records, saved, begun, watch)
         return ended
     finally:
         await asyncio.gather(*(run.drop() for run in runs.values()))
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What is gone on with. `begun`: hosts that the plan was begun on, so that they are not as they were when it was made."""
+
+    run_id: str
+    begun: frozenset[str] = frozenset()
+
+
+def _both(one: Callable[..., None], other: Callable[..., None]) -> Callable[[str, Mapping[str, Any]], None]:
+    def told(host: str, message: Mapping[str, Any]) -> None:
+        one(host, message)
+        other(host, message)
+
+    return told
 
 
 def _use_up(records: Records, saved: Plan) -> None:
@@ -238,6 +288,8 @@ async def _go(
     ended: Run,
     records: Records,
     saved: Plan | None,
+    begun: frozenset[str] = frozenset(),
+    watch: Watching | None = None,
 ) -> None:
     ready = [host for host, run in runs.items() if run.plan.outcome == "planned"]
     at_once, allowed = _pace(fleet, rate, [runs[host] for host in ready], len(runs))
@@ -245,7 +297,9 @@ async def _go(
     for host, run in runs.items():
         if run.plan.outcome != "planned":
             budget.record(run.plan.outcome)
-            ended.results[host] = HostResult(run.plan.outcome, run.plan.reason, run.plan.code, run.plan.hint)
+            ended.results[host] = HostResult(
+                run.plan.outcome, run.plan.reason, run.plan.code, run.plan.hint, held_by=run.holder
+            )
             await asyncio.to_thread(
                 records.record_host, ended.run_id, host_record(run, ended.results[host], fleet.selected)
             )
@@ -261,14 +315,20 @@ async def _go(
         run = runs[host]
 
         async def record(result: HostResult) -> None:
+            result.held_by = run.holder
             ended.results[host] = result
             row = host_record(run, result, fleet.selected)
             await _to_the_end(asyncio.to_thread(records.record_host, ended.run_id, row))
 
         run.record, run.held_back = record, held_back
         try:
-            observed = saved.hosts[host].observed if saved else run.plan.observed
-            result = await run.apply(observed, saved.id if saved else "")
+            if watch is not None:
+                await watch.begun(host)
+            exactly = saved is not None and host not in begun and host in saved.hosts
+            if saved is not None and exactly and saved.hosts[host].outcome == "planned":
+                result = await run.apply(saved.hosts[host].observed, saved.id)
+            else:
+                result = await run.apply(run.plan.observed, "")
         except asyncio.CancelledError:
             if host not in ended.results:
                 # it may be the first that this host hears of it: without a word the executor would go on to its end
@@ -311,6 +371,9 @@ async def _go(
     ended.errors, ended.errors_allowed = budget.errors, budget.allowed
     ended.unreachable_counts, ended.stopped_by = budget.unreachable_counts, outcomes.stopped_by
     ended.outcome = run_outcome(words, spent=budget.spent, cancelled=cancel.requested.is_set())
+    ended.cancelled_by = watch.cancelled_by if watch is not None else ""
+    if ended.cancelled_by:
+        ended.outcome = "cancelled"
     counts: dict[str, int] = {}
     for result in ended.results.values():
         counts[result.outcome] = counts.get(result.outcome, 0) + 1

@@ -62,7 +62,7 @@ class Run(ExecutorCase):
         controller = self.order("run", command={"argv": ["sleep", "60"]})
         controller.until("ready")
         controller.send({"type": "cancel"})
-        assert controller.until("end")["outcome"] == "failed"
+        assert controller.until("end")["outcome"] == "stopped"
 
     def test_a_lost_channel_does_not_lose_the_outcome(self):
         """The command ends, and the next contact is told how."""
