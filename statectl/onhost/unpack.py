@@ -71,6 +71,7 @@ def open_directory(path: str) -> int:
     try:
         return os.open(path, flags)
     except FileNotFoundError:
+        os.umask(0o077)  # missing parents are ours alone as well, whatever we were started with
         os.makedirs(path, 0o700, exist_ok=True)
         return os.open(path, flags)
 

@@ -72,6 +72,16 @@ class Channel:
             self.heard += data
 
 
+async def shell(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """Answer honestly to a line of shell, with this machine's own shell."""
+    ran = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", process.command or "true", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await ran.communicate()
+    process.stdout.write(out)
+    process.exit(ran.returncode or 0)
+
+
 class Listening:
     """One host: its port, and what was seen of the controller. `channels`: one for each start of an executor."""
 
@@ -125,6 +135,9 @@ class Servers:
 
         async def serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
             try:
+                if "zlib" not in (process.command or ""):  # not an executor: what doctor asks a shell
+                    await shell(process)
+                    return
                 channel = Channel(process)
                 host.channels.append(channel)
                 await talk(channel)
