@@ -175,6 +175,15 @@ class AptPackages(TypeCase):
         self.apply(want)
         assert [argv[3:] for argv in self.ran("apt-mark")] == [["unhold", "--", "tmux"], ["hold", "--", "tmux"]]
 
+    def test_a_hold_outlives_its_package(self):
+        """apt refuses to install what was held when it was removed: so does the plan, unless `hold` is said with it."""
+        held = b"\nPackage: lab-tool-01\nStatus: hold ok not-installed\nArchitecture: all\n"
+        self.put("/var/lib/dpkg/status", STATUS + held)
+        assert "is on hold at nothing" in self.refusal(self.want("lab-tool-01"))
+        self.apply(self.want("lab-tool-01", hold=False))
+        assert [argv[3:] for argv in self.ran("apt-mark")] == [["unhold", "--", "lab-tool-01"]]
+        assert self.ran("apt-get", "-y")
+
     def test_side_effects_are_refused_with_the_list(self):
         """Packages that nobody named are neither removed nor downgraded nor taken off their hold."""
         install = package.Transaction([("lab-conflict", "1.0")])
@@ -219,6 +228,24 @@ class AptPackages(TypeCase):
             self.apply(self.want("lab-tool-01"))
         assert caught.exception.cause == "package manager is locked"
         assert "held for 120 s by process 4711 (unattended-upgr)" in caught.exception.message
+
+    def test_a_lock_that_was_waited_for_names_its_holder(self):
+        """apt says who holds it while it waits, on stdout, and not when it gives up."""
+        waiting = "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 62 (python3)...\n"
+        said = (
+            "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?\n"
+        )
+        self.host.answer("apt-get -y", Ran(100, waiting, said))
+        with self.assertRaises(Failed) as caught:  # noqa: PT027
+            self.apply(self.want("lab-tool-01"))
+        assert "held for 120 s by process 62 (python3)" in caught.exception.message
+
+    def test_an_interrupted_dpkg_is_told_in_the_plan(self):
+        """A package that dpkg was ended in is shown with what comes first."""
+        self.put("/var/lib/dpkg/updates/0001")
+        self.host.answer("dpkg-query", "lab-slow amd64 1.0 install ok half-configured\n")
+        found = package.apt.installed(self.host, ["lab-slow"])["lab-slow"]
+        assert found.state == "half-configured (dpkg was interrupted: dpkg --configure -a comes first)"
 
     def test_a_failing_script_is_the_cause_and_not_the_exit_code(self):
         """Of forty lines, the one that says which package and why."""

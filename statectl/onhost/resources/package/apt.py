@@ -45,8 +45,9 @@ def usable(host: "Host") -> bool:
 
 def installed(host: "Host", names: "Collection[str]") -> "Dict[str, Installed]":
     found: Dict[str, Installed] = {}
+    repair = " (dpkg was interrupted: dpkg --configure -a comes first)" if interrupted(host) else ""
     for name, architecture, version, words in _stanzas(host, {name.partition(":")[0] for name in names}):
-        record = Installed(_STATES.get(words[2], words[2]), version or None, words[0] == "hold")
+        record = Installed(_STATES.get(words[2], words[2] + repair), version or None, words[0] == "hold")
         for key in (name, "%s:%s" % (name, architecture)):
             if key not in found or found[key].state in ("absent", "purged"):
                 found[key] = record
@@ -269,7 +270,8 @@ def _apt_get(host: "Host", flags: "List[str]", transaction: "Transaction", verb:
     if ran.timed_out:
         message, cause = "apt-get %s did not end within %d s" % (verb, COMMIT_TIMEOUT_S), "timed out"
     elif apt_index.lock_holder(ran.err):
-        message, cause = apt_index.lock_holder(ran.err), "package manager is locked"
+        # who holds it stands where it said that it waits
+        message, cause = apt_index.lock_holder(ran.err + "\n" + ran.out), "package manager is locked"
     elif "remove is disabled" in ran.err:
         _refuse_side_effects(host, transaction)
     raise Failed(message, cause, argv, ran.code, (ran.out + ran.err)[-4096:])
