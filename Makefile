@@ -34,10 +34,13 @@ test: setup-dev lab-packages lint ## Everything; lab tests skip loudly where roo
 faults: setup-dev lab-packages ## Every fault three times in a row, judged by six oracles; hours
 	$(BIN)/python -m tests.faults
 
+truth: setup-dev lab-packages ## 200 generated catalogues: is every verdict of a plan what then happens?; an hour
+	$(BIN)/python -m tests.truth --catalogues 200
+
 benchmark: setup-dev lab-packages ## statectl beside its peers on lab hosts; writes docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.run
 
 lock: ## Renew the hash-locked requirements files (needs uv)
 	.ci/lock
 
-.PHONY: help setup demo setup-dev lint test-fast lab-packages test faults benchmark lock
+.PHONY: help setup demo setup-dev lint test-fast lab-packages test faults truth benchmark lock

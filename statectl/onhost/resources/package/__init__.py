@@ -235,16 +235,15 @@ def _found(
     moving = state == "outdated" or (
         want.version is not None and installed and not matches(there.version or "", want.version)
     )
+    moving = moving or (want.state not in GONE and not installed)
     if moving and there.hold and want.hold is None and not refusal:
-        refusal = "%s is on hold at %s; say `hold: true` or `hold: false` with it to move it" % (
-            want.name,
-            there.version,
-        )
+        at = there.version if installed else "nothing: it is not installed"  # dpkg keeps the hold of what was removed
+        refusal = "%s is on hold at %s; say `hold: true` or `hold: false` with it to move it" % (want.name, at)
     record = Found(
         want.name,
         state=state,
         version=there.version if installed else None,
-        hold=there.hold if installed else None,
+        hold=there.hold if installed or there.hold else None,
     )
     return record.having(chosen=None if chosen == there.version and state == "present" else chosen, refusal=refusal)
 
