@@ -31,6 +31,7 @@ from statectl.store.ids import new_id
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
+    from statectl.store.records import HostRecord
     from statectl.transport.session import ExecutorSession
 
 
@@ -86,6 +87,7 @@ def run_everywhere(
     """{host: Answer}. The run is recorded before the first host is contacted: no record, no action."""
     answers = Answers({host: Answer() for host in hosts})
     heard = {host: {"out": KeptOutput(), "err": KeptOutput()} for host in hosts}
+    recorded: set[str] = set()
     records = opened.records()
     run_id = new_id()
     scope = {"command": command.shown(), "hosts": list(hosts)}
@@ -116,6 +118,10 @@ def run_everywhere(
                             lines[host].add(data)
                     elif message["type"] == "end":
                         _conclude(answer, message)
+                        _settle(answer, heard.pop(host))
+                        # durable before the host is told that it may forget
+                        await asyncio.to_thread(records.record_host, run_id, _record(host, answer))
+                        recorded.add(host)
                         break
                     elif message["type"] not in ("ready", "log", "waiting"):
                         raise Unreachable(
@@ -132,9 +138,8 @@ def run_everywhere(
             finally:
                 del speaking[host]
                 await conversation.close()
-                kept = heard.pop(host)
-                answer.out += bytes(kept["out"])
-                answer.err += bytes(kept["err"])
+                if host in heard:
+                    _settle(answer, heard.pop(host))
                 if host in lines:
                     lines[host].close()
         except StatectlError as error:
@@ -174,18 +179,11 @@ def run_everywhere(
     outcomes = run_interruptible(everywhere, cancel, abort_at_once=False)
     progress.close()
     counts: dict[str, int] = {}
-    from statectl.store.records import HostRecord
-
     for host, outcome in outcomes.items():
         answers[host].outcome = outcome
         counts[outcome] = counts.get(outcome, 0) + 1
-        result = {
-            "type": "output",
-            "code": answers[host].code,
-            "out": base64.b64encode(answers[host].out).decode(),
-            "err": base64.b64encode(answers[host].err).decode(),
-        }
-        records.record_host(run_id, HostRecord(host, outcome, answers[host].reason, results=[result]))
+    rest = [_record(host, answers[host]) for host in outcomes if host not in recorded]
+    records.record_hosts(run_id, rest)
     ended = "cancelled" if watch.cancelled_by else "interrupted" if cancel.requested.is_set() else "done"
     records.end_run(run_id, ended, counts)
     answers.interrupted = ended == "interrupted"
@@ -197,6 +195,23 @@ def _bytes(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except ValueError:
         raise Unreachable("the host's answer is not in the protocol: output that is not base64", code="E321") from None
+
+
+def _settle(answer: Answer, kept: Mapping[str, KeptOutput]) -> None:
+    answer.out += bytes(kept["out"])
+    answer.err += bytes(kept["err"])
+
+
+def _record(host: str, answer: Answer) -> "HostRecord":
+    from statectl.store.records import HostRecord
+
+    result = {
+        "type": "output",
+        "code": answer.code,
+        "out": base64.b64encode(answer.out).decode(),
+        "err": base64.b64encode(answer.err).decode(),
+    }
+    return HostRecord(host, answer.outcome, answer.reason, results=[result])
 
 
 def _conclude(answer: Answer, message: Mapping[str, Any]) -> None:

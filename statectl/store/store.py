@@ -94,38 +94,13 @@ class Store:
 
     def record_host(self, run_id: str, record: HostRecord) -> None:
         """One host's part of a run: its results, what deviated, how it stands now, copies of its facts and memory."""
+        self.record_hosts(run_id, [record])
+
+    def record_hosts(self, run_id: str, records: Sequence[HostRecord]) -> None:
+        """The parts of several hosts, in one transaction."""
         with self._database.transaction() as connection:
-            key = (run_id, record.host)
-            connection.execute("DELETE FROM host_runs WHERE run_id = ? AND host = ?", key)
-            connection.execute("DELETE FROM deviations WHERE run_id = ? AND host = ?", key)
-            connection.execute(
-                "INSERT INTO host_runs (run_id, host, outcome, reason, started, ended, results) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *key,
-                    record.outcome,
-                    record.reason,
-                    record.started or now(),
-                    record.ended or now(),
-                    pack(list(record.results)) if record.results is not None else None,
-                ),
-            )
-            connection.executemany(
-                "INSERT INTO deviations (run_id, host, address, association, outcome, kind, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        *key,
-                        entry["address"],
-                        entry.get("association", ""),
-                        entry["outcome"],
-                        entry.get("kind", ""),
-                        json.dumps(entry.get("detail", {})),
-                    )
-                    for entry in record.deviations
-                ],
-            )
-            if record.statuses is not None:
-                _overwrite_current(connection, run_id, record)
-            _touch_host(connection, record)
+            for record in records:
+                _record_host(connection, run_id, record)
 
     def take_over(self, host: str, result: Mapping[str, Any]) -> None:
         """A result that the host kept, because the controller that asked for it was gone: of a run of this store, or of another's.
@@ -317,6 +292,40 @@ def _moment(seconds: Any) -> str:
         return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (TypeError, ValueError, OverflowError, OSError):
         return now()
+
+
+def _record_host(connection: Connection, run_id: str, record: HostRecord) -> None:
+    key = (run_id, record.host)
+    connection.execute("DELETE FROM host_runs WHERE run_id = ? AND host = ?", key)
+    connection.execute("DELETE FROM deviations WHERE run_id = ? AND host = ?", key)
+    connection.execute(
+        "INSERT INTO host_runs (run_id, host, outcome, reason, started, ended, results) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            *key,
+            record.outcome,
+            record.reason,
+            record.started or now(),
+            record.ended or now(),
+            pack(list(record.results)) if record.results is not None else None,
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO deviations (run_id, host, address, association, outcome, kind, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                *key,
+                entry["address"],
+                entry.get("association", ""),
+                entry["outcome"],
+                entry.get("kind", ""),
+                json.dumps(entry.get("detail", {})),
+            )
+            for entry in record.deviations
+        ],
+    )
+    if record.statuses is not None:
+        _overwrite_current(connection, run_id, record)
+    _touch_host(connection, record)
 
 
 def _overwrite_current(connection: Connection, run_id: str, record: HostRecord) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import asyncssh
 
 KEEPALIVE_S = 7
+JUMP_KEEPALIVE_S = 6  # a jump host is given up first: it is then the one cause for all hosts behind it
 KEEPALIVE_COUNT = 3  # asyncssh gives up when one more would be due: a lost link is noticed within 28 s
 STDERR_TAIL = 4096  # bytes
 USER_CONFIG = "~/.ssh/config"
@@ -43,8 +44,10 @@ class SshChannel:
         name: str,
         connections: "Sequence[asyncssh.SSHClientConnection]",
         process: "asyncssh.SSHClientProcess[bytes]",
+        jump: Sequence[str] = (),
     ) -> None:
         self._name = name
+        self._jump = jump  # outermost first, as in the inventory
         self._connections = connections  # the host's own first, then its jump hosts from the inside out
         self._process = process
         self._stderr = bytearray()
@@ -57,6 +60,9 @@ class SshChannel:
                 del self._stderr[:-STDERR_TAIL]
 
     def _lost(self, error: BaseException | None) -> Unreachable:
+        for hop, connection in zip(self._jump, reversed(self._connections[1:]), strict=True):
+            if connection.is_closed():
+                return Unreachable(f"channel lost: jump host {hop} went away", code="E310")
         cause = " ".join(str(error).split()) if error else "the connection ended"
         return Unreachable(f"channel lost: {cause or type(error).__name__}", code="E310")
 
@@ -73,9 +79,12 @@ class SshChannel:
         import asyncssh
 
         try:
-            return bytes(await self._process.stdout.read(limit))
+            data = bytes(await self._process.stdout.read(limit))
         except (OSError, asyncssh.Error) as error:
             raise self._lost(error) from None
+        if not data and any(connection.is_closed() for connection in self._connections[1:]):
+            raise self._lost(None)  # the end of a stream that a jump host took with it
+        return data
 
     def diagnostics(self) -> str:
         return bytes(self._stderr).decode("utf-8", "replace")
@@ -137,7 +146,7 @@ class SshTransport:
             connections.insert(0, connection)
             stage.name = "start of the executor"
             process = await connection.create_process(shlex.join(argv), encoding=None, stdin=-1, stdout=-1, stderr=-1)
-            return SshChannel(endpoint.name, connections, process)
+            return SshChannel(endpoint.name, connections, process, endpoint.jump)
         except BaseException:
             for connection in connections:
                 connection.abort()
@@ -148,15 +157,21 @@ class SshTransport:
     ) -> "asyncssh.SSHClientConnection":
         """Log in on a jump host of `target`: what goes wrong there is said to be there."""
         try:
-            return await self._connect(hop, tunnel, stage)
+            return await self._connect(hop, tunnel, stage, through=True)
         except (Unreachable, Refused) as error:
             hint = error.hint.replace(f"trust {hop.name}", f"trust {target}")
             hint = hint.replace(f"--replace {hop.name}", f"--replace {target}")
             raise type(error)(f"jump host {hop.name}: {error.message}", code=error.code, hint=hint) from None
 
     async def _connect(
-        self, endpoint: Endpoint, tunnel: "asyncssh.SSHClientConnection | None", stage: "Stage"
+        self,
+        endpoint: Endpoint,
+        tunnel: "asyncssh.SSHClientConnection | None",
+        stage: "Stage",
+        *,
+        through: bool = False,
     ) -> "asyncssh.SSHClientConnection":
+        """`through`: a jump host, on the way to another."""
         stage.name = "TCP connection"
         stage.endpoint = endpoint
         loop = asyncio.get_running_loop()
@@ -168,7 +183,7 @@ class SshTransport:
             "known_hosts": self.trusted.matcher(),
             "client_factory": seen.client,
             "agent_forwarding": False,
-            "keepalive_interval": KEEPALIVE_S,
+            "keepalive_interval": JUMP_KEEPALIVE_S if through else KEEPALIVE_S,
             "keepalive_count_max": KEEPALIVE_COUNT,
             "connect_timeout": None,
             "login_timeout": 0,
@@ -200,8 +215,8 @@ class SshTransport:
             while True:
                 try:
                     if tunnel is not None or resolved.tunnel or resolved.proxy_command:
-                        through = await asyncssh.connect(endpoint.address, tunnel=tunnel or (), **options)
-                        return self._strong(endpoint, through)
+                        tunnelled = await asyncssh.connect(endpoint.address, tunnel=tunnel or (), **options)
+                        return self._strong(endpoint, tunnelled)
                     sock = await _tcp(host, port)
                     stage.name = "SSH banner and login"
                     # by the name as it was given: the user's configuration is looked up once more

@@ -512,7 +512,7 @@ def _bastion_dies(how: Callable[[LabHost], None]) -> Callable[[Scene], None]:
 
 def _one_cause(scene: Scene) -> None:
     bastion, other = scene.extras
-    told = [scene.host_told(host) for host in (scene.victim, other)]
+    told = [{"outcome": one["outcome"], "reason": one["reason"]} for one in map(scene.host_told, (scene.victim, other))]
     assert [one["outcome"] for one in told] == ["unknown", "unknown"], told
     assert told[0]["reason"] == told[1]["reason"], told
     assert bastion.address in told[0]["reason"], told
