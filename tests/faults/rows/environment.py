@@ -298,7 +298,6 @@ BASHRC = "/root/.bashrc"
 NOISES = {
     "motd": ("motd", {"/etc/motd": "welcome\n" * 2000}, ()),
     "banner": ("a banner of 200 KB", {"/etc/ssh/banner": "do not enter\n" * 15000}, ("Banner /etc/ssh/banner",)),
-    "huge-banner": ("a banner of 1 MiB", {"/etc/ssh/banner": "x" * 1048575 + "\n"}, ("Banner /etc/ssh/banner",)),
     "echo": ("a .bashrc that echoes", {BASHRC: "echo hello from bashrc; echo to stderr >&2\n"}, ()),
     "much": ("a .bashrc that prints 1 MiB", {BASHRC: "head -c 1048576 /dev/zero | tr '\\0' n; echo\n"}, ()),
     "ansi": ("escapes and a title", {BASHRC: "printf '\\033]0;owned\\007\\033[2J\\033[31mred'\n"}, ()),
@@ -350,10 +349,28 @@ for variant, (title, files, lines) in NOISES.items():
                 "script": "puts a terminal around commands",
                 "motd": "✔ shell",
                 "banner": "✔ shell",
-                "huge-banner": "✔ shell",
             }.get(variant, "of its own (ignored)"),
         )
     )
+
+
+def _nobody_gets_in(scene: Scene) -> None:
+    unreachable("connection lost during login")(scene)
+    assert scene.victim.ssh(["true"], check=False).code != 0  # it is sshd that breaks off, whoever comes
+
+
+row(
+    Row(
+        "E06.huge-banner",
+        "noise: a banner of 1 MiB, more than sshd itself can send",
+        inject=_noise({"/etc/ssh/banner": "x" * 1048575 + "\n"}, ("Banner /etc/ssh/banner",)),
+        mend=_quiet,
+        says=_nobody_gets_in,
+        doctor="connection lost during login",
+        codes=(UNREACHABLE,),
+        bound_s=30,
+    )
+)
 
 # -- places that cannot be used
 
