@@ -61,7 +61,7 @@ class Engine(object):
         self.by_address = {item.address: item for item in self.items}
         self.orphans = removal.Orphans(self)
         self.removals: "List[Item]" = []
-        self._prerequisites = Prerequisites(self, written_path)
+        self.prerequisites = Prerequisites(self, written_path)
 
     def _in_scope(self, resource: "Dict[str, JSON]") -> bool:
         """A resource that two associations declare is acted on when either is selected."""
@@ -134,12 +134,12 @@ class Engine(object):
         self.orphans.read()
         self._fetch_for_diffs(self.items + self.orphans.removals)
         foresight = Foresight(self)
-        self._prerequisites = Prerequisites(self, written_path)
+        self.prerequisites = Prerequisites(self, written_path)
         for position, item in enumerate(self.items):
             foresight.look(item, position)
             self.judge(item)
             foresight.judged(item)
-            self._prerequisites.judged(item)
+            self.prerequisites.judged(item)
         refusals = self.orphans.judge()
         self.removals = self.orphans.removals
         return refusals
@@ -188,21 +188,21 @@ class Engine(object):
         if item.triggers:
             self._judge_triggered(item)
             return
-        doubt = self._prerequisites.guard(item)
+        doubt = self.prerequisites.guard(item)
         if doubt:
             item.verdict, item.action, item.unknown_until = "unknown", "none", doubt
             item.reason = "its guard looks at what this plan changes"
             return
         if not item.fields:
             item.verdict, item.action = "ok", "none"
-            loss = self._prerequisites.loses(item)
+            loss = self.prerequisites.loses(item)
             if loss:
                 self.refuse(item, loss)
             return
-        refusal, until, bringing = self._prerequisites.look(item)
-        if not refusal and not self._prerequisites.moot(item, bringing):
+        refusal, until, bringing = self.prerequisites.look(item)
+        if not refusal and not self.prerequisites.moot(item, bringing):
             refusal = self.refusal(item)
-            until = self._prerequisites.may_clear(item, changing) + bringing
+            until = self.prerequisites.may_clear(item, changing) + bringing
         if refusal and until:
             item.verdict, item.action, item.reason, item.unknown_until = "unknown", "none", refusal, until
             return

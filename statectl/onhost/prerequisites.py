@@ -78,6 +78,8 @@ class Prerequisites(object):
             gone.append(("directory", path or item.want.name))
         if item.type == "file":
             gone.append(("file", path or item.want.name))
+        if item.type == "unit" and not item.want.drop_in:
+            gone += _units(item.want.name)
         for thing in gone:
             self._gone[thing] = item.address
             self._made.pop(thing, None)
@@ -125,6 +127,27 @@ class Prerequisites(object):
     def moot(self, item: "Item", bringing: "Sequence[Address]") -> bool:
         """Is what a mount objects to that nothing stands at its place yet, which this plan makes?"""
         return item.type == "mount" and bool(bringing) and self._engine.host.lstat(item.want.name) is None
+
+    def needed(self, removal: "Item") -> "Address":
+        """Which declared resource needs what an orphan's removal takes away, '' : none."""
+        name = removal.want.name
+        for item in self._engine.items:
+            want = item.want
+            if compare.want_gone(want) or not self._engine.enforced(item):
+                continue
+            lost = False
+            if item.type == "service" and (want.state == "running" or want.enabled):
+                lost = removal.type == "unit" and not removal.want.drop_in and ("unit", want.name) in _units(name)
+                lost = lost or (removal.type == "package" and _related(name, want.name))
+            if removal.type == "user":
+                people = [getattr(want, "owner", None), getattr(want, "user", None)]
+                lost = name in people or (item.type == "authorized_key" and want.name == name)
+            if removal.type == "unix_group":
+                groups = [getattr(want, "group", None), *(getattr(want, "groups", None) or ())]
+                lost = name in groups
+            if lost:
+                return str(item.address)
+        return ""
 
     def may_clear(self, item: "Item", changing: "List[Address]") -> "List[Address]":
         """Those of the changing prerequisites that may do away with what its type objects to, as with a file in the way."""
@@ -236,9 +259,13 @@ def _brings(item: "Item", path: "Optional[str]") -> "List[Thing]":
         home = [("directory", want.home or "/home/" + want.name)]
         return [("user", want.name), *own, *([] if want.system else home)]
     if item.type == "unit" and not want.drop_in:
-        name = want.name
-        return [("unit", name), ("unit", name[: -len(".service")] if name.endswith(".service") else name)]
+        return _units(want.name)
     return []
+
+
+def _units(name: str) -> List[Thing]:
+    """`nginx` and `nginx.service` are one unit."""
+    return [("unit", name), ("unit", name[: -len(".service")] if name.endswith(".service") else name + ".service")]
 
 
 def _related(package: str, name: str) -> bool:

@@ -135,6 +135,11 @@ class Orphans(object):
         already = [item for item in self.removals if item.unknown is None and not item.fields]
         self.forgotten.extend(item.address for item in already)
         self.removals = [item for item in self.removals if item not in already]
+        for item in [item for item in self.removals if compare.want_gone(item.want)]:
+            needed = engine.prerequisites.needed(item)
+            if needed:
+                self.removals.remove(item)
+                self.kept.append((item.address, "no longer declared; kept: %s needs it" % needed))
         self._keep_full_directories()
         for item in self.removals:
             if item.unknown is not None:

@@ -1,11 +1,15 @@
 """What a change needs is known in the plan: there already, made by the plan, perhaps brought by a package, or missing."""
 
 import os
+import types
 import unittest
 
 from executor_case import ExecutorCase
 
+from statectl.onhost import wanted
+from statectl.onhost.prerequisites import Prerequisites as Prerequisite
 from statectl.onhost.prerequisites import _related
+from statectl.onhost.resources import authorized_key, file, package, service, unit, unix_group, user
 
 
 class Prerequisites(ExecutorCase):
@@ -64,16 +68,16 @@ class Prerequisites(ExecutorCase):
 
     def test_the_name_of_a_package_says_what_it_brings(self):
         """Its own name, without version and role, as a part of a path, a unit or a user; nothing else is believed of it."""
-        for package, name in (
+        for brand, name in (
             ("nginx", "/etc/nginx/conf.d"),
             ("postgresql-15", "postgresql@15-main"),
             ("chrony", "_chrony"),
             ("mariadb-server", "mariadb.service"),
             ("lab-service-01", "/etc/lab-service-01.conf"),
         ):
-            assert _related(package, name), (package, name)
-        for package, name in (("lab-tool-01", "lab-service-01"), ("nginx", "/srv/t"), ("git", "digit")):
-            assert not _related(package, name), (package, name)
+            assert _related(brand, name), (brand, name)
+        for brand, name in (("lab-tool-01", "lab-service-01"), ("nginx", "/srv/t"), ("git", "digit")):
+            assert not _related(brand, name), (brand, name)
 
     def test_what_another_change_brought_is_changed(self):
         """As announced; it counts as made by us, and a service that it notifies hears of it."""
@@ -107,6 +111,28 @@ class Prerequisites(ExecutorCase):
         assert plan["directory:" + self.at("full")]["verdict"] == "orphan"
         assert plan["directory:" + self.at("full")]["reason"] == "no longer declared; kept: it holds theirs"
         assert plan["directory:" + self.at("empty")]["action"] == "remove"
+
+    def test_what_a_declared_resource_needs_is_kept(self):
+        """A user whom a declared file belongs to does not go with its own declaration, and the plan says why."""
+        engine = types.SimpleNamespace(items=[], by_address={}, enforced=lambda item: True)
+        needs = Prerequisite(engine, lambda item: None)
+        declared = (
+            ("service", service.Desired("app", state="running")),
+            ("authorized_key", authorized_key.Desired("ada", state="present")),
+            ("file", file.Desired("/f", state="present", owner="bob", group="team")),
+        )
+        engine.items = [wanted.Item(f"{kind}:{want.name}", "a", 0, None, want, 0) for kind, want in declared]
+
+        def needed(kind, want):
+            return needs.needed(wanted.Item(f"{kind}:{want.name}", "a", 0, None, want, 0))
+
+        assert needed("unit", unit.Desired("app.service", state="absent")) == "service:app"
+        assert needed("package", package.Desired("app-server", state="absent")) == "service:app"
+        assert needed("user", user.Desired("ada", state="absent")) == "authorized_key:ada"
+        assert needed("user", user.Desired("bob", state="absent")) == "file:/f"
+        assert needed("unix_group", unix_group.Desired("team", state="absent")) == "file:/f"
+        assert needed("package", package.Desired("other", state="absent")) == ""
+        assert needed("unit", unit.Desired("app.service", state="absent", drop_in="x")) == ""
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def same(field: str, wanted: object, found: object) -> bool:
 
 def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What can never come out as wanted, told before anything is written. '' : fine."""
-    if want.state == "running" and want.masked is None and found.masked:
+    if (want.state == "running" or want.enabled) and want.masked is None and found.masked:
         return "%s is masked; say `masked: false` to let it run" % unit(want.name)
     if want.state == "running" and found.state == "stopped":
         block = show(host, [want.name])[want.name]
