@@ -40,7 +40,10 @@ truth: setup-dev lab-packages ## 200 generated catalogues: is every verdict of a
 benchmark: setup-dev lab-packages ## statectl beside its peers on lab hosts; writes docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.run
 
+fuzz: setup-dev ## Every fuzz target for an hour; for the night
+	$(BIN)/python -m tests.fuzz 3600
+
 lock: ## Renew the hash-locked requirements files (needs uv)
 	.ci/lock
 
-.PHONY: help setup demo setup-dev lint test-fast lab-packages test faults truth benchmark lock
+.PHONY: help setup demo setup-dev lint test-fast lab-packages test faults truth benchmark lock fuzz

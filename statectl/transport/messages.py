@@ -22,6 +22,7 @@ MAX_BLOBS = 100_000
 MAX_FACTS = 1024 * 1024  # characters and values of all facts; an executor's own limits are far below
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+ASSOCIATION = re.compile(r"(?:[a-z][a-z0-9_-]{0,63})?\Z")
 SURROGATE = re.compile("[\ud800-\udfff]")
 ADDRESS = re.compile(r"[a-z][a-z0-9_]{0,63}:.{1,4200}\Z", re.DOTALL)
 
@@ -66,6 +67,10 @@ def _weight(value: Any) -> int:
 
 def _address(value: Any) -> bool:
     return isinstance(value, str) and ADDRESS.match(value) is not None
+
+
+def _association(value: Any) -> bool:
+    return isinstance(value, str) and ASSOCIATION.match(value) is not None
 
 
 def _sha256(value: Any) -> bool:
@@ -192,7 +197,7 @@ SHAPES: dict[str, Shape] = {
             "action": _word("none", "add", "change", "remove", "run", "orphan"),
         },
         {
-            "association": _maybe(_line),
+            "association": _maybe(_association),
             "predicted_after": _addresses,
             "unknown_until": _addresses,
             "changes": _CHANGES,
@@ -207,7 +212,7 @@ SHAPES: dict[str, Shape] = {
     "result": (
         {"address": _address, "outcome": _OUTCOME},
         {
-            "association": _maybe(_line),
+            "association": _maybe(_association),
             "action": _word("none", "add", "change", "remove", "run", "orphan"),
             "changes": _CHANGES,
             "kind": _word("intended", "corrective", ""),

@@ -57,6 +57,7 @@ TALK: dict[str, list[dict[str, Any]]] = {
     "one address twice": [READY, VERDICT, VERDICT, PLANNED],
     "address that is a path": [READY, {**VERDICT, "address": "../../etc/shadow"}],
     "source of its own": [READY, {**VERDICT, "source": {"file": "/etc/shadow", "line": 1}}],
+    "association that is a terminal sequence": [READY, {**VERDICT, "association": "\x1b[31mweb"}],
     "diff that is a number": [READY, {**VERDICT, "changes": [{"field": "content", "diff": 7}]}],
     "field that is a map": [READY, {**VERDICT, "changes": [{"field": {"a": 1}}]}],
     "content of another host": [READY, {"type": "need", "blobs": ["0" * 64]}],

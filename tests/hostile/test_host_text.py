@@ -42,7 +42,7 @@ ORPHAN = {
     "verdict": "orphan",
     "action": "orphan",
     "reason": TEXT,
-    "association": TEXT[:900],
+    "association": "a",
 }
 ERROR = {"message": TEXT, "cause": TEXT, "output": TEXT + "\n" + TEXT}
 

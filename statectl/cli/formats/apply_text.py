@@ -46,7 +46,7 @@ def report_lines(run: Run, screen: Screen, compress: Compress, root: Path) -> It
         yield from _failure(number, address, cause, hosts, run, sources, screen, compress, root)
     for (outcome, reason, code, hint), names in _ended(run.results).items():
         mark = screen.paint(screen.mark("warning"), "warning")
-        coded = f" [{code}]" if code else ""
+        coded = f" [{one_line(code)}]" if code else ""
         yield f"{mark} {outcome}: {compress(names)} ({one_line(reason) or 'no reason given'}){coded}"
         if hint:
             yield f"    hint: {one_line(hint)}"

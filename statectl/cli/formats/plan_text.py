@@ -36,12 +36,8 @@ def _blocks(plan: Plan, screen: Screen, compress: Compress, full: bool) -> Itera
         if block.association != association:
             association = block.association
             file = next((v.source.file for v in block.changes if v.source), "")
-            yield _sides(
-                screen.paint(association or "(no association)", "bold"),
-                file,
-                screen,
-                len(association or "(no association)"),
-            )
+            title = one_line(association) or "(no association)"
+            yield _sides(screen.paint(title, "bold"), file, screen, len(title))
         yield _hosts_line(block, screen, compress)
         for verdict in block.changes:
             yield from _verdict(verdict, screen, full)
@@ -213,7 +209,7 @@ def _not_checked(hosts: Mapping[str, HostPlan], screen: Screen, compress: Compre
             outcome, outcome
         )
         mark = "failed" if outcome == "failed" else "warning"
-        coded = f" [{code}]" if code else ""
+        coded = f" [{one_line(code)}]" if code else ""
         yield f"{screen.paint(screen.mark(mark), mark)} {label}: {compress(names)} ({one_line(reason)}){coded}"
         if hint:
             yield f"    hint: {one_line(hint)}"
@@ -236,10 +232,10 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterat
         extra.append(f"{summary.hosts_audited} only audited and not as wanted")
     if summary.hosts_unreachable:
         extra.append(f"{summary.hosts_unreachable} unreachable")
-    if summary.hosts_failed:
-        extra.append(f"{summary.hosts_failed} failed")
     if summary.hosts_refused:
         extra.append(f"{summary.hosts_refused} host{'s' * (summary.hosts_refused != 1)} refused")
+    if summary.hosts_failed:
+        extra.append(f"{summary.hosts_failed} failed")
     if summary.orphans:
         extra.append(f"{summary.orphans} orphan{'s' * (summary.orphans != 1)} kept")
     if summary.refused:
