@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from statectl.catalogue.folding import fold, once
 from statectl.cli.formats.problems import as_json
 from statectl.cli.formats.terminal import Screen, one_line, screen
-from statectl.cli.opening import open_project, open_settings, open_store
+from statectl.cli.opening import open_project, open_settings, open_store, start_directory
 from statectl.cli.options import secret_from
 from statectl.cli.scope import Scope
 from statectl.errors import ConfigError, Refused, UsageError
 from statectl.plans.plan import HostPlan, Plan
 from statectl.problems import Problem, did_you_mean
 from statectl.project.model import Project, Settings
-from statectl.reconcile.commit import Revision, check_out, revision
+from statectl.reconcile.commit import Reading, Revision, check_out, revision
 from statectl.reconcile.endpoints import Credentials, endpoint
 from statectl.store.ids import who
 from statectl.targets.hosts import Host, Inventory
@@ -103,7 +103,7 @@ class Opened:
         inventory_path: Path,
         problems: Sequence[Problem],
         credentials: Credentials,
-        at: Revision | None = None,
+        at: Revision | Reading | None = None,
         store_root: Path | None = None,
     ) -> None:
         self.project = project
@@ -136,7 +136,13 @@ class Opened:
         store_root: Path | None = None,
     ) -> "Opened":
         """`states` False: the inventory alone is enough. `store_root`: the project whose store is used, when these files are a copy."""
+        reading: Revision | Reading | None = at
         if states:
+            from statectl.project.discover import find_project
+
+            top, _ = find_project(start_directory(obj))
+            if at is None and top is not None:
+                reading = Reading(top)
             project = open_project(obj)
         else:
             root, settings = open_settings(obj)
@@ -145,7 +151,7 @@ class Opened:
         if any(not problem.is_warning for problem in problems):
             raise ConfigError(problems, root=project.root)
         credentials = _credentials(options or {})
-        return cls(project, found, path, [*project.problems, *problems], credentials, at, store_root)
+        return cls(project, found, path, [*project.problems, *problems], credentials, reading, store_root)
 
     @classmethod
     def for_plan(cls, obj: Mapping[str, Any], plan: Plan, options: Mapping[str, Any]) -> "Opened":
@@ -160,7 +166,7 @@ class Opened:
         here = revision(root)
         inventory = plan.scope.get("inventory")
         if not plan.commit or plan.dirty or (here.commit == plan.commit and not here.dirty):
-            return cls.of(obj, inventory, options, at=here)
+            return cls.of(obj, inventory, options)
         directory = tempfile.TemporaryDirectory(prefix="statectl-plan-")
         there = check_out(root, plan.commit, Path(directory.name))
         at = Revision(plan.commit)
@@ -289,8 +295,11 @@ class Opened:
         return self._compiler
 
     def revision(self) -> Revision:
+        """Of which commit the files are, once all have been read. Raises Refused when they moved meanwhile."""
         if self._revision is None:
             self._revision = revision(self.root)
+        elif isinstance(self._revision, Reading):
+            self._revision = self._revision.ended()
         return self._revision
 
     def err_screen(self) -> Screen:

@@ -1,22 +1,30 @@
 """Which commit the files are of, and the files of a pinned commit. Runs git with hooks switched off."""
 
+import hashlib
 import subprocess
 import tarfile
 import tempfile
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from statectl.errors import Refused
 
-_GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+GIT_AT_WORK_S = 2.0  # how long another git process may take before its lock is taken for one that was left behind
+_GIT = ("git", "--no-optional-locks", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """`commit` is '' outside git or before the first commit. `dirty`: some file of the project differs from it."""
+    """`commit` is '' outside git or before the first commit. `dirty`: some file of the project differs from it.
+
+    `seen` tells two looks at the same files apart when something moved between them; '' where nobody looked.
+    """
 
     commit: str = ""
     dirty: bool = False
+    seen: str = ""
 
 
 def revision(root: Path) -> Revision:
@@ -35,12 +43,55 @@ def revision(root: Path) -> Revision:
     if answer.returncode != 0:
         return Revision()
     commit, dirty = "", False
+    seen = hashlib.sha256(answer.stdout.encode())
     for line in answer.stdout.splitlines():
         if line.startswith("# branch.oid "):
             commit = line.split()[2]
         elif not line.startswith("#"):
             dirty = True
-    return Revision("" if commit == "(initial)" else commit, dirty)
+            try:  # paths of files that differ end the line; an odd name is quoted, and its time is then not looked at
+                seen.update(str((root / line.rpartition(" ")[2]).stat().st_mtime_ns).encode())
+            except OSError:
+                continue
+    return Revision("" if commit == "(initial)" else commit, dirty, seen.hexdigest())
+
+
+class Reading:
+    """Files that are being read: `ended` says of which commit they are, or that they moved meanwhile.
+
+    The first look goes along in a thread of its own, so that it costs nobody time.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._first = Revision()
+        _wait_for_git(root)
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        self._first = revision(self._root)
+
+    def ended(self) -> Revision:
+        """All files have been read. Raises Refused when they are not those of one moment."""
+        self._thread.join()
+        _wait_for_git(self._root)
+        now = revision(self._root)
+        if now != self._first:
+            raise Refused(
+                "the project's files changed while they were read",
+                code="E523",
+                hint="run the same command again when nobody edits or checks out files; nothing was contacted",
+            )
+        return now
+
+
+def _wait_for_git(root: Path) -> None:
+    """Until no other git process is at work on these files; one that left its lock behind is not waited for."""
+    lock = next((top / ".git" / "index.lock" for top in (root, *root.parents) if (top / ".git").is_dir()), None)
+    limit = time.monotonic() + GIT_AT_WORK_S
+    while lock is not None and lock.exists() and time.monotonic() < limit:
+        time.sleep(0.02)
 
 
 def check_out(root: Path, commit: str, into: Path) -> Path:
