@@ -100,6 +100,7 @@ row(
         inject=_half_configured,
         says=_repaired_first,
         states=SLOW,
+        slower_s=4,
     )
 )
 
@@ -318,7 +319,7 @@ for variant, title, words in (
             mend=_put_in_order,
             says=_tells(*words),
             codes=(FAILED, UNREACHABLE),
-            bound_s=150,
+            bound_s=240 if variant == "black-hole" else 90,
             witness=False,
         )
     )
