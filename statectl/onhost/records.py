@@ -1,18 +1,40 @@
 """Ledger entries: what is remembered about one managed resource, and what was on the machine before it was managed."""
 
+import os
 import time
 
 from statectl.onhost import compare, diff
 from statectl.onhost.content import Content, SecretText
+from statectl.onhost.protected import resolved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Sequence
+    from typing import Dict, List, Sequence
 
     from statectl.onhost.engine import Engine
+    from statectl.onhost.host import Host
     from statectl.onhost.memory import Memory
     from statectl.onhost.shapes import JSON, Found, LedgerEntry, Record
     from statectl.onhost.wanted import Item
+
+
+PATHS = ("file", "directory", "link", "tree")
+
+
+def leads_to(host: "Host", address: str) -> str:
+    """The directory in which a path of this address really is, '' for what is no path."""
+    kind, _, name = address.partition(":")
+    return resolved(os.path.dirname(name) or "/", host.root) if kind in PATHS else ""
+
+
+def leads_elsewhere(entry: "LedgerEntry", where: str) -> bool:
+    """Did somebody put a link in the way since, so that the same path is another thing?"""
+    return bool(entry.get("where")) and entry["where"] != where
+
+
+def of_projects(entry: "LedgerEntry") -> "List[str]":
+    """The projects that declare it, each until it lets go of it."""
+    return list(entry.get("projects") or filter(None, [entry.get("project")]))
 
 
 class Records(object):
@@ -29,8 +51,17 @@ class Records(object):
         in the ledger                    created                before
         no, or as something absent       nothing is there       what is there, None when nothing is
         yes                              as remembered          as remembered, plus fields that are managed only now
+        yes, and the way to it leads     as if it were not      as if it were not in the ledger: what is there now is
+        elsewhere now: a link            in the ledger          not what we made
+
+        projects   all that declare it and have not let go of it
         """
         old = self._memory.ledger.get(item.address)
+        project = self._engine.catalogue.get("project", "")
+        projects = sorted({project, *of_projects(old)} - {""}) if old is not None else [project] if project else []
+        where = leads_to(self._engine.host, item.address)
+        if old is not None and leads_elsewhere(old, where):
+            old = None
         if old is not None and old["want"].get("state") in compare.GONE and not compare.want_gone(item.want):
             old = None
         if item.runs:
@@ -47,7 +78,9 @@ class Records(object):
                     before = dict(known, **self._kept(item, found, new))
         return {
             "association": item.association,
-            "project": self._engine.catalogue.get("project", ""),
+            "project": project,
+            "projects": projects,
+            "where": where,
             "owners": list(item.owners),
             "run": self._run,
             "created": created,

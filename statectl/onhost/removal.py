@@ -6,7 +6,9 @@ association or a moved file leaves the address where it is, and an empty ledger 
 situation                                                       what happens
 no prune, no release                                            kept, shown as orphan
 owned by an association that is declared but not selected       not touched, not shown
-declared by another project that manages this host too          not touched, not shown
+its path is declared as another type now                        forgotten: what is there is the other's
+declared by another project that manages this host too          not touched, not shown; --prune and --release let go of our part
+the way to it leads elsewhere now: somebody put a link in it    kept, shown as orphan
 what was declared was its absence, or a command                 forgotten: nothing on the machine is ours
 --release                                                       forgotten, the machine stays as it is
 --prune, on_removal: leave                                      forgotten, the machine stays as it is
@@ -20,6 +22,7 @@ what was declared was its absence, or a command                 forgotten: nothi
 from statectl.onhost import compare
 from statectl.onhost.failure import Failed
 from statectl.onhost.protocol import ProtocolError
+from statectl.onhost.records import PATHS, leads_elsewhere, leads_to, of_projects
 from statectl.onhost.wanted import Item, load_type
 
 TYPE_CHECKING = False
@@ -30,15 +33,13 @@ if TYPE_CHECKING:
     from statectl.onhost.shapes import JSON, Address, LedgerEntry
 
 
-PATHS = ("file", "directory", "link", "tree")
-
-
 class Orphans(object):
     """addresses: of the orphans this run is about, last declared first; then what `read` made of them:
 
     removals   items to converge, in order
     kept       [(address, reason)] shown as orphans
     forgotten  addresses to take out of the ledger, the machine as it is
+    handed_over  addresses that another project declares as well: we let go of our part
     """
 
     def __init__(self, engine: "Engine") -> None:
@@ -51,13 +52,14 @@ class Orphans(object):
         self.removals: "List[Item]" = []
         self.kept: "List[Tuple[Address, str]]" = []
         self.forgotten: "List[Address]" = []
+        self.handed_over: "List[Address]" = []
 
     def _concerned(self, address: "Address") -> bool:
         engine = self._engine
         if engine.only is not None and address not in engine.only:
             return False
-        theirs, ours = engine.memory.ledger[address].get("project"), engine.catalogue.get("project")
-        if theirs and ours and theirs != ours:
+        theirs, ours = of_projects(engine.memory.ledger[address]), engine.catalogue.get("project")
+        if theirs and ours and ours not in theirs:
             return False
         owners = self._engine.memory.ledger[address].get("owners") or [engine.memory.ledger[address]["association"]]
         # an association that is declared nowhere any more cannot be selected
@@ -65,12 +67,35 @@ class Orphans(object):
             owner in engine.associations for owner in owners
         )
 
+    def _declared_otherwise(self, address: "Address") -> bool:
+        """Is this path declared as something else now: a file that became a link?"""
+        kind, _, name = address.partition(":")
+        return kind in PATHS and any("%s:%s" % (other, name) in self._engine.declared for other in PATHS)
+
+    def _shared_with(self, entry: "LedgerEntry") -> "List[str]":
+        """The other projects that declare it."""
+        ours = self._engine.catalogue.get("project")
+        return [project for project in of_projects(entry) if ours and project != ours]
+
+    def without_us(self, address: "Address") -> "LedgerEntry":
+        """The entry as it stays when this project lets go of it."""
+        entry = self._engine.memory.ledger[address]
+        others = self._shared_with(entry)
+        return dict(entry, projects=others, project=others[0])
+
     def read(self) -> None:
         """Sort the orphans, and read those that would be removed."""
         for address in self.addresses:
             entry = self._engine.memory.ledger[address]
             if entry["want"].get("state") in compare.GONE or entry.get("command"):
                 self.forgotten.append(address)
+            elif self._declared_otherwise(address):
+                # what is there is the other's: removing it would undo what this very run makes
+                self.forgotten.append(address)
+            elif self._shared_with(entry):
+                # nothing of it goes as long as somebody declares it
+                if self.prune or self.release:
+                    self.handed_over.append(address)
             elif self.release or (self.prune and entry.get("on_removal") == "leave"):
                 self.forgotten.append(address)
                 self.kept.append((address, "released: the machine stays as it is"))
@@ -89,6 +114,10 @@ class Orphans(object):
         if item is None:
             self.forgotten.append(address)
             self.kept.append((address, "released: nothing can be put back"))
+        elif leads_elsewhere(entry, leads_to(self._engine.host, address)):
+            self.kept.append(
+                (address, "no longer declared; kept: its directory leads elsewhere now; --release forgets it")
+            )
         else:
             self.removals.append(item)
 

@@ -83,6 +83,8 @@ class Walk(object):
         for address in self._engine.orphans.forgotten:
             self._memory.ledger.pop(address, None)
             self._journal.add({"what": "released", "address": address}, durable=False)
+        for address in self._engine.orphans.handed_over:
+            self._memory.ledger[address] = self._engine.orphans.without_us(address)
         restarts.pay_rest()
         return self.stopped()
 

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from statectl.onhost import protocol
 from statectl.onhost.failure import Failed, Unknown
 
-PHASES = {"pack": 1, "directory": 4, "file": 5, "odd": 5, "daemon": 9, "command": 10}
+PHASES = {"pack": 1, "directory": 4, "file": 5, "odd": 5, "link": 6, "daemon": 9, "command": 10}
 WAIT_S = 20.0
 
 
