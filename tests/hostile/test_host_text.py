@@ -1,5 +1,6 @@
 """Host text on its way to a terminal, a CI log, a template, a condition, a name: it is shown or compared, and does nothing."""
 
+import hashlib
 import os
 import pty
 import subprocess
@@ -179,26 +180,27 @@ def test_fact_in_a_template(servers: Servers, project, payload: str) -> None:
         await channel.end("planned")
 
     write_fleet(project, servers, {"evil": servers.executor(talk)})
-    project.write("states/templates/x.j2", "[{{ facts.evil }}]")
     project.states(
         "associations: {a: {targets: all, vars: {again: '{{ facts.evil }}'}, files:"
         " {/nonexistent/x: {content: '<{{ facts.evil }}><{{ again }}>'}}}}\n"
     )
     ran = run(project, "plan", "--json")
     assert catalogues, ran
-    want = catalogues[0]["resources"][0]["want"]
-    assert f"<{text}><{text}>" in str(want) or _content(want) == f"<{text}><{text}>", want
+    assert _content(catalogues[0]) == _named(f"<{text}><{text}>")
 
 
-def _content(want: dict[str, Any]) -> str:
-    """The text of a content that travels with the catalogue, '' when it travels by hash."""
-    content = want["content"]
-    return str(content.get("text", content) if isinstance(content, dict) else content)
+def _content(catalogue: dict[str, Any]) -> str:
+    """The name of the first file's content: the hash of its bytes."""
+    return str(catalogue["resources"][0]["want"]["content"]["$blob"])
+
+
+def _named(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("fact", ["1 or true", "x' or '1", "true", "{{ true }}", "not false", "yes\nor true"])
 def test_fact_in_a_condition(servers: Servers, project, fact: str) -> None:
-    """T02: a fact that looks like a condition is a text that is compared, and `given` stays false."""
+    """T02: a fact that looks like a condition is a text that is compared, and `when` stays false."""
     catalogues: list[dict[str, Any]] = []
 
     async def talk(channel: Channel) -> None:
@@ -209,7 +211,7 @@ def test_fact_in_a_condition(servers: Servers, project, fact: str) -> None:
 
     write_fleet(project, servers, {"evil": servers.executor(talk)})
     project.states(
-        "associations: {a: {targets: all, files: {/nonexistent/x: {content: x, given: '{{ facts.evil == \"expected\" }}'},"
+        "associations: {a: {targets: all, files: {/nonexistent/x: {content: x, when: 'facts.evil == \"expected\"'},"
         " /nonexistent/y: {content: y}}}}\n"
     )
     ran = run(project, "plan", "--json")
@@ -257,9 +259,7 @@ def test_facts_with_reserved_names(servers: Servers, project) -> None:
     assert len(catalogues) == 2
     for catalogue in catalogues:
         assert catalogue["host"] == "evil"
-        assert "evil /nonexistent" in str(catalogue["resources"][0]["want"]) + _content(
-            catalogue["resources"][0]["want"]
-        )
+        assert _content(catalogue) == _named("evil /nonexistent False")
 
 
 @pytest.mark.parametrize("where", ["/etc/hostname", "../../../etc/hostname", "/dev/zero", "states/../../home/secret"])

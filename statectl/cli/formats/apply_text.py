@@ -135,7 +135,8 @@ def _failure(
     which = f" ({hosts[0]}; the others say the same)" if len(hosts) > 1 else ""
     yield f"   why      {one_line(message)}{which}"
     for line in output[-OUTPUT_LINES:]:
-        yield f"            {clean(line)}"
+        # behind a mark: a CI runner takes what it knows for a command even when only spaces stand before it
+        yield f"            {screen.mark('bar')} {clean(line)}"
     skipped = [one_line(str(item["address"])) for item in run.results[hosts[0]].results if item["outcome"] == "skipped"]
     if skipped:
         more = f" and {len(skipped) - 4} more" if len(skipped) > 4 else ""
