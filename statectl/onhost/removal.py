@@ -68,9 +68,18 @@ class Orphans(object):
         )
 
     def _declared_otherwise(self, address: "Address") -> bool:
-        """Is this path declared as something else now: a file that became a link?"""
+        """Is this path declared as something else now: a file that became a link? By this project, or by another here."""
         kind, _, name = address.partition(":")
-        return kind in PATHS and any("%s:%s" % (other, name) in self._engine.declared for other in PATHS)
+        if kind not in PATHS:
+            return False
+        for other in ("%s:%s" % (one, name) for one in PATHS if one != kind):
+            entry = self._engine.memory.ledger.get(other)
+            theirs = (
+                entry is not None and other not in self.addresses and entry["want"].get("state") not in compare.GONE
+            )
+            if theirs or other in self._engine.declared:
+                return True
+        return False
 
     def _shared_with(self, entry: "LedgerEntry") -> "List[str]":
         """The other projects that declare it."""

@@ -59,6 +59,14 @@ class Owners(ExecutorCase):
         assert os.readlink(self.at("f")) == "keep"
         assert "file:" + self.at("f") not in self.record("ledger.json")
 
+    def test_a_link_of_another_project_is_not_removed_as_our_file(self):
+        """The other project replaced our file by its link: pruning our file forgets it."""
+        self.declared_by("one", "keep", "f")
+        link = self.resource("link", self.at("f"), state="present", to="keep", force=True)
+        self.apply(self.file("else"), link, project="two")
+        self.declared_by("one", "keep", prune=True)
+        assert os.readlink(self.at("f")) == "keep"
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -273,6 +273,8 @@ class Judge:
         for path, declared in project.resources.items():
             if not shown or declared.association not in here:
                 continue
+            if declared.state == "present" and now.get(path, (declared.kind,))[0] != declared.kind:
+                continue  # something else is in its way: it did not come about
             known = self.known.setdefault(path, Known())
             if not known.projects or all(one.state == "absent" for one in known.projects.values()):
                 known.ours, known.first = path not in before, before.get(path)
