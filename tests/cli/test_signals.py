@@ -58,7 +58,9 @@ def there(project, name):
 
 
 def outcomes(project):
-    (run,) = [run for run in project.statectl("runs", "list", "--json", expect=0).json["runs"] if run["verb"] == "apply"]
+    (run,) = [
+        run for run in project.statectl("runs", "list", "--json", expect=0).json["runs"] if run["verb"] == "apply"
+    ]
     shown = project.statectl("runs", "show", run["id"], "--json", expect=0).json
     return run["outcome"], {name: host["outcome"] for name, host in shown["hosts"].items()}
 
