@@ -62,7 +62,6 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, resume: st
     PLAN, the id or file of an earlier plan, applies exactly that, once, and only where nothing moved since.
     """
     from statectl.cli.fleet import Opened
-    from statectl.cli.interrupted import tell_interrupted
     from statectl.cli.planning import outputs_of, rate_of
     from statectl.cli.scope import Scope
 
@@ -80,7 +79,6 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, resume: st
         scope = Scope.of(what, options)
         opened = Opened.of(obj, options["inventory"], options)
     try:
-        tell_interrupted(opened.records())
         return _apply(opened, scope, saved, rest, rate, shown, {**options, "yes": yes})
     finally:
         opened.close()
@@ -112,6 +110,7 @@ def _apply(
 ) -> int:
     from statectl.cli.deciding import apply_code
     from statectl.cli.formats.progress import Progress
+    from statectl.cli.interrupted import tell_interrupted
     from statectl.cli.planning import run_interruptible
     from statectl.reconcile import reconcile
     from statectl.rollout.run_targets import Cancel
@@ -120,6 +119,7 @@ def _apply(
     if rest is not None:
         hosts = rest.hosts
     fleet = opened.fleet(scope, kind="apply", saved=saved, hosts=hosts)
+    tell_interrupted(opened.records())
     progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
     cancel = Cancel()
     plan_is_shown = False

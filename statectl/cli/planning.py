@@ -57,8 +57,8 @@ def shown_plan(
     from statectl.cli.interrupted import tell_interrupted
     from statectl.reconcile import reconcile
 
-    tell_interrupted(opened.records())
     fleet = opened.fleet(scope, kind=kind)
+    tell_interrupted(opened.records())
     progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
     cancel = Cancel()
     try:

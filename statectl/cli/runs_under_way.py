@@ -109,7 +109,7 @@ def _on_hosts(seen: Any, run_id: str, shown: Any) -> int:
 def cancel_run(obj: dict[str, Any], /, run_id: str, target: str | None, **options: Any) -> int:
     """Ask a run to stop: no further host is started, and each host stops at its next resource border. No process is killed.
 
-    What was changed stays changed; apply --resume goes on. The command of a `statectl run` is ended.
+    What was changed stays changed, and apply can go on with the rest. The command of a `statectl run` is ended.
     """
     from statectl.cli import following
     from statectl.cli.fleet import Opened

@@ -52,7 +52,7 @@ def run(session: "Session", host: "Host") -> "End":
             stdin = Content.wanted(command["stdin"]["$blob"], command["stdin"]["size"])
             Blobs(session.wire, session.scratch, {stdin.sha256: [stdin]}, session.control).fetch([stdin])
         code, reason = job.run(command, stdin, session.deadline - time.monotonic())
-        outcome = "done" if not reason else "failed"
+        outcome = "done" if not reason else "stopped" if session.cancelled else "failed"
     except Failed as error:
         code, reason, outcome = None, error.message, "failed"
     # a signal as shells tell it; no code at all when we ended the command
@@ -72,7 +72,7 @@ def run(session: "Session", host: "Host") -> "End":
             "output": job.tail.decode("utf-8", "backslashreplace"),
         }
         session.memory.undelivered.put(order["run"], told)
-    return End(outcome, reason, counts=counts)
+    return End(outcome, reason, session.code_of_stop(), counts)
 
 
 class AdHoc(object):

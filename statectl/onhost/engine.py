@@ -164,6 +164,8 @@ class Engine(object):
         cannot be told                   something it waits for changes   unknown, until that
         read as changes will make it     those changes                    count no more: as if nothing changed
         cannot be told                   nothing                          refused: an error
+        as wanted, and its type doubts   packages before it change         unknown, until those
+        that it stays so
         as wanted                        any                              ok
         command by when_changed          a trigger changes, or it is owed change, predicted after it
         command by when_changed          a trigger is unknown             unknown, until that
@@ -195,6 +197,7 @@ class Engine(object):
             return
         if not item.fields:
             item.verdict, item.action = "ok", "none"
+            self._doubt(item, changing)
             loss = self.prerequisites.loses(item)
             if loss:
                 self.refuse(item, loss)
@@ -213,6 +216,13 @@ class Engine(object):
             self.refuse(item, refusal)
         elif not self.enforced(item):
             item.reason = "association %s only audits" % item.association
+
+    def _doubt(self, item: "Item", changing: "List[Address]") -> None:
+        """It is as wanted now. May packages that change before it make it otherwise?"""
+        until = [address for address in changing if address.partition(":")[0] in PACKAGES]
+        reason = item.module.doubt(item.want, item.found) if until and hasattr(item.module, "doubt") else ""
+        if reason:
+            item.verdict, item.reason, item.unknown_until = "unknown", reason, until
 
     def _judge_triggered(self, item: "Item") -> None:
         fired = [address for address in item.triggers if self._verdict(address) == "change"]

@@ -353,6 +353,8 @@ class Session(object):
         message["digest"] = self.wire.digest.value()
         sent = self.wire.send(message)
         self.state = "ended"
+        if self.under_way is not None:
+            self.under_way.close()
         if self.lock is not None:
             self.lock.release()
         self.deadline = time.monotonic() + ACK_S

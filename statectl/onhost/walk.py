@@ -414,12 +414,11 @@ class Walk(object):
 
 
 def _started(item: "Item", found: "Found") -> bool:
-    """Did this change start a service that was not running? Then it has read everything."""
-    return (
-        getattr(item.module, "notify", None) is not None
-        and getattr(item.want, "state", None) == "running"
-        and getattr(found, "state", None) != "running"
-    )
+    """Did this change start a service that was not running, or start it anew? Then it has read everything."""
+    if getattr(item.module, "notify", None) is None:
+        return False
+    anew = getattr(item.want, "needrestart", None) and getattr(found, "needrestart", None)
+    return bool(anew) or (getattr(item.want, "state", None) == "running" and getattr(found, "state", None) != "running")
 
 
 def _stored(result: "Message") -> "Message":

@@ -41,6 +41,11 @@ class Model(Resource):
         description="what a notification does: restart, reload (the service must support it), or try-restart (only if it runs)",
     )
 
+    needrestart: Flag | None = Field(
+        default=None,
+        description="true: restarted when it still uses programs or libraries that were replaced on disk since it started",
+    )
+
     @model_validator(mode="after")
     def _fits(self) -> "Model":
         if self.masked is True and (self.state == "running" or self.enabled is True):

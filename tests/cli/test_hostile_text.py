@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from statectl.cli.adhoc import Answer, shown_result
+from statectl.cli.adhoc import Answer, Answers, shown_result
 from statectl.cli.formats.apply_text import notified_line, report_lines, result_line
 from statectl.cli.formats.compliance_text import compliance_lines
 from statectl.cli.formats.junit import apply_junit, plan_junit
@@ -162,10 +162,14 @@ def test_json_outputs(payload):
 @EVERY
 def test_output_of_a_command(payload, capsys):
     """`run` on several hosts folds and escapes; every line of a host stands behind a mark of ours."""
-    answers = {
-        name: Answer("ok", 0, out=bytearray(payload.encode("utf-8", "surrogatepass")), err=bytearray(b"\xff\x9b31m"))
-        for name in ("one", "two")
-    }
+    answers = Answers(
+        {
+            name: Answer(
+                "ok", 0, out=bytearray(payload.encode("utf-8", "surrogatepass")), err=bytearray(b"\xff\x9b31m")
+            )
+            for name in ("one", "two")
+        }
+    )
     shown = outputs([], ("text", "json", "jsonl"), as_json=False, quiet=False, verbose=0, color="never")
     assert shown_result(answers, shown, streamed=False) == 0
     out = capsys.readouterr().out

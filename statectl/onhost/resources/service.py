@@ -11,7 +11,9 @@ generated, transient                             would change nothing and every 
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from statectl.onhost import replaced
 from statectl.onhost.failure import Failed, Unknown
+from statectl.onhost.removal import shown
 
 if TYPE_CHECKING:
     from typing import Callable, Dict, Sequence, Tuple, Union
@@ -34,6 +36,7 @@ PROPERTIES = [
     "NeedDaemonReload",
     "CanReload",
     "NRestarts",
+    "ControlGroup",
     "InvocationID",
     "Result",
 ]
@@ -59,13 +62,17 @@ _SUFFIXES = (
 
 
 class Desired(NamedTuple):
-    """state of a found one: running, stopped, absent, or what systemd says instead (failed, activating ...)."""
+    """state of a found one: running, stopped, absent, or what systemd says instead (failed, activating ...).
+
+    needrestart of a found one: text that names the replaced files which it still uses, None when there are none.
+    """
 
     name: str
     state: Optional[str] = None
     enabled: Any = None
     masked: Any = None
     on_notify: Optional[str] = None
+    needrestart: Any = None
 
 
 def unit(name: str) -> str:
@@ -114,7 +121,9 @@ def _found(host: "Host", want: "Desired", block: "Dict[str, str]") -> "Desired":
         enabled = _generated(host, block["Id"])
     elif file_state in FIXED:
         enabled = file_state
-    return Desired(want.name, state=_state(block), enabled=enabled, masked=masked)
+    stale = replaced.used(host, block.get("ControlGroup", "")) if want.needrestart else []
+    needs = "uses replaced %s" % shown(stale, 3) if stale else None
+    return Desired(want.name, state=_state(block), enabled=enabled, masked=masked, needrestart=needs)
 
 
 def _state(block: "Dict[str, str]") -> str:
@@ -138,9 +147,18 @@ def same(field: str, wanted: object, found: object) -> bool:
     """What cannot be enabled or disabled is as wanted; what is not running is stopped."""
     if field == "enabled" and found in FIXED:
         return True
+    if field == "needrestart":
+        return not wanted or found is None
     if field == "state" and wanted == "stopped":
         return found in ("stopped", "failed")
     return bool(wanted) == found if field in ("enabled", "masked") else wanted == found
+
+
+def doubt(want: "Desired", found: "Desired") -> str:
+    """Why what is as wanted now may not be after changes that come before it, '' : it stays so."""
+    if want.needrestart and found.state == "running":
+        return "whether it uses files that this plan replaces shows only then"
+    return ""
 
 
 def validate(host: "Host", want: "Desired", found: "Desired") -> str:
@@ -201,6 +219,8 @@ def apply(host: "Host", batch: "Sequence[Tuple[Desired, Desired, Sequence[str]]]
                 # or the start limit would refuse what was mended meanwhile
                 _systemctl(host, "reset-failed", unit(want.name))
             started[want.name] = _begin(host, want.name, "start")
+        elif "needrestart" in differing and want.state != "stopped":
+            started[want.name] = _begin(host, want.name, "restart")
 
     def stop(want: "Desired", differing: "Sequence[str]") -> None:
         here = blocks[want.name]
