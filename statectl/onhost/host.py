@@ -45,6 +45,8 @@ class Host(object):
         self.on_write = on_write
         self.uid = os.geteuid()
         self._resolved: "Dict[str, List[str]]" = {}
+        # services that this run started: when, and what they were then
+        self.started: "Dict[str, Tuple[float, Dict[str, str]]]" = {}
 
     # -- commands
 

@@ -136,20 +136,30 @@ class Restarts(object):
             return
         finally:
             self._engine.generation += 1
-        self._paid(item.address, verb, debt, "changed", "")
+        message = self._clear(item.address, verb, debt, "changed", "")
+        if not self._walk.watch.holds(
+            item,
+            lambda: self._walk.emit(message),
+            lambda error: self._failed_notification(item, debt, verb, error.record()),
+        ):
+            self._walk.emit(message)
 
     def _failed_notification(self, item: "Item", debt: "Debt", verb: str, error: "Error") -> None:
-        self._debts.owed[item.address] = dict(debt, paying=None)
+        # what was paid and did not stay up may be owed anew meanwhile, by a removal
+        self._debts.owed[item.address] = dict(self._debts.owed.get(item.address, debt), paying=None)
         self._journal.add({"what": "paying", "address": item.address, "debt": self._debts.owed[item.address]})
         self._walk.counts["failed"] += 1
         self._walk.not_done.setdefault(item.association, "of which %s could not be notified" % item.address)
         self._walk.emit(_notified(item.address, verb, "failed", debt, error, ""))
 
     def _paid(self, target: "Address", verb: str, debt: "Debt", outcome: str, reason: str) -> None:
+        self._walk.emit(self._clear(target, verb, debt, outcome, reason))
+
+    def _clear(self, target: "Address", verb: str, debt: "Debt", outcome: str, reason: str) -> "Message":
         self._debts.clear(target)
         message = _notified(target, verb, outcome, debt, None, reason)
         self._journal.add({"what": "paid", "address": target, "notified": message})
-        self._walk.emit(message)
+        return message
 
     def _drop(self, target: "Address", debt: "Debt", reason: str) -> None:
         self._paid(target, debt["verb"], debt, "ok", "not needed: " + reason)

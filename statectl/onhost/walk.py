@@ -17,6 +17,7 @@ from statectl.onhost.engine import as_failed, trouble
 from statectl.onhost.failure import Failed
 from statectl.onhost.records import Records
 from statectl.onhost.restarts import Restarts
+from statectl.onhost.watch import Watch
 
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional, Set, Tuple
@@ -62,6 +63,7 @@ class Walk(object):
         self.not_done: "Dict[str, str]" = {}  # association: why others must not build on it
         self._directories: "Set[str]" = set()  # where writing was announced
         self._stopped = ""
+        self.watch = Watch(engine.host, self.stopped)
         self.counts = {"ok": 0, "changed": 0, "failed": 0, "skipped": 0, "unknown": 0}
         self._triggered: "Dict[Address, List[Address]]" = {}  # address: commands that run when it changed
         for resource in engine.catalogue["resources"]:
@@ -86,6 +88,7 @@ class Walk(object):
         for address in self._engine.orphans.handed_over:
             self._memory.ledger[address] = self._engine.orphans.without_us(address)
         restarts.pay_rest()
+        self.watch.settle()
         return self.stopped()
 
     def undone(self) -> "List[Address]":
@@ -358,6 +361,29 @@ class Walk(object):
         result = self._message(item, "changed", changes, "", None, duration_ms)
         self._journal.add(
             {"what": "done", "address": item.address, "entry": entry, "owes": owes, "result": _stored(result)}
+        )
+        if self.watch.holds(
+            item, lambda: self._tell(item, result), lambda error: self._fell(item, entry, changes, error, duration_ms)
+        ):
+            self.outcomes[item.address] = "changed"  # for what comes after it
+        else:
+            self._tell(item, result)
+
+    def _fell(
+        self,
+        item: "Item",
+        entry: "Optional[LedgerEntry]",
+        changes: "List[Change]",
+        error: "Failed",
+        duration_ms: int,
+    ) -> None:
+        """It was as wanted after its change, and did not stay so."""
+        kept = None if entry is None else dict(entry, want_hash="")
+        self._remember(item.address, kept)
+        self._changed.discard(item.address)
+        result = self._failed_result(item, changes, error.record(), duration_ms)
+        self._journal.add(
+            {"what": "done", "address": item.address, "entry": kept, "owes": {}, "result": _stored(result)}
         )
         self._tell(item, result)
 

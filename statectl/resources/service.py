@@ -30,7 +30,8 @@ def unit_name(name: str) -> str:
 class Model(Resource):
     name: Annotated[Text, BeforeValidator(_name)] = Field(description="unit name; without a suffix, .service is meant")
     state: Literal["running", "stopped"] | None = Field(
-        default=None, description="whether it runs now; not given: left alone"
+        default=None,
+        description="whether it runs now; not given: left alone. What a run starts must stay up for 3 s, or it has failed",
     )
     enabled: Flag | None = Field(default=None, description="whether it starts at boot; not given: left alone")
     masked: Flag | None = Field(

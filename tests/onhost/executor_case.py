@@ -90,8 +90,28 @@ def _daemon():
     def instance(host, want):
         return _bytes(want.name).decode() if os.path.exists(want.name) else ""
 
+    def watched(host, name):
+        return os.path.exists(name + ".watched")
+
+    def fallen(host, names, stop):
+        """A file `watched` that says `falls`: it ends while it is watched."""
+        _note(names[0] + ".looks", " ".join(os.path.basename(name) for name in names))
+        for name in names:
+            _die(name + ".kill-watch")
+        falling = [name for name in names if _bytes(name + ".watched") == b"falls"]
+        for name in falling:
+            os.unlink(name)
+        return {name: Failed("active for 2.0 s, then failed", "did not stay up") for name in falling}
+
     module.__dict__.update(
-        Desired=Daemon, OPTIONS=("on_notify",), read=read, apply=apply, notify=notify, instance=instance
+        Desired=Daemon,
+        OPTIONS=("on_notify",),
+        read=read,
+        apply=apply,
+        notify=notify,
+        instance=instance,
+        watched=watched,
+        fallen=fallen,
     )
     return module
 

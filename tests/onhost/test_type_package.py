@@ -285,6 +285,8 @@ class AptPackages(TypeCase):
                 "signature not accepted"
             ),
             "W: Failed to fetch http://x/InRelease  Connection timed out": "repository does not answer",
+            "W: Failed to fetch http://x/Packages  Undetermined Error [IP: 10.0.0.1 80]": "index was not fetched whole",
+            "W: Failed to fetch http://x/Packages  ": "index was not fetched whole",
         }
         for said, cause in texts.items():
             line, found = apt_index.complaint(Ran(0 if said[0] == "W" and "\n" not in said else 100, "", said + "\n"))

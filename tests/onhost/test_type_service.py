@@ -1,3 +1,4 @@
+import re
 import unittest
 
 from recorded import RecordedHost
@@ -19,6 +20,7 @@ UNIT = {
     "InvocationID": "a",
     "Result": "success",
     "ActiveEnterTimestampMonotonic": "0",
+    "ActiveExitTimestampMonotonic": "0",
 }
 
 
@@ -36,7 +38,7 @@ class Services(TypeCase):
         self.host.answer("systemctl", self.systemctl)
         self.host.answer("systemctl show", self.show)
         self.host.answer("journalctl", "x[1]: going down\n")
-        for name, value in (("STABLE_S", 0.02), ("LOOK_S", 0.005)):
+        for name, value in (("HOLD_S", 0.02), ("STABLE_S", 0.06), ("LOOK_S", 0.005)):
             self.addCleanup(setattr, service, name, getattr(service, name))
             setattr(service, name, value)
 
@@ -173,7 +175,7 @@ class Services(TypeCase):
 
         self.host.answer("systemctl show", dying)
         error = self.failed(apply_one, self.want("x", state="running"), None, ["state"])
-        assert "active for 0.0 s, then failed (exit-code)" in error.message
+        assert re.search(r"active for 0\.\d s, then failed \(exit-code\)", error.message)
         assert error.output == "x[1]: going down\n"
 
     def test_a_service_that_systemd_keeps_restarting_has_failed(self):
@@ -189,6 +191,61 @@ class Services(TypeCase):
         self.host.answer("systemctl show", looping)
         error = self.failed(apply_one, self.want("x", state="running"), None, ["state"])
         assert "then restarted by systemd" in error.message
+
+    def started(self, *names):
+        """These, started by this run and up a moment later."""
+        for name in names:
+            self.unit(name)
+        wants = [self.want(name, state="running") for name in names]
+        assert service.apply(self.host, [(want, None, ["state"]) for want in wants]) == {}
+        self.host.ran = []
+
+    def fallen(self, *names, stop=""):
+        return {name: error.message for name, error in service.fallen(self.host, names, lambda: stop).items()}
+
+    def test_a_service_that_dies_later_has_failed_at_the_end_of_the_run(self):
+        """It was up when it was looked at first; how long it was up is what systemd says, however late that is noticed."""
+        self.started("x", "y")
+        begun, _ = self.host.started["x"]
+        left = str(int((begun + 2) * 1e6))
+        self.units["x.service"].update(ActiveState="failed", Result="exit-code", ActiveExitTimestampMonotonic=left)
+        assert self.fallen("x", "y") == {"x": "x.service active for 2.0 s, then failed (exit-code)"}
+
+    def test_one_wait_for_all_that_were_started(self):
+        """Ten services are asked about together, until the last one has had its time; a stop ends the wait after one look."""
+        names = ["s%d" % number for number in range(10)]
+        self.started(*names)
+        assert all(service.watched(self.host, name) for name in names)
+        assert self.fallen(*names) == {}
+        assert len(self.host.ran) < 1 + service.STABLE_S / service.LOOK_S
+        assert all(len(argv) > 10 for argv in self.host.ran)
+        self.started("z")
+        assert self.fallen("z", stop="cancelled") == {}
+        assert len(self.host.ran) == 1
+
+    def test_what_somebody_else_restarts_has_not_fallen(self):
+        """A package of the same run restarts its service; systemd counts only its own restarts, and those tell of a crash."""
+        self.started("x")
+        self.units["x.service"].update(InvocationID="another")
+        assert self.fallen("x") == {}
+        self.units["x.service"].update(InvocationID="one more", NRestarts="1")
+        assert "then restarted by systemd" in self.fallen("x")["x"]
+
+    def test_what_this_run_did_not_start_is_not_watched(self):
+        """Enabled only, or stopped again by the same run: nothing to wait for."""
+        self.unit("x", ActiveState="active")
+        apply_one(self.host, self.want("x", enabled=True), None, ["enabled"])
+        assert not service.watched(self.host, "x")
+        self.started("y")
+        apply_one(self.host, self.want("y", state="stopped"), None, ["state"])
+        assert not service.watched(self.host, "y")
+
+    def test_systemd_is_asked_for_all_that_is_judged(self):
+        """What is not asked for looks like zero, and a crash loop would look like a quiet service."""
+        self.started("x")
+        self.fallen("x")
+        asked = next(word for word in self.host.ran[0] if word.startswith("--property="))
+        assert set(UNIT) <= set(asked[len("--property=") :].split(","))
 
     def test_a_unit_between_two_automatic_restarts_is_not_running(self):
         """A plan that looks at the right moment must not say ok about a crash loop."""

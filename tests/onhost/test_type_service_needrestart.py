@@ -28,7 +28,7 @@ class NeedRestart(TypeCase):
         self.host = RecordedHost(self.root)
         self.unit = dict(UNIT, Id="app.service", ActiveState="active", ControlGroup="/system.slice/app.service")
         self.host.answer("systemctl", self.systemctl)
-        for name, value in (("STABLE_S", 0.02), ("LOOK_S", 0.005)):
+        for name, value in (("HOLD_S", 0.02), ("STABLE_S", 0.06), ("LOOK_S", 0.005)):
             self.addCleanup(setattr, service, name, getattr(service, name))
             setattr(service, name, value)
         self.group("41\n42\n")

@@ -90,7 +90,7 @@ def _tell(lines: "List[Dict[str, JSON]]") -> "Dict[str, JSON]":
     entries: "Dict[Address, Optional[LedgerEntry]]" = {}
     debts: "Dict[Address, Optional[Debt]]" = {}
     results: "Dict[Address, Message]" = {}
-    notified: "List[Message]" = []
+    notified: "Dict[Address, Message]" = {}
     directories: "Set[str]" = set()
     for line in lines[1:]:
         what, address = line["what"], line.get("address", "")
@@ -106,9 +106,10 @@ def _tell(lines: "List[Dict[str, JSON]]") -> "Dict[str, JSON]":
             }
         elif what == "paying":
             debts[address] = line["debt"]
+            notified.pop(address, None)  # paid before, and it did not stay up
         elif what == "paid":
             debts[address] = None
-            notified.append(line["notified"])
+            notified[address] = line["notified"]
         elif what == "released":
             entries[address] = None
     return {
@@ -116,7 +117,7 @@ def _tell(lines: "List[Dict[str, JSON]]") -> "Dict[str, JSON]":
         "entries": entries,
         "debts": debts,
         "directories": directories,
-        "result": _result(begin, results, notified),
+        "result": _result(begin, results, list(notified.values())),
     }
 
 

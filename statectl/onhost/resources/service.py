@@ -1,4 +1,7 @@
-"""systemd units that run. One `systemctl show` reads all of them; starting is success only when the unit is still up a second later.
+"""systemd units that run. One `systemctl show` reads all of them; starting is success only when the unit stays up.
+
+A second after its start a unit must be up, or what comes after it is not begun. At the end of the run all units that it started are
+looked at again until each has had its three seconds: one wait for all of them, and none when nothing was started.
 
 UnitFileState                   found enabled    why
 enabled                         True
@@ -36,13 +39,16 @@ PROPERTIES = [
     "NeedDaemonReload",
     "CanReload",
     "NRestarts",
+    "ActiveEnterTimestampMonotonic",
+    "ActiveExitTimestampMonotonic",
     "ControlGroup",
     "InvocationID",
     "Result",
 ]
 UP = ("active", "reloading", "refreshing")
 FIXED = ("static", "indirect", "alias", "generated", "transient")
-STABLE_S = 1.0  # how long a unit must stay up after it was started
+HOLD_S = 1.0  # how long a unit must stay up after it was started, before anything else is done
+STABLE_S = 3.0  # and until it is told that it runs, at the end of the run
 LOOK_S = 0.25
 SETTLED_S = 5.0  # a unit that systemd itself restarted, and that is up for less, is in a loop until it proves otherwise
 JOB_TIMEOUT_S = 300
@@ -226,6 +232,7 @@ def apply(host: "Host", batch: "Sequence[Tuple[Desired, Desired, Sequence[str]]]
         here = blocks[want.name]
         nothing = here["LoadState"] == "not-found" and here["ActiveState"] == "inactive"
         if "state" in differing and want.state == "stopped" and not nothing:
+            host.started.pop(want.name, None)
             _systemctl(host, "stop", unit(want.name))
         if "enabled" in differing and want.enabled is False:
             _systemctl(host, "disable", blocks[want.name]["Id"])
@@ -301,7 +308,10 @@ def _begin(host: "Host", name: str, verb: str) -> "Tuple[float, Dict[str, str]]"
 
 
 def _hold(host: "Host", started: "Dict[str, Tuple[float, Dict[str, str]]]") -> "Dict[str, Failed]":
-    """Do these stay up, in the same invocation, for STABLE_S? started: {name: (when, properties)} -> {name: Failed}."""
+    """Do these stay up, in the same invocation, for HOLD_S? started: {name: (when, properties)} -> {name: Failed}.
+
+    What holds is watched until the run ends.
+    """
     import time
 
     broken = {}
@@ -314,14 +324,62 @@ def _hold(host: "Host", started: "Dict[str, Tuple[float, Dict[str, str]]]") -> "
             if block["ActiveState"] not in UP or moved:
                 del waiting[name]
                 if block.get("Type") != "oneshot" or _state(block) != "stopped":
-                    after = time.monotonic() - begun
-                    broken[name] = _broken(host, name, "active for %.1f s, then %s" % (after, _now(block)), block)
-            elif time.monotonic() - begun >= STABLE_S:
+                    broken[name] = _ended(host, name, begun, block)
+            elif time.monotonic() - begun >= HOLD_S and _state(block) != "restarting":
                 del waiting[name]
+                host.started[name] = (begun, first)
         if waiting:
             time.sleep(LOOK_S)
             blocks = show(host, sorted(waiting))
     return broken
+
+
+def watched(host: "Host", name: str) -> bool:
+    """Did this run start, restart or reload it, so that it may still end?"""
+    return name in host.started
+
+
+def fallen(host: "Host", names: "Sequence[str]", stop: "Callable[[], str]") -> "Dict[str, Failed]":
+    """Did these stay up since this run started them? Looks at least once, and until each has had STABLE_S or stop() is true.
+
+    Somebody else may have restarted one since, as a package does with its service; only systemd itself restarts what ended.
+    """
+    import time
+
+    broken = {}
+    waiting = {name: host.started[name] for name in names if name in host.started}
+    while waiting:
+        blocks = show(host, sorted(waiting))
+        for name, (begun, first) in list(waiting.items()):
+            block = blocks[name]
+            by_systemd = _count(block) > _count(first)
+            if block["ActiveState"] not in UP or by_systemd:
+                del waiting[name]
+                if block.get("Type") != "oneshot" or _state(block) != "stopped":
+                    broken[name] = _ended(host, name, begun, block)
+            elif time.monotonic() - begun >= STABLE_S:
+                del waiting[name]
+        if waiting:
+            if stop():
+                break
+            time.sleep(LOOK_S)
+    return broken
+
+
+def _count(block: "Dict[str, str]") -> int:
+    """How often systemd restarted it since somebody started it."""
+    count = block.get("NRestarts", "0")
+    return int(count) if count.isdigit() else 0
+
+
+def _ended(host: "Host", name: str, begun: float, block: "Dict[str, str]") -> "Failed":
+    """begun: when it was seen up. systemd knows when it was up for the last time; where it does not say, it was now."""
+    import time
+
+    left = block.get("ActiveExitTimestampMonotonic", "0")
+    until = int(left) / 1e6 if left.isdigit() else 0.0
+    after = (until if until >= begun else time.monotonic()) - begun
+    return _broken(host, name, "active for %.1f s, then %s" % (after, _now(block)), block)
 
 
 def instance(host: "Host", want: "Desired") -> str:

@@ -306,7 +306,7 @@ for variant, title, words in (
     (
         "truncated",
         "an index is cut short",
-        ("Connection closed prematurely", "Error reading from server", "unexpected"),
+        ("index was not fetched whole", "index does not match its hash"),
     ),
     ("expired", "its Release file has expired", ("expired",)),
     ("signature", "its signature does not fit", ("signature", "BADSIG", "not signed")),

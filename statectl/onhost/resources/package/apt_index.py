@@ -27,11 +27,14 @@ _CAUSES = (
     (r"[Tt]imed out|Connection failed", "repository does not answer"),
     (r"\b40[134]\b|File not found|does not have a Release file", "repository has no such index"),
     (r"Hash Sum mismatch|unexpected size|Mirror sync in progress", "index does not match its hash"),
+    # where a server ends a transfer early, apt may know no cause, or say none at all
+    (r"Undetermined Error|closed prematurely|Error reading from server", "index was not fetched whole"),
     (r"is expired|is not valid yet|no longer valid|invalid since", "index is out of its time"),
     (
         r"NO_PUBKEY|EXPKEYSIG|BADSIG|REVKEYSIG|is not signed|signatures? (?:were|was|couldn't)|NODATA",
         "signature not accepted",
     ),
+    (r"Failed to fetch \S+[ \t]*(?=\n|$)", "index was not fetched whole"),
 )
 _HELD = re.compile(r"Could not get lock (?P<lock>\S+?)\.? It is held by process (?P<pid>\d+)(?: \((?P<program>.*?)\))?")
 _HELD_DPKG = re.compile(
