@@ -33,6 +33,7 @@ USER_CONFIG = "~/.ssh/config"
 BACKOFF_S = (0.1, 0.3, 0.8, 1.5, 2.5)  # sshd's MaxStartups drops connections before the banner: knock again
 BUSY_S = 30.0  # for how long: a machine that turns us away is there, unlike one that says nothing
 REFUSED_S = 0.5  # until a refused connection is tried once more: sshd may just be restarting
+LAST_WORDS_S = 0.05  # between the end of a connection and giving it up: its last message is heard
 NO_ANSWER = (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 
 
@@ -396,6 +397,7 @@ class _Seen:
             def connection_made(self, conn: "asyncssh.SSHClientConnection") -> None:
                 seen._connection = conn
                 _acknowledge_at_once(conn)
+                _hear_the_last_words(conn)
 
             def validate_host_public_key(self, host: str, addr: str, port: int, key: "asyncssh.SSHKey") -> bool:
                 del host, addr, port
@@ -426,6 +428,22 @@ def _acknowledge_at_once(connection: "asyncssh.SSHClientConnection") -> None:
         received(data, datatype)
 
     connection.data_received = data_received  # type: ignore[method-assign]
+
+
+def _hear_the_last_words(connection: "asyncssh.SSHClientConnection") -> None:
+    """Let what a server said before it hung up count as the cause, not that it hung up.
+
+    asyncssh looks at some messages in a task of their own; an end of file that comes together with such a message would be
+    handled first, and "connection lost" would hide why.
+    """
+    loop = asyncio.get_running_loop()
+    ended: Callable[[], None] = connection.eof_received
+
+    def eof_received() -> bool:
+        loop.call_later(LAST_WORDS_S, ended)
+        return True  # we close it ourselves
+
+    connection.eof_received = eof_received  # type: ignore[method-assign,assignment]
 
 
 async def _tcp(host: str, port: int) -> socket.socket:

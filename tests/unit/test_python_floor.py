@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from stand_in import interpreters
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOOR = (3, 6)
+AT_ONCE = 4
 
 
 def version(python: str) -> tuple[int, int]:
@@ -24,29 +27,32 @@ FOUND = {version(python): python for python in interpreters()}
 WANTED = [(3, minor) for minor in range(FLOOR[1], 15)]
 
 
+Done = subprocess.CompletedProcess[str]
+
+
+def run_tests(python: str) -> Done:
+    words = [python, "-B", "-W", "error", "-m", "unittest", "discover", "-s", "tests/onhost", "-t", "tests/onhost"]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def under_way() -> Iterator[dict[tuple[int, int], "Future[Done]"]]:
+    """Some versions at once: their tests wait more than they work."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {pair: pool.submit(run_tests, FOUND[pair]) for pair in WANTED if pair in FOUND}
+
+
+@pytest.mark.xdist_group("python floor")
 @pytest.mark.parametrize(
     "wanted",
     [pytest.param(pair, marks=pytest.mark.slow if pair in FOUND else ()) for pair in WANTED],
     ids=lambda pair: f"{pair[0]}.{pair[1]}",
 )
-def test_host_half_passes_its_tests(wanted):
+def test_host_half_passes_its_tests(wanted, under_way):
     """Each version that this machine has runs tests/onhost with its own unittest and every warning as an error."""
     if wanted not in FOUND:
         pytest.skip(f"NO PYTHON {wanted[0]}.{wanted[1]} HERE: the host half was not tested on it")
-    command = [
-        FOUND[wanted],
-        "-B",
-        "-W",
-        "error",
-        "-m",
-        "unittest",
-        "discover",
-        "-s",
-        "tests/onhost",
-        "-t",
-        "tests/onhost",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    done = under_way[wanted].result()
     assert done.returncode == 0, done.stderr[-6000:]
     assert "Ran 0 tests" not in done.stderr
 
