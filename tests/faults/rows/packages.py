@@ -300,7 +300,7 @@ def _tells(*words: str) -> Callable[[Scene], None]:
 
 for variant, title, words in (
     ("refused", "nobody listens", ("Could not connect", "Connection refused")),
-    ("black-hole", "it accepts and never answers", ("timed out", "within", "did not")),
+    ("black-hole", "it accepts and never answers", ("repository does not answer",)),
     ("404", "it has no such suite", ("does not have a Release file", "404")),
     ("hash", "an index does not match its hash", ("Hash Sum mismatch", "hash", "unexpected size")),
     (
