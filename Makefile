@@ -39,6 +39,7 @@ sweeps: setup-dev lab-packages ## Every crash point, power cut, racing writer an
 	$(BIN)/python -m tests.sweeps.power_cut --runs 2000
 	$(BIN)/python -m tests.sweeps.one_writer --runs 1000
 	$(BIN)/python -m tests.sweeps.removal --histories 1000
+	$(BIN)/python -m tests.sweeps.link_swaps --writes 100000
 
 truth: setup-dev lab-packages ## 200 generated catalogues: is every verdict of a plan what then happens?; an hour
 	$(BIN)/python -m tests.truth --catalogues 200
