@@ -6,6 +6,7 @@ The only place that turns exceptions into exit codes.
 import importlib
 import io
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -107,6 +108,8 @@ def root(ctx: click.Context, directory: str | None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """The whole program. Returns the exit code of `experience`: 0, 1, 2, 3, 4, 5, 64 or 130."""
     os.umask(os.umask(0o077) | 0o022)  # nothing that we make is writable for others, whatever we were started with
+    # passwords and secrets will be in our memory: a crash must not leave them in a file
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the locale cannot write is escaped, never a traceback
             stream.reconfigure(errors="backslashreplace")

@@ -18,9 +18,13 @@ def main(stdin_fd, stdout_fd, buffered=b""):
     No command may write into the protocol or read from it: both ends move to private descriptors first, and 0 and 1
     become /dev/null. 2 stays: what a crash prints there is what the controller shows when no `end` came.
     """
+    import resource
     import signal
 
     from statectl.onhost import runner
+
+    # secrets will be in our memory: a crash must not leave them in a file
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
     receive_fd, send_fd = _private(stdin_fd), _private(stdout_fd)
     null = os.open(os.devnull, os.O_RDWR)

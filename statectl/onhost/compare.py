@@ -98,6 +98,13 @@ def plain(value: "Any", keyed: "Keyed") -> "JSON":
     return value
 
 
+def holds_keyed(value: "JSON") -> bool:
+    """Is there a secret in a want as the ledger keeps it?"""
+    if isinstance(value, dict):
+        return "$keyed" in value or any(holds_keyed(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(holds_keyed(item) for item in value)
+
+
 def record_hash(fields: "Dict[str, Any]", keyed: "Keyed") -> str:
     """{field: value} -> hex, equal for equal values on this host."""
     data = json.dumps(plain(fields, keyed), sort_keys=True, separators=(",", ":"))

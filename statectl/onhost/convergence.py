@@ -30,7 +30,7 @@ def run(session: "Session", host: "Host") -> "End":
     if session.order["kind"] == "drift":
         return _drift(session, host)
     catalogue, session.secrets = _take_catalogue(session)
-    session.redactor = Redactor(session.secrets.values())
+    session.redactor = host.redactor = Redactor(session.secrets.values())
     limits = dict(session.order.get("limits") or {})
     limits.update({key: value for key, value in (catalogue.get("limits") or {}).items() if value not in (None, [])})
     host.limits = limits

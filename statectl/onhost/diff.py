@@ -5,7 +5,7 @@ from statectl.onhost.content import Content, SecretText
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, NoReturn, Optional, Sequence
+    from typing import Collection, List, NoReturn, Optional, Sequence
 
     from statectl.onhost.shapes import JSON, Change, Found, Record, ResourceType
 
@@ -18,17 +18,17 @@ MAX_ENTRIES = 1000  # of a found or wanted list or map
 
 
 def changes(
-    module: "ResourceType", want: "Record", found: "Found", fields: "Sequence[str]", hide: bool
+    module: "ResourceType", want: "Record", found: "Found", fields: "Sequence[str]", hide: "Collection[str]" = ()
 ) -> "List[Change]":
     """-> list of change dicts, one per field, never empty when `fields` is not.
 
-    hide: the resource is sensitive. A field that holds a secret on either side is hidden in any case.
+    hide: fields of which no value may be shown. A field that holds a secret on either side is hidden in any case.
     """
     if getattr(module, "KIND_RUN", False):
-        return [_run(want, hide)]
-    told = [_of_type(module, field, want, found, hide) for field in fields]
+        return [_run(want, "run" in hide)]
+    told = [_of_type(module, field, want, found, field in hide) for field in fields]
     chosen = getattr(found, "chosen", None)
-    if found is not None and chosen is not None and "state" in fields and not hide:
+    if found is not None and chosen is not None and "state" in fields and "version" not in hide:
         # which version it will be is what people want to know of a package
         told = [change for change in told if change["field"] != "version"]
         told.append({"field": "version", "found": found.version, "wanted": chosen})
@@ -162,12 +162,12 @@ def _lines(text: str) -> "List[str]":
     return lines if last == "" else [*lines, last + _NO_NEWLINE]
 
 
-def still_differs(want: "Record", found: "Found", fields: "Sequence[str]", hide: bool) -> str:
+def still_differs(want: "Record", found: "Found", fields: "Sequence[str]", hide: "Collection[str]" = ()) -> str:
     """-> 'mode: found 0600, wanted 0644; content: not as wanted' after an apply that did not do it."""
     parts = []
     for field in fields:
         wanted, there = getattr(want, field), None if found is None else getattr(found, field)
-        if hide or holds_secret(wanted) or holds_secret(there) or isinstance(wanted, Content):
+        if field in hide or holds_secret(wanted) or holds_secret(there) or isinstance(wanted, Content):
             parts.append("%s: not as wanted" % field)
         elif found is None or (is_absent(found) and field != "state"):
             parts.append("%s: nothing there, wanted %s" % (field, _word(wanted)))

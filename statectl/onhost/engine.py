@@ -14,7 +14,7 @@ from statectl.onhost.prerequisites import Prerequisites
 from statectl.onhost.wanted import contents
 
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Union
+    from typing import Collection, Dict, List, Optional, Union
 
     from statectl.onhost.host import Host
     from statectl.onhost.memory import Memory
@@ -123,8 +123,19 @@ class Engine(object):
             item.found_hash = compare.found_hash(item.module, item.want, found, self.memory.keyed, self.hidden(item))
 
     def hidden(self, item: "Item") -> bool:
-        """Must no value of this item be shown?"""
-        return item.sensitive or any(diff.holds_secret(value) for value in item.want)
+        """Must no value of this item be shown? Also when what was applied last held a secret: that is what is found now."""
+        if item.sensitive or any(diff.holds_secret(value) for value in item.want):
+            return True
+        return bool(self.secret_fields(item))
+
+    def secret_fields(self, item: "Item") -> "Collection[str]":
+        """Names of the fields that must not be shown, whatever they hold: of a sensitive resource all, else those in which
+        a secret was applied last.
+        """
+        entry = self.memory.ledger.get(item.address) or {}
+        if item.sensitive or entry.get("sensitive"):
+            return tuple(item.want._fields)
+        return tuple(field for field, value in (entry.get("want") or {}).items() if compare.holds_keyed(value))
 
     # -- the plan
 
@@ -271,7 +282,7 @@ class Engine(object):
     def describe(self, item: "Item") -> None:
         """Action, changes and kind of an item that differs."""
         item.action = compare.action(item.module, item.want, item.found)
-        item.changes = diff.changes(item.module, item.want, item.found, item.fields, item.sensitive)
+        item.changes = diff.changes(item.module, item.want, item.found, item.fields, self.secret_fields(item))
         entry = self.memory.ledger.get(item.address)
         reached = entry is not None and entry["want_hash"] == item.want_hash
         item.kind = "corrective" if reached and item.removes is None and not item.runs else "intended"

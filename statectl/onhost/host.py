@@ -12,6 +12,7 @@ from statectl.onhost.content import Content, SecretText
 from statectl.onhost.failure import Failed, Unknown, system_says
 from statectl.onhost.place import kind, open_place
 from statectl.onhost.process import Ran
+from statectl.onhost.redact import Redactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Host(object):
     on_write  None, or called as on_write(action, path) before every write: action is replace, remove, remove_tree,
               make_directory, make_link, set_owner or set_mode. What it raises stops the write.
     uid       effective user id of this process
+    redactor  masks the secrets of this run in what is told of a command before any of it is cut off
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Host(object):
         self.root = root.rstrip("/")
         self.on_write = on_write
         self.uid = os.geteuid()
+        self.redactor = Redactor()
         self._resolved: "Dict[str, List[str]]" = {}
         # services that this run started: when, and what they were then
         self.started: "Dict[str, Tuple[float, Dict[str, str]]]" = {}
@@ -80,7 +83,8 @@ class Host(object):
             stop=stop,
         )
         if check and (ran.timed_out or ran.code != 0):
-            raise process.failure(words, ran, timeout)
+            out, err = self.redactor.text(ran.out), self.redactor.text(ran.err)
+            raise process.failure(words, ran._replace(out=out, err=err), timeout)
         return ran
 
     def which(self, name: str) -> "Optional[str]":

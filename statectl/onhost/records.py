@@ -6,6 +6,7 @@ import time
 from statectl.onhost import compare, diff
 from statectl.onhost.content import Content, SecretText
 from statectl.onhost.protected import resolved
+from statectl.onhost.wanted import contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,6 +137,9 @@ class Records(object):
     def _store(self, item: "Item", value: "JSON", hide: bool) -> "JSON":
         if isinstance(value, Content):
             hide = hide or value.secret or item.sensitive
+            if any(wanted.secret and wanted == value for wanted in contents(list(item.want))):
+                # the secret itself: there is nothing else to put back, and it is kept nowhere
+                return compare.plain(Content(value.sha256, value.size, secret=True), self._memory.keyed)
             identity = self._memory.keyed(value.sha256.encode("ascii")) if hide else value.sha256
             if not self._memory.preimages.put(value, identity):
                 return {"$lost": "%d bytes were too large or left too little room" % value.size}

@@ -327,12 +327,7 @@ class Session(object):
 
     def emit(self, message: "Message") -> "Message":
         """Send a verdict or result with every secret in it masked -> the message as it was sent."""
-        masked = dict(message)
-        if "changes" in masked:
-            masked["changes"] = self.redactor.changes(masked["changes"])
-        for key in ("reason", "error", "text"):
-            if masked.get(key):
-                masked[key] = self.redactor.clean(masked[key])
+        masked = self.redactor.message(message)
         self.wire.send(masked)
         return masked
 

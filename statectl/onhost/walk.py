@@ -322,7 +322,8 @@ class Walk(object):
         if item.unknown is not None:
             wrong = item.error
         elif fields:
-            text = "still differs after apply: %s" % diff.still_differs(item.want, item.found, fields, item.sensitive)
+            hide = self._engine.secret_fields(item)
+            text = "still differs after apply: %s" % diff.still_differs(item.want, item.found, fields, hide)
             wrong = trouble(text, "still differs after apply")
         if error is not None and (wrong is not None or not batch):
             wrong = error.record()
@@ -405,7 +406,7 @@ class Walk(object):
         duration_ms: int = 0,
     ) -> "Message":
         changed = outcome != "ok"
-        return {
+        result = {
             "type": "result",
             "address": item.address,
             "outcome": outcome,
@@ -416,6 +417,8 @@ class Walk(object):
             "error": error,
             "duration_ms": duration_ms,
         }
+        # here and not only where it is sent: the journal keeps it as well, and hands it over after a crash
+        return self._engine.host.redactor.message(result)
 
     def _result(self, item: "Item", outcome: str, changes: "List[Change]", reason: str) -> None:
         self._tell(item, self._message(item, outcome, changes, reason, None))
@@ -424,8 +427,10 @@ class Walk(object):
         self._tell(item, self._failed_result(item, changes, error, 0))
 
     def _failed_result(self, item: "Item", changes: "List[Change]", error: "Error", duration_ms: int) -> "Message":
-        if self._engine.hidden(item) and error.get("output"):
-            error = dict(error, output="(not shown: the resource is sensitive)")
+        if item.sensitive and error.get("output"):
+            # the message may end with a line of it
+            message = "%s (its output is not shown: the resource is sensitive)" % error["cause"]
+            error = dict(error, message=message, output="")
         return self._message(item, "failed", changes, error["message"], error, duration_ms)
 
     def _tell(self, item: "Item", result: "Message") -> None:

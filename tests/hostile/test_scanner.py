@@ -19,6 +19,7 @@ PLANT = {
     "base64 at 0": lambda text: base64.b64encode(text.encode() + b" and more"),
     "base64 at 1": lambda text: base64.b64encode(b"x" + text.encode() + b" and more"),
     "base64 at 2": lambda text: base64.b64encode(b"xy" + text.encode() + b" and more"),
+    "base64 for URLs": lambda text: base64.urlsafe_b64encode(b"xy" + text.encode() + b" and more"),
     "hex": lambda text: text.encode().hex().encode(),
     "HEX": lambda text: text.encode().hex().upper().encode(),
     "URL": lambda text: quote(text, safe="").encode(),
@@ -41,6 +42,16 @@ def test_all_that_is_planted(encoding: str, packed: str, tmp_path) -> None:
         (tmp_path / f"{number}.bin").write_bytes(b"\x00\xff noise" * number + data + b"rest")
     scanner.scan_tree(tmp_path)
     assert {found.place for found in scanner.found} == {canary.place for canary in canaries}
+
+
+def test_half_of_one(tmp_path) -> None:
+    """T32: a canary that was cut in the middle is found by either half, in every encoding."""
+    canary = Canary.made("cut")
+    scanner = Scanner([canary, *canary.halves()])
+    for encoding, planted in PLANT.items():
+        for half in canary.halves():
+            scanner.scan(planted("x" * 7 + half.value), f"{encoding} {half.value}")
+    assert len({found.where for found in scanner.found}) == 2 * len(PLANT)
 
 
 def test_nothing_where_nothing_is(tmp_path) -> None:

@@ -62,7 +62,7 @@ class Compare(unittest.TestCase):
 class Diff(unittest.TestCase):
     def change(self, old, new, **fields):
         found = Thing("a", state="present", content=None if old is None else Content.of_bytes(old))
-        return diff.changes(Type, Thing("a", content=Content.of_bytes(new, **fields)), found, ("content",), False)[0]
+        return diff.changes(Type, Thing("a", content=Content.of_bytes(new, **fields)), found, ("content",))[0]
 
     def test_text_is_a_diff(self):
         assert self.change(b"a\nb\n", b"a\nc\n")["diff"] == ["@@ -1,2 +1,2 @@", " a", "-b", "+c"]

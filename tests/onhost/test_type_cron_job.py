@@ -3,6 +3,7 @@ import unittest
 
 from type_case import TypeCase
 
+from statectl.onhost.content import SecretText
 from statectl.onhost.resources import cron_job
 
 EVERY = {"minute": "5", "hour": "*", "day": "*", "month": "*", "weekday": "*", "user": "root", "env": {}}
@@ -25,6 +26,18 @@ class CronJobs(TypeCase):
             b'# cron job backup, written by statectl\nMAILTO="root@example.org"\n5 * * * * root /usr/bin/backup --all\n'
         )
         assert self.mode_of("/etc/cron.d/statectl-backup") == 0o644
+
+    def test_a_secret_in_the_environment(self):
+        """It is written as it is, quoted so that cron reads it back, into a file for root alone; what no quotes can hold is refused."""
+        secret = SecretText('pass"word')
+        self.converge(self.job(env={"KEY": secret}))
+        assert b"KEY='pass\"word'\n" in self.bytes_of("/etc/cron.d/statectl-backup")
+        assert self.mode_of("/etc/cron.d/statectl-backup") == 0o600
+        for impossible in ("both\"and'", "two\nlines"):
+            want = self.job(env={"KEY": SecretText(impossible)})
+            refusal = cron_job.validate(self.host, want, self.found(want))
+            assert "KEY" in refusal
+            assert impossible not in refusal
 
     def test_what_was_edited_by_hand_is_seen_field_by_field(self):
         """A changed hour, a second line and a new variable are each a difference."""

@@ -4,6 +4,7 @@ import unittest
 from recorded import RecordedHost
 from type_case import TypeCase
 
+from statectl.onhost.content import SecretText
 from statectl.onhost.process import Ran
 from statectl.onhost.resources import package_repository
 
@@ -53,6 +54,14 @@ class Repositories(TypeCase):
         )
         assert len(self.host.ran) == 1
         assert {"Dir::Etc::sourcelist=" + self.path, "Dir::Etc::sourceparts=-"} <= set(self.host.ran[0])
+
+    def test_a_password_in_an_option(self):
+        """It is written as it is, into a file for root alone."""
+        options = {"username": "us", "password": SecretText("canary")}
+        self.host.facts["package_manager"] = "dnf"
+        self.converge(self.want("extra", **dict(RPM, options=options)))
+        assert b"\npassword=canary\n" in self.bytes_of("/etc/yum.repos.d/extra.repo")
+        assert self.mode_of("/etc/yum.repos.d/extra.repo") == 0o600
 
     def test_a_key_given_as_text_gets_a_keyring_of_its_own(self):
         """Trusted for this repository only; an exchanged key is a difference."""

@@ -4,6 +4,8 @@ import re
 import stat
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional
 
+from statectl.onhost.compare import raw
+from statectl.onhost.diff import holds_secret
 from statectl.onhost.failure import Failed
 from statectl.onhost.reading import each
 
@@ -94,11 +96,23 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
+def _quoted(text: str) -> str:
+    return "'%s'" % text if '"' in text else '"%s"' % text
+
+
+def validate(host: "Host", want: "Desired", found: "Desired") -> str:  # noqa: ARG001  the contract of every type
+    """A value that no line of a crontab can hold, told before anything is written. '' : fine."""
+    for name, value in sorted((want.env or {}).items()):
+        if ('"' in value and "'" in value) or "\n" in value:
+            return "cron cannot take the value of %s: it holds both kinds of quotes, or a line break" % name
+    return ""
+
+
 def render(want: "Desired") -> "List[str]":
     """-> lines of one job"""
     assert want.user is not None  # every present one has a user and a command
     assert want.command is not None
-    lines = ['%s="%s"' % pair for pair in sorted((want.env or {}).items())]
+    lines = ["%s=%s" % (name, _quoted(raw(value))) for name, value in sorted((want.env or {}).items())]
     times = ["@" + want.special] if want.special else [getattr(want, field) for field in TIMES]
     return [*lines, " ".join([*times, want.user, want.command])]
 
@@ -130,7 +144,8 @@ def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[
         if want.state == "absent":
             host.remove_file(path)
         else:
-            _write(host, path, ["# cron job %s, written by statectl" % want.name, *render(want), ""])
+            lines = ["# cron job %s, written by statectl" % want.name, *render(want), ""]
+            _write(host, path, lines, "0600" if holds_secret(want.env) else "0644")
         return
     data = host.read_file(path)
     lines = _lines(data)
@@ -146,9 +161,9 @@ def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[
     _write(host, path, lines)
 
 
-def _write(host: "Host", path: str, lines: "List[str]") -> None:
+def _write(host: "Host", path: str, lines: "List[str]", mode: str = "0644") -> None:
     # cron skips what is not root's or what others may write
-    host.replace_file(path, "\n".join(lines).encode("utf-8", "surrogateescape"), owner=str(host.uid), mode="0644")
+    host.replace_file(path, "\n".join(lines).encode("utf-8", "surrogateescape"), owner=str(host.uid), mode=mode)
 
 
 def removal(record: "Removal") -> "Optional[Desired]":

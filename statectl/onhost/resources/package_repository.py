@@ -7,6 +7,8 @@ would look right to the next plan, and its packages would be missing without a r
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from statectl.onhost.compare import raw
+from statectl.onhost.diff import holds_secret
 from statectl.onhost.failure import Failed
 from statectl.onhost.reading import each
 from statectl.onhost.resources.package import apt_index, manager_of
@@ -198,15 +200,15 @@ def render(host: "Host", want: "Desired") -> str:
             if field == "signed_by" and value and value.startswith(KEY):
                 value = keyring(want.name)
             if value:
-                lines.append("%s: %s" % (key, " ".join(value) if field in _LISTS else value))
+                lines.append("%s: %s" % (key, " ".join(value) if field in _LISTS else raw(value)))
         lines += ["Enabled: no"] if want.enabled is False else []
         lines += ["Trusted: yes"] if want.allow_unsigned else []
-        lines += ["%s: %s" % pair for pair in sorted((want.options or {}).items())]
+        lines += ["%s: %s" % (key, raw(value)) for key, value in sorted((want.options or {}).items())]
     else:
         lines = ["# written by statectl", "[%s]" % want.name, "name=%s" % want.name]
         lines += ["%s=%s" % (key, " ".join(getattr(want, field))) for field, key in _RPM if getattr(want, field)]
         lines += ["gpgcheck=%d" % (want.gpgcheck is not False), "enabled=%d" % (want.enabled is not False)]
-        lines += ["%s=%s" % pair for pair in sorted((want.options or {}).items())]
+        lines += ["%s=%s" % (key, raw(value)) for key, value in sorted((want.options or {}).items())]
     return "\n".join(lines) + "\n"
 
 
@@ -239,7 +241,8 @@ def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[
             continue
         if written == keyring(want.name) and host.lstat("/etc/apt/keyrings") is None:
             host.make_directory("/etc/apt/keyrings", mode="0755")
-        host.replace_file(written, data, mode="0644")
+        # a password in it is for root alone: apt and dnf read it as root
+        host.replace_file(written, data, mode="0600" if written == path and holds_secret(list(want)) else "0644")
     if want.state == "absent" or want.enabled is False:
         return
     try:
