@@ -17,7 +17,7 @@ PARTS = {"$parts": ["key=", {"$secret": "s1"}, "\n"]}
 def spellings(secret):
     """{name: the secret as others write it}"""
     data = secret.encode()
-    spelt = {
+    return {
         "raw": secret,
         "base64": base64.b64encode(data).decode(),
         "base64 after others": base64.b64encode(b"user:" + data + b"!").decode(),
@@ -35,7 +35,6 @@ def spellings(secret):
         "JSON of PHP": json.dumps(secret)[1:-1].replace("/", "\\/"),
         "JSON in JSON": json.dumps(json.dumps(secret)[1:-1])[1:-1],
     }
-    return spelt
 
 
 class Spelt(unittest.TestCase):
