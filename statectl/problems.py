@@ -41,6 +41,7 @@ class Problem:
     hint: str = ""  # the fix, on its own line
     notes: tuple[Note, ...] = ()
     hosts: tuple[str, ...] = ()  # the hosts it holds for, when it does not hold for all
+    hidden: bool = False  # its line belongs to something sensitive and is not shown
     replacement: str | None = field(default=None, compare=False)  # what `validate --fix` would write over the span
 
     @property

@@ -1,6 +1,7 @@
 """Equal problems of many hosts and of many ways to one mistake, said once."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from statectl.problems import Problem
@@ -22,10 +23,4 @@ def fold(found: Mapping[str, Iterable[Problem]], fleet: int, general: Iterable[P
         for problem in problems:
             first = same.setdefault((problem.code, problem.summary, problem.span, problem.label, problem.hint), problem)
             hosts.setdefault(first, []).append(name)
-    return tuple(
-        Problem(
-            one.code, one.summary, one.span, one.label, one.hint, one.notes,
-            () if len(names) in (0, fleet) else tuple(names), one.replacement,
-        )
-        for one, names in hosts.items()
-    )  # fmt: skip
+    return tuple(replace(one, hosts=() if len(names) in (0, fleet) else tuple(names)) for one, names in hosts.items())

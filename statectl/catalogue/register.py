@@ -32,6 +32,9 @@ class Registered(NamedTuple):
 class Register:
     def __init__(self) -> None:
         self.sources: list[Source] = []
+        self.sensitive: set[int] = (
+            set()
+        )  # sources of sensitive resources: what stands around an expression is not shown
         self._source_numbers: dict[Any, int] = {}
         self.variables: list[Registered] = []
         self._variable_numbers: dict[int, int] = {}

@@ -180,6 +180,8 @@ class Shapes:
                 place = declaration.places.value((*declaration.path, *path))
                 raise SourceRefused(TemplateRefused("E211", "the path of a template must be text"), place)
             found.append((path, self._template(declaration, name)))
+        if declaration.common.sensitive:
+            self._renderer.register.sensitive.update(number for _, number in found)
         return found
 
     def _of_tree(self, declaration: Declaration, fields: Mapping[str, Any]) -> list[tuple[tuple[str, ...], int]]:
@@ -211,6 +213,8 @@ class Shapes:
             else:
                 templates += self._of_tree(declaration, declaration.fields)
         sources = (*(self.source(expression) for expression in found), *(number for _, number in templates))
+        if common.sensitive:
+            self._renderer.register.sensitive.update(sources)
         when = None if common.when is None else self.source(common.when)
         span = declaration.span
         place = (span.line, span.column) if span is not None else (0, 0)

@@ -49,6 +49,7 @@ class Explainer:
             label=_short(report.get("label")),
             hint=_short(report.get("hint")),
             notes=tuple(notes),
+            hidden=number in self._renderer.register.sensitive,
         )
 
     def _template(self, number: int) -> str:

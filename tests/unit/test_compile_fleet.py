@@ -74,6 +74,20 @@ services: {s: running}
     assert text(fleet["h3"], "file:/t") == "1b 1\n"
 
 
+def test_problems_of_what_is_sensitive_are_hidden(tmp_path):
+    """In its template and in its own content; the same mistake elsewhere keeps its line."""
+    body = """
+      /etc/a: {template: a.j2, sensitive: true}
+      /etc/b: {content: "x {{ nothing }}", sensitive: true}
+      /etc/c: {template: c.j2}
+    """
+    files = {"states/a.j2": "x {{ nothing }}\n", "states/c.j2": "x {{ nothing }}\n"}
+    with Compiled(tmp_path, {"states/a.yml": association("files:" + body), **files}) as compiled:
+        _, problems = compiled.fleet()
+    hidden = {problem.span.file + str(problem.span.line): problem.hidden for problem in problems}
+    assert hidden == {"states/a.j21": True, "states/a.yml6": True, "states/c.j21": False}
+
+
 def test_secrets_of_one_host_are_not_in_another(tmp_path, monkeypatch):
     """Each catalogue brings the secrets that it uses itself and no other."""
     monkeypatch.setenv("KEY_ONE", "canary-one")

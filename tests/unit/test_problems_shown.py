@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from statectl.cli.formats.problems import HIDDEN, all_as_json, as_json, line_of, print_problems, render
+from statectl.cli.formats.problems import HIDDEN, Sources, all_as_json, as_json, line_of, print_problems, render
 from statectl.cli.formats.terminal import Screen
 from statectl.problems import Note, Problem, Span
 
@@ -170,6 +170,35 @@ def test_secret_text_blocks(root):
     text = render(problems, root=root, on=Screen(width=80))
     assert "hunter2" not in text
     assert "{{ a b }}" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("files: {/etc/x: {content: 'hunter2 {{ a b }}', sensitive: true}}\n", 1),
+        ("/etc/x: {sensitive: true, content: hunter2 {{ a b }}, mode: 0600}\n", 1),
+        ("/etc/x:\n  sensitive: true\n  mode: 0600\n  content: hunter2 {{ a b }}\n", 4),
+        ("/etc/x:\n  content: |\n    hunter2\n    {{ a b }} hunter2\n  sensitive: true\n", 4),
+    ],
+)
+def test_content_of_what_is_sensitive(root, text, line):
+    """A content that stands in the file is not shown when its resource is sensitive, in errors and behind a failure."""
+    (root / "states" / "web.yml").write_text(text)
+    shown = render([Problem("E202", "x", Span("states/web.yml", line, 8, line, 9))], root=root, on=Screen(width=80))
+    assert "hunter2" not in shown
+    assert HIDDEN in shown
+    assert "hunter2" not in Sources(root).harmless("states/web.yml", line)
+    (root / "states" / "web.yml").write_text(text.replace("true", "false"))
+    assert "hunter2" in Sources(root).harmless("states/web.yml", line)
+
+
+def test_a_problem_whose_line_is_hidden(root):
+    """Place and words are told, the line is not: a template of something sensitive."""
+    (root / "states" / "x.j2").write_text("hunter2 {{ nothing }}\n")
+    problem = Problem("E201", "x", Span("states/x.j2", 1, 12, 1, 19), hidden=True)
+    shown = render([problem], root=root, on=Screen(width=80))
+    assert "states/x.j2:1:12" in shown
+    assert "hunter2" not in shown
 
 
 def test_many_problems_are_counted(root):

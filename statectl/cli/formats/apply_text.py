@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from statectl.cli.formats.problems import Sources
 from statectl.cli.formats.terminal import Screen, clean, one_line
 from statectl.plans.plan import Plan, Source
 from statectl.reconcile.host_run import HostResult
@@ -151,15 +152,8 @@ def _error(entry: Mapping[str, Any]) -> tuple[str, list[str]]:
 
 
 def _line(root: Path, name: str, number: int) -> str:
-    """A line of a file of the project; '' for anything else: a plan may come from somewhere else."""
+    """A line of a file of the project, without its secrets; '' for anything else: a plan may come from somewhere else."""
     path = (root / name).resolve()
     if not path.is_relative_to(root.resolve()) or not path.is_file():
         return ""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for count, line in enumerate(file, 1):
-                if count == number:
-                    return line.rstrip()
-    except OSError:
-        return ""
-    return ""
+    return Sources(root).harmless(name, number).rstrip()

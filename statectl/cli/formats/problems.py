@@ -29,6 +29,11 @@ _SECRET_VALUE = re.compile(
     rf"""(?P<key>(?:^|[\s{{,\-])["']?{_SECRET_KEY}["']?(?:\s*:\s+|\s*=\s*))(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\S.*)""",
     re.IGNORECASE,
 )
+_SENSITIVE = re.compile(r"""(?:^|[\s{,])["']?sensitive["']?\s*:\s*true\b""")
+_CONTENT = re.compile(
+    r"""(?P<key>(?:^|[\s{,])["']?content["']?\s*:\s*)(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s|>].*)"""
+)
+_CONTENT_BLOCK = re.compile(r"""^\s*["']?content["']?\s*:\s*[|>]""")
 _SECRET_BLOCK = re.compile(rf"""^\s*(?:-\s+)?["']?{_SECRET_KEY}["']?\s*:\s*[|>]""", re.IGNORECASE)
 
 
@@ -98,9 +103,9 @@ def _one(problem: Problem, sources: "Sources", on: Screen) -> list[str]:
     if span is not None:
         hosts = _hosts(problem.hosts)
         lines.append(f"{pad}{on.paint(corner, 'dim')} {one_line(str(span))}{hosts}")
-        source = sources.line(span)
+        source = None if problem.hidden else sources.line(span)
         if source is not None:
-            shown = _Shown(source, span, on, gutter)
+            shown = _Shown(source, span, on, gutter, sensitive=sources.sensitive(span))
             lines.append(f"{span.line:>{gutter}}{on.paint(bar, 'dim')} {shown.text}".rstrip())
             caret = f"{pad}{on.paint(bar, 'dim')} {shown.caret_pad}{on.paint(shown.caret, style)}"
             used = gutter + 2 + len(shown.caret_pad) + len(shown.caret)
@@ -141,13 +146,15 @@ def _wrap(text: str, width: int, indent: str) -> list[str]:
 class _Shown:
     """One source line, cut to the screen around the place that is marked, and the caret below it."""
 
-    def __init__(self, source: str, span: Span, on: Screen, gutter: int) -> None:
+    def __init__(self, source: str, span: Span, on: Screen, gutter: int, *, sensitive: bool = False) -> None:
         start = min(max(span.column - 1, 0), len(source))
         same_line = span.end_line == span.line and span.end_column > span.column
         end = min(span.end_column - 1, len(source)) if same_line else start + 1
         if span.end_line > span.line:
             end = len(source.rstrip())
-        source, start, end = _hide_secret(source, start, max(end, start + 1))
+        source, start, end = _hide_secret(source, start, max(end, start + 1), _SECRET_VALUE)
+        if sensitive:
+            source, start, end = _hide_secret(source, start, end, _CONTENT)
         room = max(20, on.width - gutter - 2)
         more = on.mark("more")
         if _width(source) > room:  # show the marked part, and what fits before it
@@ -181,9 +188,9 @@ def _width(text: str) -> int:
     )
 
 
-def _hide_secret(source: str, start: int, end: int) -> tuple[str, int, int]:
+def _hide_secret(source: str, start: int, end: int, pattern: re.Pattern[str]) -> tuple[str, int, int]:
     """A line whose key names a secret loses its value, unless the value is only an expression."""
-    for match in reversed(list(_SECRET_VALUE.finditer(source))):
+    for match in reversed(list(pattern.finditer(source))):
         first, last = match.span("value")
         if source[first] not in "\"'" and source.count("{", 0, first) > source.count("}", 0, first):
             inside = re.match(r"[^,}]*", source[first:])  # one entry of a flow map; the others stay readable
@@ -234,8 +241,41 @@ class Sources:
         for above in range(index - 1, max(-1, index - 2000), -1):
             line = lines[above]
             if line.strip() and len(line) - len(line.lstrip()) < indent:
-                return _SECRET_BLOCK.match(line) is not None
+                if _SECRET_BLOCK.match(line) is not None:
+                    return True
+                return _CONTENT_BLOCK.match(line) is not None and _beside_sensitive(lines, above)
         return False
+
+    def harmless(self, file: str, number: int) -> str:
+        """A line without what it says of secrets; '' when there is none."""
+        span = Span(file, number, 1)
+        text = self.line(span) or ""
+        for pattern in (_SECRET_VALUE, *([_CONTENT] if self.sensitive(span) else [])):
+            text, _, _ = _hide_secret(text, 0, 1, pattern)
+        return text
+
+    def sensitive(self, span: Span) -> bool:
+        """Does the line of a span belong to a resource that is `sensitive: true`?"""
+        lines = self._lines(span.file)
+        return 0 < span.line <= len(lines) and _beside_sensitive(lines, span.line - 1)
+
+
+def _beside_sensitive(lines: Sequence[str], index: int) -> bool:
+    """Is the line, or one of the keys beside it, `sensitive: true`?"""
+    indent = len(lines[index]) - len(lines[index].lstrip())
+    if _SENSITIVE.search(lines[index]):
+        return True
+    for step in (-1, 1):
+        at = index + step
+        while 0 <= at < len(lines) and abs(at - index) < 2000:
+            line = lines[at]
+            depth = len(line) - len(line.lstrip())
+            if line.strip() and depth < indent:
+                break
+            if depth == indent and _SENSITIVE.search(line):
+                return True
+            at += step
+    return False
 
 
 def line_of(problem: Problem) -> str:
