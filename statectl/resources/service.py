@@ -31,7 +31,7 @@ class Model(Resource):
     name: Annotated[Text, BeforeValidator(_name)] = Field(description="unit name; without a suffix, .service is meant")
     state: Literal["running", "stopped"] | None = Field(
         default=None,
-        description="whether it runs now; not given: left alone. What a run starts must stay up for 3 s, or it has failed",
+        description="whether it runs now; not given: left alone. What a run starts must stay up for 2.5 s, or it has failed",
     )
     enabled: Flag | None = Field(default=None, description="whether it starts at boot; not given: left alone")
     masked: Flag | None = Field(

@@ -1,7 +1,7 @@
 """systemd units that run. One `systemctl show` reads all of them; starting is success only when the unit stays up.
 
-A second after its start a unit must be up, or what comes after it is not begun. At the end of the run all units that it started are
-looked at again until each has had its three seconds: one wait for all of them, and none when nothing was started.
+Half a second after its start a unit must be up, or what comes after it is not begun. At the end of the run all units that it started are
+looked at again until each has had its two and a half seconds: one wait for all of them, and none when nothing was started.
 
 UnitFileState                   found enabled    why
 enabled                         True
@@ -47,8 +47,8 @@ PROPERTIES = [
 ]
 UP = ("active", "reloading", "refreshing")
 FIXED = ("static", "indirect", "alias", "generated", "transient")
-HOLD_S = 1.0  # how long a unit must stay up after it was started, before anything else is done
-STABLE_S = 3.0  # and until it is told that it runs, at the end of the run
+HOLD_S = 0.5  # how long a unit must stay up after it was started, before anything else is done
+STABLE_S = 2.5  # and until it is told that it runs, at the end of the run
 LOOK_S = 0.25
 SETTLED_S = 5.0  # a unit that systemd itself restarted, and that is up for less, is in a loop until it proves otherwise
 JOB_TIMEOUT_S = 300
