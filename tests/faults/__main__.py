@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from tests.faults import rows  # noqa: F401  registers them
+from tests.faults.peers.compare import compare
 from tests.faults.play import Stage
 from tests.faults.row import NOT_RUN, ROWS
 from tests.lab import HostPool, Lab, missing_requirements
@@ -15,6 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("rows", nargs="*", help="ids or families (N, E, D, P, C, V); default: all")
     parser.add_argument("--times", type=int, default=3, help="how often in a row each is played (default 3)")
     parser.add_argument("--list", action="store_true", help="only list them")
+    parser.add_argument(
+        "--peers", action="store_true", help="play the comparable rows once with ansible-core and pyinfra as well"
+    )
     order = parser.parse_args(argv)
     chosen = [one for name, one in sorted(ROWS.items()) if _wanted(name, order.rows)]
     if order.list:
@@ -27,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if reason:
         print(reason, file=sys.stderr)
         return 1
+    if order.peers:
+        with Lab() as lab:
+            return compare(HostPool(lab), chosen)
     survived = 0
     with Lab() as lab:
         stage = Stage(HostPool(lab))

@@ -98,7 +98,7 @@ def undamaged(scene: Scene, *, healed: bool) -> None:
     for host in (scene.victim, scene.witness):
         if not host.alive:
             continue
-        _whole_files(scene, host)
+        whole_files(scene, host)
         if healed:
             now, before = inside(host), scene.before[host.name]
             if now["audit"] and now["audit"] != before["audit"]:
@@ -111,7 +111,8 @@ def undamaged(scene: Scene, *, healed: bool) -> None:
             _nobody_left(host)
 
 
-def _whole_files(scene: Scene, host: LabHost) -> None:
+def whole_files(scene: Scene, host: LabHost) -> None:
+    """O4: each file of the workload is what it was, or what it was to become, or not there yet."""
     allowed = {
         "/etc/work/adopted.conf": {OLD, f"new {host.name}\n"},
         "/etc/work/large.conf": {LARGE},
@@ -192,9 +193,21 @@ def kept(scene: Scene, acknowledged: set[str], said: Said) -> None:
         if path.is_file() and ".git" not in path.parts and path.name != "work.yml" and found(path):
             raise Broken("O6 kept", f"the secret stands in {path.relative_to(scene.project.root)}")
     for host in (scene.victim, scene.witness):
-        for path in _written(host.upper):
-            if path.relative_to(host.upper) != Path("etc/work/secret.conf") and found(path):
-                raise Broken("O6 kept", f"the secret stands in {path.relative_to(host.upper)} of {host.name}")
+        where = secret_places(scene, host)
+        if where:
+            raise Broken("O6 kept", f"the secret stands in {where[0]} of {host.name}")
+
+
+def secret_places(scene: Scene, host: LabHost) -> list[Path]:
+    """Files that were written on a host, other than the one that is to hold it, in which the secret stands."""
+    needles = _spellings(scene.canary)
+    paths = [path.relative_to(host.upper) for path in _written(host.upper)]
+    return [
+        path
+        for path in paths
+        if path != Path("etc/work/secret.conf")
+        and any(needle in (host.upper / path).read_bytes() for needle in needles)
+    ]
 
 
 def _spellings(secret: str) -> list[bytes]:

@@ -86,11 +86,12 @@ class Scene:
         prefix: Sequence[str] = (),
     ) -> Said:
         """Run statectl in the project; `during` goes along in a thread, and what it raises is raised here."""
+        words, cwd, environment = self.command(argv)
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "statectl", *argv],
-            cwd=self.project.root,
-            env=self.project.environment(env),
+            [*prefix, *words],
+            cwd=cwd,
+            env={**environment, **(env or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -125,6 +126,10 @@ class Scene:
             err.decode(errors="backslashreplace"),
             seconds,
         )
+
+    def command(self, argv: Sequence[str]) -> tuple[list[str], Path, dict[str, str]]:
+        """-> (words, working directory, environment)"""
+        return [sys.executable, "-m", "statectl", *argv], self.project.root, self.project.environment()
 
     def results(self, host: LabHost, said: Said | None = None) -> dict[str, dict[str, Any]]:
         """address -> result of one host, as the command printed it in JSON."""
