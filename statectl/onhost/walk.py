@@ -15,6 +15,7 @@ from statectl.onhost import compare, diff
 from statectl.onhost.debts import Debts
 from statectl.onhost.engine import as_failed, trouble
 from statectl.onhost.failure import Failed
+from statectl.onhost.memory import Overtaken
 from statectl.onhost.records import Records
 from statectl.onhost.restarts import Restarts
 from statectl.onhost.watch import Watch
@@ -72,6 +73,13 @@ class Walk(object):
 
     def run(self) -> str:
         """-> why it stopped early, '' when it went through."""
+        try:
+            return self._go_through()
+        except (OSError, Overtaken):
+            self.watch.abandon()
+            raise
+
+    def _go_through(self) -> str:
         self._engine.host.on_write = self._announce
         restarts = Restarts(self._engine, self._journal, self.debts, self, self._arming)
         position = 0

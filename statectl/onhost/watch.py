@@ -6,10 +6,12 @@ watched(host, name)        did this run start it, so that it may still fall?
 fallen(host, names, stop)  -> {name: Failed} of those that did not stay up; waits until all have had their time, or stop() is true
 """
 
+import functools
 from typing import TYPE_CHECKING
 
 from statectl.onhost.engine import as_failed
 from statectl.onhost.failure import Failed
+from statectl.onhost.memory import Overtaken
 
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Tuple
@@ -26,6 +28,7 @@ class Watch(object):
         self._host = host
         self._stop = stop
         self._held: "Dict[ResourceType, Dict[str, List[Tuple[Callable[[], None], Callable[[Failed], None]]]]]" = {}
+        self._due: "List[Callable[[], None]]" = []  # what is known and not told yet
 
     def holds(self, item: "Item", stayed: "Callable[[], None]", fell: "Callable[[Failed], None]") -> bool:
         """Is it too early to tell of this item? Then one of the two is called by `settle`."""
@@ -37,7 +40,8 @@ class Watch(object):
 
     def settle(self) -> None:
         """Wait, and tell of each; nothing was started: nothing is asked."""
-        for module, held in self._held.items():
+        while self._held:
+            module, held = self._held.popitem()
             try:
                 fallen = module.fallen(self._host, sorted(held), self._stop)
             except Failed as error:
@@ -46,7 +50,15 @@ class Watch(object):
                 fallen = dict.fromkeys(held, as_failed(bug, "watching what was started"))
             for name, told in held.items():
                 for stayed, fell in told:
-                    if name in fallen:
-                        fell(fallen[name])
-                    else:
-                        stayed()
+                    self._due.append(functools.partial(fell, fallen[name]) if name in fallen else stayed)
+        while self._due:
+            self._due.pop(0)()
+
+    def abandon(self) -> None:
+        """The run cannot go on: tell, after one look, all that can still be told."""
+        self._stop = lambda: "the run cannot go on"
+        while self._held or self._due:
+            try:
+                self.settle()
+            except (OSError, Overtaken):  # this one cannot be recorded, so it is not told either; the others may be
+                continue

@@ -1,5 +1,6 @@
 """What a run started is told at its end, when it has stayed up."""
 
+import os
 import unittest
 
 from executor_case import ExecutorCase
@@ -54,6 +55,14 @@ class Watched(ExecutorCase):
         assert self.text("daemon.looks") == "daemon\n"
         self.apply(*resources)
         assert self.text("daemon.looks") == "daemon\n"
+
+    def test_a_run_that_cannot_go_on_tells_what_it_started(self):
+        """Its record is taken away in the middle: what was done before is told all the same, and nothing of it twice."""
+        journal = os.path.join(self.state, "journal.jsonl")
+        daemon = self.watched()
+        gone = self.command("c", ["rm", journal], after=[daemon["address"]], creates=self.at("never"))
+        assert self.outcomes(self.apply(daemon, gone)) == {"daemon": "changed"}
+        assert (self.ended["outcome"], self.ended["code"]) == ("failed", "E508")
 
     def test_killed_while_it_is_watched(self):
         """What was done before is kept: nothing is done twice, and what does not run is seen by the next run."""
