@@ -12,7 +12,7 @@ from statectl.onhost.failure import Failed, system_says
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO, Iterator, Optional, Union
+    from typing import BinaryIO, Iterator, Optional, Sequence, Tuple, Union
 
 CHUNK = 256 * 1024  # bytes read at a time: huge files are never held in memory
 
@@ -32,9 +32,12 @@ class SecretText(str):
 
 
 class Content(object):
-    """Equal when the hashes are equal. `secret`: neither its bytes nor its hash may be shown or sent."""
+    """Equal when the hashes are equal. `secret`: neither its bytes nor its hash may be shown or sent.
 
-    __slots__ = ("_source", "secret", "sha256", "size")
+    pieces: of one with secrets inside other text, [(text, whether it is a secret)]; () for any other.
+    """
+
+    __slots__ = ("_source", "pieces", "secret", "sha256", "size")
 
     def __init__(
         self, sha256: str, size: int, source: "Optional[Union[bytes, str, None]]" = None, secret: bool = False
@@ -42,6 +45,7 @@ class Content(object):
         self.sha256 = sha256  # hex
         self.size = size  # bytes
         self.secret = secret
+        self.pieces: "Sequence[Tuple[str, bool]]" = ()
         self._source = source  # bytes, path of a regular file, or None: not delivered yet
 
     @classmethod

@@ -63,11 +63,27 @@ def _run(want: "Record", hide: bool) -> "Change":
 
 
 def _change(field: str, wanted: "JSON", found: "JSON", hide: bool) -> "Change":
+    if not hide and isinstance(wanted, Content) and wanted.pieces:
+        lines = _without_secrets(wanted, found)
+        if lines:
+            return {"field": field, "diff": lines}
     if hide or holds_secret(wanted) or holds_secret(found):
         return {"field": field, "secret": True}
     if isinstance(wanted, Content) and (found is None or isinstance(found, Content)):
         return _content(field, wanted, found)
     return {"field": field, "found": _shown(found), "wanted": _shown(wanted)}
+
+
+def _without_secrets(wanted: "Content", found: "JSON") -> "Optional[List[str]]":
+    """-> lines of a diff, or None: what is there cannot be told line by line."""
+    if not (found is None or isinstance(found, Content)) or not wants_bytes(wanted, found):
+        return None
+    old = "" if found is None else _text(found)
+    if old is None:
+        return None
+    from statectl.onhost.secret_diff import changed_lines
+
+    return _bounded(changed_lines(wanted.pieces, _lines(old), _NO_NEWLINE))
 
 
 def holds_secret(value: "JSON") -> bool:
@@ -137,6 +153,11 @@ def _unified(old: str, new: str) -> "List[str]":
         lines = ["@@ -1,%d +0,0 @@" % len(before)] + ["-" + line for line in before]
     else:
         lines = list(difflib.unified_diff(before, after, n=CONTEXT, lineterm=""))[2:]
+    return _bounded(lines)
+
+
+def _bounded(lines: "List[str]") -> "List[str]":
+    """What is shown of them, saying what is left out."""
     shown = []
     for line in lines[:MAX_LINES]:
         if len(line) > MAX_LINE:

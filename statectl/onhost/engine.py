@@ -129,13 +129,15 @@ class Engine(object):
         return bool(self.secret_fields(item))
 
     def secret_fields(self, item: "Item") -> "Collection[str]":
-        """Names of the fields that must not be shown, whatever they hold: of a sensitive resource all, else those in which
-        a secret was applied last.
+        """Names of the fields that must not be shown, whatever they hold.
+
+        Of a sensitive resource all; else those in which a secret was applied last, unless its place in them is known.
         """
         entry = self.memory.ledger.get(item.address) or {}
         if item.sensitive or entry.get("sensitive"):
             return tuple(item.want._fields)
-        return tuple(field for field, value in (entry.get("want") or {}).items() if compare.holds_keyed(value))
+        were = (field for field, value in (entry.get("want") or {}).items() if compare.holds_keyed(value))
+        return tuple(field for field in were if not getattr(getattr(item.want, field, None), "pieces", ()))
 
     # -- the plan
 

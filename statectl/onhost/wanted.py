@@ -197,7 +197,9 @@ class Reader(object):
         if set(value) == {"$parts"}:
             text = "".join(self._part(part) for part in value["$parts"])
             if field == "content":
-                return Content.of_bytes(text.encode("utf-8", "surrogatepass"), secret=True)
+                content = Content.of_bytes(text.encode("utf-8", "surrogatepass"), secret=True)
+                content.pieces = [(self._part(part), not isinstance(part, str)) for part in value["$parts"]]
+                return content
             return SecretText(text)
         if set(value) == {"$manifest"}:
             return [self._value_in_manifest(entry) for entry in value["$manifest"]]

@@ -141,7 +141,14 @@ class Secrets(ExecutorCase):
         odd = self.odd("o", how="fails", secret={"$parts": [{"$secret": "s1"}]})
         plain = hashlib.sha256(b"key=hunter2-canary-4711\n").hexdigest()
         self.plan(secret, odd)
-        change = {"field": "content", "secret": True}
+        change = {
+            "field": "content",
+            "diff": [
+                "@@ -1 +1 @@",
+                "-\u2039not shown: it may hold a secret of before\u203a",
+                "+key=\u2039secret\u203a",
+            ],
+        }
         assert change in self.controller.verdicts["file:" + self.at("key")]["changes"]
         spoken = self.spoken()
         results = self.apply(secret, odd, ack=False)

@@ -5,12 +5,25 @@ import json
 import os
 import time
 import unittest
+from typing import Any, NamedTuple
 
 from executor_case import ExecutorCase
 
+from statectl.onhost import diff
+from statectl.onhost.content import Content
 from statectl.onhost.redact import MASK, Redactor
+from statectl.onhost.resources import file
+from statectl.onhost.secret_diff import UNKNOWN
 
 SECRET = 'canary"/+\\4711'
+
+
+class File(NamedTuple):
+    name: str
+    state: Any = None
+    content: Any = None
+
+
 PARTS = {"$parts": ["key=", {"$secret": "s1"}, "\n"]}
 
 
@@ -78,6 +91,67 @@ class Spelt(unittest.TestCase):
         assert redactor._needles is None
 
 
+class Shown(unittest.TestCase):
+    """The difference of a content with secrets in it."""
+
+    PIECES = (("open\nkey = ", False), ("new-canary", True), (";\nlast\n", False))
+
+    def lines(self, old, pieces=PIECES):
+        want = Content.of_bytes("".join(text for text, _ in pieces).encode(), secret=True)
+        want.pieces = pieces
+        found = File("a", "present", None if old is None else Content.of_bytes(old.encode()))
+        (change,) = diff.changes(file, File("a", "present", want), found, ("content",))
+        assert "canary" not in repr(change)
+        return change["diff"]
+
+    def test_another_secret_in_the_same_place(self):
+        """Its line is shown twice with a mark; the lines around it are shown."""
+        assert self.lines("open\nkey = old-canary;\nlast\n") == [
+            "@@ -1,3 +1,3 @@",
+            " open",
+            "-key = %s;" % MASK,
+            "+key = %s;" % MASK,
+            " last",
+        ]
+
+    def test_what_is_wanted_is_shown_and_what_was_there_only_where_it_holds_no_secret(self):
+        """A line of before that nothing now is like may hold a secret of before."""
+        shown = self.lines("key: old-canary\nlast\nopen\nkey = new-canary;\n")
+        assert "-" + UNKNOWN in shown
+        assert "+open" in shown or " open" in shown
+        assert "-last" in shown or "+last" in shown
+        assert [line for line in shown if line.endswith("key = %s;" % MASK)]
+
+    def test_a_new_file_and_one_without_an_end(self):
+        """All lines are new; a missing newline at the end is told."""
+        assert self.lines(None) == ["@@ -0,0 +1,3 @@", "+open", "+key = %s;" % MASK, "+last"]
+        told = self.lines("open\nkey = new-canary;\nlast", self.PIECES)
+        assert told[-3:] == ["-last", "\\ no newline at end of file", "+last"]
+
+    def test_a_secret_of_many_lines(self):
+        """Each of its lines is a mark, and so is every line that was there: all are like a line that is only a secret."""
+        pieces = (("-- \n", False), ("line-canary\nother-canary\n", True), ("end", False))
+        assert self.lines("-- \nanother-canary\nend", pieces) == [
+            "@@ -1,3 +1,4 @@",
+            " -- ",
+            "-" + MASK,
+            "+" + MASK,
+            "+" + MASK,
+            " end",
+            "\\ no newline at end of file",
+        ]
+
+    def test_a_binary_file_or_a_large_one_is_not_shown(self):
+        """Only that it differs."""
+        for old in (b"\0canary", b"canary\n" * 100000):
+            want = Content.of_bytes(b"new-canary", secret=True)
+            want.pieces = (("new-canary", True),)
+            found = File("a", "present", Content.of_bytes(old))
+            assert diff.changes(file, File("a", "present", want), found, ("content",)) == [
+                {"field": "content", "secret": True}
+            ]
+
+
 class Kept(ExecutorCase):
     def setUp(self):
         ExecutorCase.setUp(self)
@@ -110,6 +184,16 @@ class Kept(ExecutorCase):
         self.plan(talks)
         (told,) = self.controller.ready["memory"]["undelivered"][0]["results"][:1]
         assert told["error"]["message"] == "it said no: " + MASK
+
+    def test_a_rotated_secret_is_shown_in_its_place(self):
+        """In plan and result: the lines around it, and neither of the two secrets."""
+        self.apply(self.key())
+        self.secrets = {"s1": "another-canary"}
+        told = ["@@ -1 +1 @@", "-key=" + MASK, "+key=" + MASK]
+        for results in (self.plan(self.key()), self.apply(self.key())):
+            assert results["file:" + self.at("key")]["changes"] == [{"field": "content", "diff": told}]
+        assert "canary" not in repr(self.controller.messages)
+        assert self.kept() + self.kept("another-canary") == []
 
     def test_what_was_secret_is_not_shown_when_it_no_longer_is(self):
         """A secret is replaced by plain text: the old content is in no plan, no result and no copy."""
