@@ -205,7 +205,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                             print(f"{system}, {name}, before call {step}, {sizes}: {wrong}", flush=True)
                     if not before:
                         last_step, step = max(last_step, step), 0
-    print(f"power cuts: {tried} before each of {last_step - 1} calls and after the last, {failed} wrong")
+    where = f"each of {last_step - 1} calls and after the last" if last_step else "some of the calls"
+    print(f"power cuts: {tried} before {where}, {failed} wrong")
     return 1 if failed else 0
 
 
