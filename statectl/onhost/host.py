@@ -82,9 +82,11 @@ class Host(object):
             on_output=on_output,
             stop=stop,
         )
-        if check and (ran.timed_out or ran.code != 0):
-            out, err = self.redactor.text(ran.out), self.redactor.text(ran.err)
-            raise process.failure(words, ran._replace(out=out, err=err), timeout)
+        if ran.timed_out or ran.code != 0:
+            # now, for whoever tells of the failure shows a part of it
+            ran = ran._replace(out=self.redactor.text(ran.out), err=self.redactor.text(ran.err))
+            if check:
+                raise process.failure(words, ran, timeout)
         return ran
 
     def which(self, name: str) -> "Optional[str]":

@@ -11,6 +11,7 @@ from executor_case import ExecutorCase
 
 from statectl.onhost import diff
 from statectl.onhost.content import Content
+from statectl.onhost.host import Host
 from statectl.onhost.redact import MASK, Redactor
 from statectl.onhost.resources import file
 from statectl.onhost.secret_diff import UNKNOWN
@@ -240,6 +241,15 @@ class Kept(ExecutorCase):
         assert result["outcome"] == "failed"
         assert "4711" not in result["error"]["output"] + result["reason"]
         assert result["error"]["output"].count(".") >= 4000
+
+    def test_what_a_failed_command_said_is_masked_for_every_type(self):
+        """Types show parts of it in words of their own."""
+        host = Host()
+        host.redactor = Redactor([SECRET])
+        script = ["sh", "-c", "printf '%s' \"$0\"; printf '%s' \"$0\" >&2; exit $1", SECRET]
+        failed = host.run([*script, "3"], check=False)
+        assert (failed.out, failed.err, failed.code) == (MASK, MASK, 3)
+        assert host.run([*script, "0"]).out == SECRET
 
 
 if __name__ == "__main__":
