@@ -15,6 +15,7 @@ from statectl.errors import Refused
 from statectl.store.database import Database, open_database
 from statectl.store.ids import now, this_process, who
 from statectl.store.records import HostRecord
+from statectl.store.resolving import never_began, outcome_of
 from statectl.store.status import host_status, run_status
 from statectl.store.under_way import UnderWay, add_targets, forget_messages
 
@@ -111,7 +112,8 @@ class Store:
         with self._database.transaction() as connection:
             known = connection.execute("SELECT ended FROM runs WHERE id = ?", (run_id,)).fetchone()
             started, ended = _moment(result.get("started")), _moment(result.get("ended"))
-            counts = json.dumps({str(result.get("outcome")): 1})
+            outcome = outcome_of(result)
+            counts = json.dumps({outcome: 1})
             if known is None:
                 connection.execute(
                     "INSERT INTO runs (id, verb, started, ended, who, git_commit, plan_id, scope, outcome, counts)"
@@ -143,7 +145,7 @@ class Store:
                 (
                     run_id,
                     host,
-                    str(result.get("outcome"))[:MAX_WORD],
+                    outcome[:MAX_WORD],
                     str(result.get("reason") or ""),
                     started,
                     ended,
@@ -295,6 +297,7 @@ def _moment(seconds: Any) -> str:
 
 
 def _record_host(connection: Connection, run_id: str, record: HostRecord) -> None:
+    never_began(connection, run_id, record)
     key = (run_id, record.host)
     connection.execute("DELETE FROM host_runs WHERE run_id = ? AND host = ?", key)
     connection.execute("DELETE FROM deviations WHERE run_id = ? AND host = ?", key)

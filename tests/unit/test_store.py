@@ -59,8 +59,35 @@ def test_a_result_left_on_a_host_is_taken_over(store):
     run = store.run("R2222222")
     assert run["who"] == "ci@runner"
     assert run["hosts"]["web1"]["results"][0]["address"] == "file:/a"
+    assert run["hosts"]["web1"]["outcome"] == "changed"  # as if it had been heard to its end
     store.take_over("web1", result)  # twice is once
     assert len(store.list_runs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("memory", "outcome"),
+    [
+        ({"host_id": "h", "run_counter": 4, "lock": None}, "unreachable"),
+        ({"host_id": "h", "run_counter": 5, "lock": None}, "unknown"),  # it began: its result comes, or went elsewhere
+        ({"host_id": "h", "run_counter": 4, "lock": {"run": "R2222222"}}, "unknown"),  # it may begin yet
+        ({"host_id": "h", "run_counter": 4, "lock": {"run": "R3333333"}}, "unreachable"),  # our own lock
+        ({"host_id": "other", "run_counter": 0, "lock": None}, "unknown"),
+    ],
+)
+def test_an_apply_that_never_began_is_known_after_the_next_contact(store, memory, outcome):
+    """Lost before the host got the word to begin: it counts no more runs than before, so nothing was written, and that is said."""
+    known = {"host_id": "h", "run_counter": 4, "lock": None}
+    first = store.begin_run("apply", {}, run_id="R1111111")
+    store.record_host(first, HostRecord("web1", "ok", facts={}, memory=known, host_id="h", run_counter=4))
+    lost = store.begin_run("apply", {}, run_id="R2222222")
+    told = HostRecord("web1", "unknown", "channel lost", facts={}, memory=known, host_id="h", run_counter=5)
+    store.record_host(lost, told)
+    assert store.run(lost)["hosts"]["web1"]["outcome"] == "unknown"
+    now = store.begin_run("plan", {}, run_id="R3333333")
+    store.record_host(now, HostRecord("web1", "ok", facts={}, memory=memory, host_id="h", run_counter=5))
+    assert store.run(lost)["hosts"]["web1"]["outcome"] == outcome
+    assert ("nothing was written" in store.run(lost)["hosts"]["web1"]["reason"]) == (outcome == "unreachable")
+    assert store.run(first)["hosts"]["web1"]["outcome"] == "ok"
 
 
 def test_files_are_private_and_ignored(tmp_path, store):
