@@ -95,7 +95,7 @@ def heal_and_ask(scene: Scene) -> None:
     assert "Traceback" in scene.statectl("plan", "-vvv", path=str(place), expect=1).err
     scene.statectl("drift", "-vvv", "--full", expect=(0, 2))
     run = scene.statectl("runs", "list", "--json").json["runs"][0]["id"]
-    for argv in (("show", run), ("show", run, "--json"), ("list",)):
+    for argv in (("show", run), ("show", run, "--json")):
         scene.statectl("runs", *argv)
     scene.statectl("compliance", "--json")
     scene.statectl("inventory", "list", "--json")
@@ -112,13 +112,11 @@ def rotate_and_remove(scene: Scene) -> None:
     states = scene.project.root / "states/canary.yml"
     retired = canary_project.FILES.replace("{{ v_retired }}", "no secret")
     states.write_text(retired)
-    scene.statectl("plan", "--full", "-vvv")
     scene.statectl("apply", "--yes", "--full", "-vvv")
     assert scene.value("rotated anew") in scene.host.read("/etc/canary/rotated.conf")
     scene.host.sh("rm /etc/canary/rotated.conf")
     states.write_text('associations: {files: {targets: all, files: {/etc/canary/lines.conf: {content: "first\\n"}}}}\n')
-    scene.statectl("plan", "--prune", "--full", "-vvv")
-    scene.statectl("apply", "--prune", "--yes", "--full")
+    scene.statectl("apply", "--prune", "--yes", "--full", "-vvv")
 
 
 def planted_are_found(scene: Scene) -> None:

@@ -33,7 +33,7 @@ DECLARED["/etc/canary/environment.conf"] = "from environment"
 
 
 # what is given in the environment is in that of the command and of what it starts: git, and how Python looks for libraries
-CHILDREN = ("git", "gcc", "x86_64-linux-gnu-gcc", "collect2", "ld", "x86_64-linux-gnu-ld", "sh", "ldconfig")
+CHILDREN = ("git", "gcc", "x86_64-linux-gnu-gcc", "collect2", "ld", "x86_64-linux-gnu-ld", "ldconfig")
 
 
 class Scene:
