@@ -17,7 +17,7 @@ from statectl.store.ids import now, this_process, who
 from statectl.store.records import HostRecord
 from statectl.store.resolving import never_began, outcome_of
 from statectl.store.status import host_status, run_status
-from statectl.store.under_way import UnderWay, add_targets, forget_messages
+from statectl.store.under_way import UnderWay, add_targets, forget_messages, outcomes
 
 MAX_WORD = 200  # characters of a word that a host says of a run
 
@@ -152,6 +152,10 @@ class Store:
                     pack(entries),
                 ),
             )
+            if known is not None and known["ended"] is not None:  # what was unknown when the run was closed is known now
+                connection.execute(
+                    "UPDATE runs SET counts = ? WHERE id = ?", (json.dumps(outcomes(connection, run_id)), run_id)
+                )
             _append_audit(connection, "result.taken_over", {"run": run_id, "host": host})
 
     def list_runs(self, limit: int = 50) -> list[dict[str, Any]]:

@@ -157,11 +157,15 @@ def _close(connection: Connection, row: Row) -> Interrupted:
             "INSERT INTO host_runs (run_id, host, outcome, reason, started, ended, results) VALUES (?, ?, ?, ?, ?, ?, NULL)",
             (run_id, host, outcome, reason, row["started"], at),
         )
-    counts: dict[str, int] = {}
-    for one in connection.execute("SELECT outcome FROM host_runs WHERE run_id = ?", (run_id,)):
-        counts[one["outcome"]] = counts.get(one["outcome"], 0) + 1
     connection.execute(
-        "UPDATE runs SET ended = ?, outcome = 'interrupted', counts = ? WHERE id = ?", (at, json.dumps(counts), run_id)
+        "UPDATE runs SET ended = ?, outcome = 'interrupted', counts = ? WHERE id = ?",
+        (at, json.dumps(outcomes(connection, run_id)), run_id),
     )
     forget_messages(connection, run_id)
     return Interrupted(run_id, row["verb"], row["who"], row["started"], unknown, not_begun)
+
+
+def outcomes(connection: Connection, run_id: str) -> dict[str, int]:
+    """How many hosts of a run ended how."""
+    rows = connection.execute("SELECT outcome, count(*) FROM host_runs WHERE run_id = ? GROUP BY outcome", (run_id,))
+    return {row[0]: row[1] for row in rows}

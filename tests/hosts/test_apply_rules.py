@@ -222,7 +222,8 @@ def test_the_controller_dies(make):
     assert "No changes." in waited.out  # the executor that nobody listened to had done it all
     assert host.read("/etc/rules-after-slow.conf") == "after\n"
     runs = project.statectl("runs", "list", "--json", expect=0).json["runs"]
-    (cut,) = [run for run in runs if run["outcome"] == "taken over"]
+    (cut,) = [run for run in runs if run["outcome"] == "interrupted"]
+    assert cut["counts"] == {"changed": 1}  # what was unknown is known now
     shown = project.statectl("runs", "show", cut["id"], expect=0)
     assert "package:lab-slow  added" in shown.out
     assert "file:/etc/rules-after-slow.conf  added" in shown.out

@@ -76,7 +76,7 @@ def apply_and_crash(scene: Scene) -> None:
         limits = host.read(f"/proc/{executor}/limits")
         assert [line.split()[4] for line in limits.splitlines() if "core" in line] == ["0"]
         process.send_signal(signal.SIGQUIT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGQUIT
     finally:
         process.kill()
