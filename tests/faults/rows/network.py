@@ -550,6 +550,7 @@ for variant, title, how, doctor in (
             codes=(UNREACHABLE,),
             command=("apply", "--yes", "-o", "json", "-o", "text=said.txt"),
             states=PAUSED,
+            slower_s=5,
             bound_s=20 + LOST_S,
             lost=True,
             extras=2,
