@@ -23,7 +23,7 @@ SMALL = ("D01", "D03", "D04.target")
 # and whose workload is the common one or SMALL.
 COMPARABLE = (
     *("N01", "N02", "N03", "N04", "N04.banner", "N06", "N08", "N08.10", "N08.26", "N09"),
-    *("E03.text", "E04", "E06.echo", "E06.much", "E08.home-full", "E08.home-read-only", "E10.no-path", "E12.stopped"),
+    *("E03.text", "E04", "E06.echo", "E06.much", "E12.stopped"),
     *SMALL,
     *("D02.dpkg", "P01.frontend-20s", "P02", "P07", "C03"),
 )
