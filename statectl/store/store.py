@@ -152,7 +152,9 @@ class Store:
                     pack(entries),
                 ),
             )
-            if known is not None and known["ended"] is not None:  # what was unknown when the run was closed is known now
+            if (
+                known is not None and known["ended"] is not None
+            ):  # what was unknown when the run was closed is known now
                 connection.execute(
                     "UPDATE runs SET counts = ? WHERE id = ?", (json.dumps(outcomes(connection, run_id)), run_id)
                 )

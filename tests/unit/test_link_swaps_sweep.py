@@ -21,7 +21,9 @@ def test_who_follows_links_is_noticed(tmp_path):
 
     def careless(_host, _module, want):
         try:
-            fd = os.open(getattr(want, "path", want.name), os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK)  # not to wait at a pipe of the user's
+            fd = os.open(
+                getattr(want, "path", want.name), os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK
+            )  # not to wait at a pipe of the user's
             os.write(fd, b"careless\n")
             os.close(fd)
         except OSError:
