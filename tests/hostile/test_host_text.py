@@ -281,6 +281,53 @@ def test_links_out_of_the_project(project) -> None:
     assert _line(project.root, "states/out.yml", 1) == ""
 
 
+PLACES = ["../../../outside", "..", "a/../../../../outside", "{place}/outside", "outside\x00.db", "file:../outside"]
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_names_of_a_host_are_no_paths(servers: Servers, project, name: str) -> None:
+    """T10: a host that calls runs, resources, itself and its contents like files has none written, here or above the project."""
+    name = name.format(place=project.home)
+
+    async def talk(channel: Channel) -> None:
+        order = await channel.start()
+        memory = {"host_id": name, "lock": {"run": name, "controller": name}}
+        kept = {
+            "run": "EARLIER1",
+            "controller": name,
+            "outcome": "done",
+            "reason": name,
+            "results": [],
+            "notified": [],
+            "plan_id": name,
+            "commit": name,
+        }
+        await channel.say({**READY, "executor": name, "memory": {**memory, "undelivered": [kept]}})
+        if order["kind"] == "run":
+            await channel.end("done", counts={"code": 0})
+            return
+        await channel.message("catalogue")
+        await channel.say({**ORPHAN, "address": "file:" + name}, {**ORPHAN, "address": "directory:" + name}, VERDICT)
+        await channel.end("planned", reason=name)
+
+    write_fleet(project, servers, {"evil": servers.executor(talk)})
+    before = {path for path in project.root.parent.rglob("*") if ".statectl" not in path.parts}
+    for argv in (
+        ("plan",),
+        ("plan", "-o", "json=kept.json"),
+        ("apply", "--yes"),
+        ("run", "--", "id"),
+        ("runs", "list"),
+    ):
+        ran = run(project, *argv)
+        assert "E321" not in ran.out + ran.err, ran  # what it says is in the protocol
+    after = {path for path in project.root.parent.rglob("*") if ".statectl" not in path.parts}
+    assert after - before <= {project.root / "kept.json"}
+    assert {path.name for path in (project.root / ".statectl").rglob("*")} <= {
+        *(".gitignore", "state.db", "state.db-wal", "state.db-shm"),
+    }
+
+
 def test_results_of_runs_of_others(project) -> None:
     """T12: a host that hands over a result of a run whose end is known does not rewrite it."""
     from statectl.store.records import HostRecord

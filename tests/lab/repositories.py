@@ -193,7 +193,7 @@ def build_deb(deb: Deb, pool: Path) -> Path:
         target.write_text(text)
         target.chmod(0o755 if text.startswith("#!") else 0o644)
     pool.mkdir(parents=True, exist_ok=True)
-    made = pool / f"{deb.name}_{deb.version}_all.deb"
+    made = pool / f"{deb.name}_{deb.version.replace(':', '%')}_{fields['Architecture']}.deb"
     run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, made], env={"SOURCE_DATE_EPOCH": EPOCH})
     shutil.rmtree(tree)
     return made

@@ -3,6 +3,7 @@
 from io import StringIO
 
 from pyinfra import host
+from pyinfra.facts.files import File
 from pyinfra.operations import apt, files, server, systemd
 
 apt.packages(packages=["lab-service-01", "lab-tool-01"])
@@ -16,7 +17,9 @@ configuration = files.put(src=StringIO("one\n"), dest="/etc/work/service.conf", 
 files.link(path="/etc/work/link", target="adopted.conf")
 systemd.service(service="lab-service-01.service", running=True, enabled=True)
 systemd.service(service="lab-service-01.service", restarted=True, _if=configuration.did_change)
-if host.data.small:
+if host.data.extra == "small":
     files.directory(path="/small")
     files.put(src=StringIO("x" * 3000000), dest="/small/first.conf")
     files.put(src=StringIO("short\n"), dest="/small/other.conf")
+if host.data.extra == "work" and not host.get_fact(File, path="/srv/worked"):
+    server.shell(commands=["/usr/local/bin/work"], _timeout=3)

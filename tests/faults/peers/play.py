@@ -14,18 +14,27 @@ from tests.faults import oracles
 from tests.faults.oracles import Broken
 from tests.faults.peers.scene import PeerScene
 from tests.faults.row import ROWS, Row
+from tests.faults.rows.disk import old_is_there
+from tests.faults.rows.volume import GOOD, no_sleeper, working
 from tests.faults.scene import inside
 from tests.lab.machine import LabHost
 from tests.lab.pool import HostPool
 
 SMALL = ("D01", "D03", "D04.target")
+WORK = ("V07.plain-resource", "V07.group-resource", "V07.escaped-resource", "V08.term-resource", "V08.nohup-resource")
+EXTRA = {**dict.fromkeys(SMALL, "small"), **dict.fromkeys(WORK, "work")}
+UNHARMED = {
+    **dict.fromkeys(SMALL, old_is_there),
+    **dict.fromkeys(WORK, no_sleeper),
+}  # what the row looks for on the host itself
 # Rows whose fault is in the network, the host or this machine, not in what only statectl has (cache, store, saved plans, ledger),
-# and whose workload is the common one or SMALL.
+# and whose workload is the common one, SMALL or WORK.
 COMPARABLE = (
     *("N01", "N02", "N03", "N04", "N04.banner", "N06", "N08", "N08.10", "N08.26", "N09"),
     *("E03.text", "E04", "E06.echo", "E06.much", "E12.stopped"),
     *SMALL,
     *("D02.dpkg", "P01.frontend-20s", "P02", "P07", "C03"),
+    *WORK,
 )
 LEFT = r"find /etc /srv /usr/local /root /tmp /home -xdev \( -name '.ansible_tmp*' -o -name 'ansible-tmp-*' -o -name 'pyinfra-*' \) 2>/dev/null"
 THEIRS = r"ansible|AnsiballZ|pyinfra"
@@ -45,17 +54,19 @@ class PeerStage:
     def __init__(self, pool: HostPool, name: str) -> None:
         self._pool = pool
         self._name = name
-        self._clean: dict[bool, float] = {}
+        self._clean: dict[str, float] = {}
 
-    def clean_s(self, *, small: bool) -> float:
+    def clean_s(self, extra: str) -> float:
         """Seconds of the whole run while nothing is broken. Raises RuntimeError where the tool cannot do the workload at all."""
-        if small not in self._clean:
+        if extra not in self._clean:
             hosts = self._pool.take(2, "bookworm")
             try:
                 with tempfile.TemporaryDirectory() as place:
-                    scene = PeerScene(Path(place), hosts, self._name, small=small)
+                    scene = PeerScene(Path(place), hosts, self._name, extra=extra)
+                    if extra == "work":
+                        working(GOOD)(scene)
                     first = scene.run()
-                    self._clean[small] = first.seconds
+                    self._clean[extra] = first.seconds
                     again = scene.run()
                     scene.close()
                     wrong = [name for host in hosts for name, right in scene.truth(host).items() if not right]
@@ -63,17 +74,17 @@ class PeerStage:
                         raise RuntimeError(f"{self._name} cannot do the workload: {wrong}\n{first}\n{again}")
             finally:
                 self._pool.give_back(hosts)
-        return self._clean[small]
+        return self._clean[extra]
 
     def play(self, row: Row) -> Judged:
-        small = row.id in SMALL
-        clean_s = self.clean_s(small=small)
+        extra = EXTRA.get(row.id, "")
+        clean_s = self.clean_s(extra)
         began = time.monotonic()
         hosts = self._pool.take(2, row.suite)
         oracle, seen = "", ""
         try:
             with tempfile.TemporaryDirectory() as place:
-                scene = PeerScene(Path(place), hosts, self._name, small=small)
+                scene = PeerScene(Path(place), hosts, self._name, extra=extra)
                 try:
                     _judge(row, scene, clean_s)
                 except Broken as broken:
@@ -106,6 +117,11 @@ def _judge(row: Row, scene: PeerScene, clean_s: float) -> None:
         if row.witness and not row.silent:
             _all_right("O2 isolated", "the other host does not get there", scene, scene.witness)
         _undamaged(scene, healed=False)
+        if row.id in UNHARMED:
+            try:
+                UNHARMED[row.id](scene)
+            except AssertionError as error:
+                raise Broken("O4 no damage", error) from None
         if row.mend is not None:
             row.mend(scene)
         mended = True

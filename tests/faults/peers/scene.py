@@ -41,18 +41,18 @@ def version(name: str) -> str:
 
 
 class PeerScene(Scene):
-    """`small`: the workload of the rows with a small disk comes along."""
+    """`extra`: what the row declares beyond the common workload: small (files on a small disk), work (a command), or nothing."""
 
-    def __init__(self, place: Path, hosts: Sequence[LabHost], name: str, *, small: bool) -> None:
+    def __init__(self, place: Path, hosts: Sequence[LabHost], name: str, *, extra: str) -> None:
         super().__init__(place, hosts)
         self.name = name
-        self.small = small
+        self.extra = extra
         self.place = place / name
         self.place.mkdir()
         for file in ("playbook.yml", "deploy.py"):
             shutil.copy(HERE / file, self.place)
         (self.place / "ansible.cfg").write_text(ANSIBLE_CFG)
-        (self.place / "vars.json").write_text(json.dumps({"canary": self.canary, "small": small}))
+        (self.place / "vars.json").write_text(json.dumps({"canary": self.canary, "extra": extra}))
         self.reach()
 
     def reach(self, more: Mapping[str, Mapping[str, Any]] | None = None, **fields: Any) -> None:
@@ -86,7 +86,7 @@ class PeerScene(Scene):
                     "ssh_known_hosts_file": str(known_hosts),
                     "ssh_strict_host_key_checking": "yes",
                     "canary": self.canary,
-                    "small": self.small,
+                    "extra": self.extra,
                 },
             )
             for name, (address, port) in addresses.items()

@@ -1,5 +1,6 @@
 """Controller and store: interrupted, killed, doubled, and a database that cannot be written or read."""
 
+import contextlib
 import json
 import os
 import random
@@ -395,6 +396,34 @@ row(
         "the store is on a read-only file system",
         inject=_read_only,
         mend=_unmount,
+        says=_refused_before_acting,
+        codes=(REFUSED,),
+        witness=False,
+    )
+)
+
+
+def _no_audit(scene: Scene) -> None:
+    """Everything in the store works but the trail of who did what."""
+    with contextlib.closing(sqlite3.connect(database(scene))) as connection:
+        connection.execute(
+            "CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END"
+        )
+        connection.commit()
+
+
+def _audit_again(scene: Scene) -> None:
+    with contextlib.closing(sqlite3.connect(database(scene))) as connection:
+        connection.execute("DROP TRIGGER no_audit")
+        connection.commit()
+
+
+row(
+    Row(
+        "C13",
+        "the audit trail cannot be written",
+        inject=_no_audit,
+        mend=_audit_again,
         says=_refused_before_acting,
         codes=(REFUSED,),
         witness=False,

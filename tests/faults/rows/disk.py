@@ -53,7 +53,7 @@ def _unmount_small(scene: Scene) -> None:
     scene.victim.exec(["umount", "/small"])
 
 
-def _old_is_there(scene: Scene) -> None:
+def old_is_there(scene: Scene) -> None:
     assert scene.victim.read("/small/first.conf") == OLD_SMALL
     left = [name for name in scene.victim.sh("ls -A /small").split() if name not in ("first.conf", "other.conf")]
     assert not left, f"left behind on the full disk: {left}"
@@ -61,7 +61,7 @@ def _old_is_there(scene: Scene) -> None:
 
 def _full(scene: Scene) -> None:
     failed(scene, "file:/small/first.conf", "no space left on device", "needs 2.9 MB", "free on /small")
-    _old_is_there(scene)
+    old_is_there(scene)
 
 
 row(
@@ -79,7 +79,7 @@ row(
 
 def _no_inodes(scene: Scene) -> None:
     failed(scene, "file:/small/first.conf", "no inodes left on /small")
-    _old_is_there(scene)
+    old_is_there(scene)
 
 
 row(
@@ -102,7 +102,7 @@ def _read_only_small(scene: Scene) -> None:
 
 def _told_read_only(scene: Scene) -> None:
     failed(scene, "file:/small/first.conf", "read-only file system", "/small")
-    _old_is_there(scene)
+    old_is_there(scene)
 
 
 row(

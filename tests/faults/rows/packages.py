@@ -126,6 +126,87 @@ def declares(*names: str) -> str:
     return f"associations:\n  row:\n    targets: all\n    packages: [{', '.join(names)}]\n"
 
 
+# -- holds, versions and architectures ----------------------------------------------------------------------------------
+
+
+def _held_back(scene: Scene) -> None:
+    packages(Deb("row-held", "1.0"), Deb("row-held", "2.0"))(scene)
+    scene.victim.sh("apt-get install -y -q row-held=1.0 && apt-mark hold row-held")
+
+
+def _hold_is_kept(scene: Scene) -> None:
+    failed(scene, "package:row-held", "on hold at 1.0", "hold: false")
+    assert _version(scene, "row-held") == "1.0"
+
+
+def _version(scene: Scene, name: str) -> str:
+    return scene.victim.sh(f"dpkg-query -W -f '${{Version}}' {name}")
+
+
+def _has_version(name: str, version: str) -> Callable[[Scene], None]:
+    def judge(scene: Scene) -> None:
+        assert _version(scene, name) == version
+
+    return judge
+
+
+row(
+    Row(
+        "P06.held",
+        "somebody holds the package at another version",
+        inject=_held_back,
+        mend=lambda scene: scene.victim.sh("apt-mark unhold row-held"),
+        says=_hold_is_kept,
+        healed=_has_version("row-held", "2.0"),
+        codes=(FAILED,),
+        states="associations: {row: {targets: all, packages: {row-held: '2.*'}}}\n",
+        witness=False,  # a plan that is refused for one host writes to none
+        slower_s=4,
+    )
+)
+# as dpkg orders them: an epoch beats every number, and a tilde stands before nothing at all
+ORDERED = ("2.0~rc1-1", "2.0~rc1+b1-1", "2.0-1", "10.0-1", "1:1.0~~-1", "1:1.0-1")
+for place, older in enumerate(ORDERED[:-1]):
+    row(
+        Row(
+            f"P06.order-{place + 1}",
+            f"{older} is installed, and there are {', '.join(one for one in ORDERED if one != older)}",
+            inject=lambda scene, older=older: (  # type: ignore[misc]
+                packages(*(Deb("row-order", one) for one in ORDERED))(scene),
+                scene.victim.sh(f"apt-get install -y -q row-order={older}"),
+            ),
+            says=_has_version("row-order", ORDERED[-1]),
+            states="associations: {row: {targets: all, packages: {row-order: latest}}}\n",
+            slower_s=4,
+        )
+    )
+
+
+def _second_architecture(scene: Scene) -> None:
+    foreign = {"Architecture": "i386", "Multi-Arch": "same"}
+    for host in (scene.victim, scene.witness):
+        host.exec(["dpkg", "--add-architecture", "i386"])
+    packages(Deb("row-arch", fields={"Multi-Arch": "same", "Architecture": "amd64"}), Deb("row-arch", "1.0", foreign))(
+        scene
+    )
+
+
+def _both_architectures(scene: Scene) -> None:
+    told = scene.victim.sh("dpkg-query -W -f '${Architecture} ${Status}\\n' row-arch")
+    assert sorted(told.split("\n")) == ["amd64 install ok installed", "i386 install ok installed"], told
+
+
+row(
+    Row(
+        "P06.foreign",
+        "a package of another architecture beside the own one",
+        inject=_second_architecture,
+        says=_both_architectures,
+        states="associations: {row: {targets: all, packages: [row-arch, 'row-arch:i386']}}\n",
+        slower_s=4,
+    )
+)
+
 FAILING = Deb("row-failing", scripts={"postinst": "#!/bin/sh\necho 'the cause of it all' >&2\ntest -e /etc/row-may\n"})
 row(
     Row(
