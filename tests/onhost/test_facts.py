@@ -200,7 +200,7 @@ class DeadMount(unittest.TestCase):
         try:
             began = time.monotonic()
             found = facts.gather(Host(), ("mounts",))["mounts"]
-            self.assertLess(time.monotonic() - began, mounts.DEADLINE_S + 1)
+            self.assertLess(time.monotonic() - began, mounts.DEADLINE_S + 5)  # for ever, without it
         finally:
             os.close(server)
             libc.umount2(directory.encode(), 2)

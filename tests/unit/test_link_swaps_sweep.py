@@ -1,6 +1,10 @@
 """The sweep over swapped links: a sample of it, and proof that it notices a writer who follows links."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,14 +13,20 @@ from tests.sweeps.link_swaps import Wrong, sweep
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to lose here")
 
 
-def test_a_sample_of_writes(tmp_path):
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that another user can get to, which those of pytest are not."""
+    made = Path(tempfile.mkdtemp(prefix="statectl-link-swaps-"))
+    yield made
+    shutil.rmtree(made)
+
+
+def test_a_sample_of_writes(place):
     """T30: two thousand writes of every kind below a directory that is being swapped, none elsewhere, and many of them done."""
-    tmp_path.parent.chmod(0o755)
-    tmp_path.parent.parent.chmod(0o755)
-    assert sweep(tmp_path, 2000, 1)["written"] > 20
+    assert sweep(place, 2000, 1)["written"] > 20
 
 
-def test_who_follows_links_is_noticed(tmp_path):
+def test_who_follows_links_is_noticed(place):
     """A writer who opens the path as it is given writes into the other directory, and the sweep says so."""
 
     def careless(_host, _module, want):
@@ -30,7 +40,5 @@ def test_who_follows_links_is_noticed(tmp_path):
             return "failed"
         return "written"
 
-    tmp_path.parent.chmod(0o755)
-    tmp_path.parent.parent.chmod(0o755)
     with pytest.raises(Wrong):
-        sweep(tmp_path, 20000, 1, careless)
+        sweep(place, 20000, 1, careless)

@@ -12,7 +12,7 @@ from stand_in import interpreters
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOOR = (3, 6)
-AT_ONCE = 4
+AT_ONCE = 3
 
 
 def version(python: str) -> tuple[int, int]:
