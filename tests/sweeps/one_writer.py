@@ -169,7 +169,11 @@ class Racing:
         message = controller.until("ready", "end")
         if message["type"] == "ready":
             kept = message["memory"]["undelivered"]
-            said["taken"] = [(one["run"], [entry["address"] for entry in one["results"]]) for one in kept]
+            said["taken"] = [
+                (one["run"], [entry["address"] for entry in one["results"] if entry["outcome"] == "changed"])
+                for one in kept
+            ]
+            said["torn"] = [one["run"] for one in kept if any(each["outcome"] == "unknown" for each in one["results"])]
             controller.send(self._catalogue(run))
             message = controller.until("planned", "end")
         if message["type"] == "planned":
@@ -295,6 +299,7 @@ def read_told(place: Path) -> Told:
                 raise Wrong(f"run {run} was refused, and not told who holds the host, which run, and since when")
             if said["fault"] == "killed":
                 told.killed.add(run)
+            told.killed.update(said.get("torn", ()))  # ended in the middle, and handed over as unknown
             for owner, addresses in [(run, said["changed"]), *said.get("taken", ())]:
                 # what was killed in the middle is handed over as unknown: it may or may not stand in the history
                 if owner not in told.killed:
