@@ -452,6 +452,9 @@ def _stated_from_the_log(played: Played, signals: list[int]) -> None:
     errors = sum(_is_error(word, played) for word in words)
     assert (played.run.errors, played.run.errors_allowed) == (errors, allowed)
     assert played.run.unreachable_counts == played.case.unreachable_counts
+    last_row = max((place for place, _, _ in played.log.of("row")), default=-1)
+    if signals and 0 <= last_row < signals[0] and played.run.outcome != "interrupted":
+        signals = []  # it came when every row was written: the run may have been closed by then
     if signals:
         expected = "interrupted"
     elif errors > allowed or any(word in ("failed", "unknown", "terminated", "stopped") for word in words):
