@@ -296,7 +296,7 @@ async def _go(
     budget = Budget(allowed, rate.unreachable_counts)
     for host, run in runs.items():
         if run.plan.outcome != "planned":
-            budget.record(run.plan.outcome)
+            budget.record(host, run.plan.outcome)
             ended.results[host] = HostResult(
                 run.plan.outcome, run.plan.reason, run.plan.code, run.plan.hint, held_by=run.holder
             )
@@ -317,6 +317,7 @@ async def _go(
         async def record(result: HostResult) -> None:
             result.held_by = run.holder
             ended.results[host] = result
+            budget.record(host, result.outcome)  # before it is written: nothing may start meanwhile that it forbids
             row = host_record(run, result, fleet.selected)
             await _to_the_end(asyncio.to_thread(records.record_host, ended.run_id, row))
 
@@ -340,7 +341,8 @@ async def _go(
         finally:
             in_flight.discard(host)
         if host not in ended.results:  # it ended without the executor's last word
-            await record(result)
+            with suppress(asyncio.CancelledError):  # let go while this was written: it had ended, and its row says how
+                await record(result)
         observer.applied(host, result)
         return result.outcome
 

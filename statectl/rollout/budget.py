@@ -60,11 +60,16 @@ class Budget:
     allowed: int
     unreachable_counts: bool = False
     errors: int = 0
-    by_outcome: dict[str, int] = field(default_factory=dict)
+    _counted: set[str] = field(default_factory=set)
 
-    def record(self, outcome: str) -> None:
-        """One host ended. `failed` and `unknown` are errors; `unreachable` only when declared so; `refused` and `stopped` never."""
-        self.by_outcome[outcome] = self.by_outcome.get(outcome, 0) + 1
+    def record(self, host: str, outcome: str) -> None:
+        """One host ended. `failed` and `unknown` are errors; `unreachable` only when declared so; `refused` and `stopped` never.
+
+        A host counts once: as soon as somebody knows, and not again when that has been written down.
+        """
+        if host in self._counted:
+            return
+        self._counted.add(host)
         if outcome in ("failed", "unknown") or (outcome == "unreachable" and self.unreachable_counts):
             self.errors += 1
 

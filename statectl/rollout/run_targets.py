@@ -52,7 +52,7 @@ async def run_targets(
     async def one(host: str) -> None:
         outcome = await work(host)
         outcomes[host] = outcome
-        budget.record(outcome)
+        budget.record(host, outcome)
         if outcome == TERMINATED:  # it was held back at the last moment
             stopped()
         if on_outcome:
@@ -98,4 +98,4 @@ async def _let_go(running: dict[asyncio.Task[None], str], outcomes: Outcomes, bu
     for host in running.values():
         if host not in outcomes:
             outcomes[host] = UNKNOWN
-            budget.record(UNKNOWN)
+            budget.record(host, UNKNOWN)
