@@ -2,11 +2,7 @@
 
 import base64
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -25,7 +21,7 @@ from statectl.plans.plan import Change, HostPlan, Verdict
 from statectl.reconcile.host_run import HostResult
 from statectl.reconcile.reconcile import Run
 from statectl.transport import messages
-from tests.cli.local_project import environment
+from tests.cli.on_terminal import in_a_terminal
 from tests.cli.plans import compress, plan_of
 
 PAYLOADS = {
@@ -190,31 +186,6 @@ def test_clean_keeps_what_is_readable():
     """Newlines, tabs and every language's letters stay as they are."""
     assert clean("größer\n\tпривет 你好 🙂 e\u0301") == "größer\n\tпривет 你好 🙂 e\u0301"
     assert one_line("a\n\tb") == "a\\n\\tb"
-
-
-def in_a_terminal(project, *argv: str) -> tuple[int, bytes]:
-    """What the real command writes to a terminal of its own."""
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "statectl", *argv],
-        cwd=project.root,
-        env=environment(project.home, {"NO_COLOR": "1"}),
-        stdin=subprocess.DEVNULL,
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    seen = b""
-    while True:
-        try:
-            data = os.read(leader, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not data:
-            break
-        seen += data
-    os.close(leader)
-    return process.wait(), seen
 
 
 def test_a_terminal_in_front_of_the_real_command(project):

@@ -183,14 +183,8 @@ def kept(scene: Scene, acknowledged: set[str], said: Said) -> None:
     for name, text in places.items():
         if scene.canary in text:
             raise Broken("O6 kept", f"the secret stands in {name}")
-    needles = _spellings(scene.canary)
-
-    def found(path: Path) -> bool:
-        data = path.read_bytes()
-        return any(needle in data for needle in needles)
-
     for path in scene.project.root.rglob("*"):
-        if path.is_file() and ".git" not in path.parts and path.name != "work.yml" and found(path):
+        if path.is_file() and ".git" not in path.parts and path.name != "work.yml" and _holds(path, scene.canary):
             raise Broken("O6 kept", f"the secret stands in {path.relative_to(scene.project.root)}")
     for host in (scene.victim, scene.witness):
         where = secret_places(scene, host)
@@ -200,14 +194,14 @@ def kept(scene: Scene, acknowledged: set[str], said: Said) -> None:
 
 def secret_places(scene: Scene, host: LabHost) -> list[Path]:
     """Files that were written on a host, other than the one that is to hold it, in which the secret stands."""
-    needles = _spellings(scene.canary)
-    paths = [path.relative_to(host.upper) for path in _written(host.upper)]
-    return [
-        path
-        for path in paths
-        if path != Path("etc/work/secret.conf")
-        and any(needle in (host.upper / path).read_bytes() for needle in needles)
-    ]
+    own = host.upper / "etc/work/secret.conf"
+    holding = (path for path in _written(host.upper) if path != own and _holds(path, scene.canary))
+    return [path.relative_to(host.upper) for path in holding]
+
+
+def _holds(path: Path, secret: str) -> bool:
+    data = path.read_bytes()
+    return any(needle in data for needle in _spellings(secret))
 
 
 def _spellings(secret: str) -> list[bytes]:

@@ -2,9 +2,6 @@
 
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 
 from tests.lab import HostPool, LabHost
 from tests.lab.project import LabProject
+from tests.lab.waiting import wait_for
 
 SLOW = """\
 associations:
@@ -41,26 +39,6 @@ def make(three: list[LabHost], project_for: Callable[..., LabProject]) -> Callab
         return project
 
     return made
-
-
-def begin(project: LabProject, *argv: str) -> subprocess.Popen[str]:
-    """The command in the background."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "statectl", *argv],
-        cwd=project.root,
-        env=project.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(condition: Callable[[], object], what: str, limit_s: float = 30) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
-        time.sleep(0.05)
 
 
 def slow_postinst(host: LabHost) -> str:
@@ -188,7 +166,7 @@ def test_one_apply_at_a_time_and_ctrl_c(make):
     project = make(SLOW)
     (host,) = project.hosts
     remove_slow(host, 6)
-    first = begin(project, "apply", "--yes")
+    first = project.begin("apply", "--yes")
     wait_for(lambda: slow_postinst(host), "the slow package's postinst runs")
     second = project.statectl("apply", "--yes", expect=5)
     assert re.search(
@@ -213,7 +191,7 @@ def test_the_controller_dies(make):
     project = make(SLOW)
     (host,) = project.hosts
     remove_slow(host, 3)
-    first = begin(project, "apply", "--yes")
+    first = project.begin("apply", "--yes")
     wait_for(lambda: slow_postinst(host), "the slow package's postinst runs")
     first.kill()
     first.communicate()
@@ -246,7 +224,7 @@ associations:
     project.statectl("apply", "--yes", expect=0)
     host.sh("true > /run/lab-service-01.events; touch /run/debt-block")
     project.write("states/rules.yml", Path(project.root, "states/rules.yml").read_text().replace("one}", "two}"))
-    running = begin(project, "apply", "--yes")
+    running = project.begin("apply", "--yes")
     wait_for(lambda: host.sh("pgrep -x sleep -a | grep 'sleep 60'", check=False), "the command blocks")
     assert host.read("/etc/debt.conf") == "two"
     assert host.read("/run/lab-service-01.events") == ""

@@ -2,8 +2,6 @@
 
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 from tests.lab import HostPool, LabHost
 from tests.lab.bases import OPERATOR_PASSWORD
 from tests.lab.project import LabProject, Said
+from tests.lab.waiting import wait_for
 
 SECONDS = 10  # of `undo_after`
 SETTINGS = f"connection: {{undo_after: {SECONDS}s}}\n"
@@ -104,25 +103,6 @@ def last_run(project: LabProject) -> Said:
     runs = project.statectl("runs", "list", "--json", expect=0).json["runs"]
     applied = next(run for run in runs if run["verb"] == "apply" and run["outcome"] != "refused")
     return project.statectl("runs", "show", applied["id"], expect=0)
-
-
-def begin(project: LabProject, *argv: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "statectl", *argv],
-        cwd=project.root,
-        env=project.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(condition: Callable[[], object], what: str, limit_s: float = 40) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
-        time.sleep(0.05)
 
 
 def armed(host: LabHost) -> bool:
@@ -251,12 +231,12 @@ def test_the_watchdog_is_killed(make, host):
     """kill -9 of the process that waits: systemd starts it again, and the change is undone all the same."""
     project = make(sshd("AllowUsers nobody"))
     before = state_of(host)
-    running = begin(project, "apply", "--yes")
-    wait_for(lambda: armed(host) and host.exists("/etc/ssh/sshd_config.d/50-lab.conf"), "the change is made")
+    running = project.begin("apply", "--yes")
+    wait_for(lambda: armed(host) and host.exists("/etc/ssh/sshd_config.d/50-lab.conf"), "the change is made", 40)
     find = "pgrep -f 'armed/program.py[z]'"
     first = host.sh(find)
     host.sh(f"kill -9 {first}")
-    wait_for(lambda: host.sh(find, check=False) not in ("", first), "another watchdog runs")
+    wait_for(lambda: host.sh(find, check=False) not in ("", first), "another watchdog runs", 40)
     out, err = running.communicate(timeout=120)
     assert running.returncode == 1, out + err
     assert "undone by the host" in out
@@ -277,8 +257,8 @@ def test_the_controller_is_killed_before_it_confirms(make, host):
     """kill -9 of the controller: nobody confirms a change that would have been good, the host undoes it, and the next contact tells."""
     project = make(sshd("ClientAliveInterval 78") + WAIT)
     before = state_of(host)
-    running = begin(project, "apply", "--yes")
-    wait_for(lambda: host.exists("/etc/ssh/sshd_config.d/50-lab.conf"), "the change is made")
+    running = project.begin("apply", "--yes")
+    wait_for(lambda: host.exists("/etc/ssh/sshd_config.d/50-lab.conf"), "the change is made", 40)
     running.kill()
     running.communicate()
     second = project.statectl("apply", "--yes", expect=5)  # nobody else writes meanwhile
@@ -297,9 +277,9 @@ def test_a_reboot_before_the_time_is_over(make, host):
     project = make(sshd("AllowUsers nobody"))
     before = host.sh("sha256sum /etc/ssh/* /etc/ssh/*/* 2>/dev/null", check=False)
     project.write("statectl.yml", "project: lab\ninventory: inventories/lab\nconnection: {undo_after: 1h}\n")
-    running = begin(project, "apply", "--yes")
+    running = project.begin("apply", "--yes")
     told = "grep -q '\"deadline\": [0-9]' /var/lib/statectl/armed/record.json && echo yes"
-    wait_for(lambda: host.sh(told, check=False), "the time begins")
+    wait_for(lambda: host.sh(told, check=False), "the time begins", 40)
     running.send_signal(signal.SIGKILL)
     running.communicate()
     assert host.exists("/etc/systemd/system/multi-user.target.wants/statectl-undo.service")

@@ -83,6 +83,18 @@ class LabProject:
             **(extra or {}),
         }
 
+    def begin(self, *argv: str) -> subprocess.Popen[str]:
+        """The command in the background."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "statectl", *argv],
+            cwd=self.root,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def statectl(
         self,
         *argv: str,

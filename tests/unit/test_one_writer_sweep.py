@@ -1,8 +1,10 @@
 """The judge of the race sees what it has to see; and a sample of the race itself."""
 
+import json
+
 import pytest
 
-from tests.sweeps.one_writer import Line, Told, Wrong, judge, main
+from tests.sweeps.one_writer import Line, Told, Wrong, judge, main, read_told
 
 
 def wrote(number, run, resource, before="", after=""):
@@ -39,6 +41,17 @@ def test_every_rule_is_seen_broken(history, saw, says):
     """A number that falls, two writers at once, a number used twice, a foreign write, a lost write and an unheard-of one."""
     with pytest.raises(Wrong, match=says):
         judge(history, told(*saw))
+
+
+def test_who_was_told_of_as_unknown_counts_as_killed(tmp_path):
+    """Whoever ended it: what a host hands over as unknown may or may not have been written, and only what is told as changed was."""
+    mine = {"run": "R2", "end": "applied", "changed": ["witness:/c"], "fault": "", "torn": ["R1"]}
+    (tmp_path / "told-1").write_text(
+        json.dumps({**mine, "taken": [["R1", ["witness:/a"]], ["R0", ["witness:/b"]]]}) + "\n"
+    )
+    found = read_told(tmp_path)
+    assert found.killed == {"R1"}
+    assert found.acknowledged == {("R2", "/c"), ("R0", "/b")}
 
 
 def test_sixty_racing_runs(monkeypatch, capsys):
