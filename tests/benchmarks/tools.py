@@ -1,4 +1,4 @@
-"""The tools of the benchmark: how each is installed, given its hosts, run, and asked whether it changed anything."""
+"""A tool of the benchmark: its command, what it says when nothing had to be done, and the environment of a peer."""
 
 import os
 import re
@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab import LabHost
+from tests.benchmarks.measured import SCENARIOS
 from tests.lab.places import PROJECT, digest_of, locked, run
-from tests.lab.project import LabProject
 
 PEERS = Path(__file__).parent / "peers"
 ENVIRONMENTS = PROJECT / ".cache" / "peers"
@@ -30,16 +29,28 @@ def peer_environment(name: str) -> Path:
     return place
 
 
+def plain_environment(home: Path) -> dict[str, str]:
+    """Nothing of the one who measures."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", "TERM": "dumb"}
+
+
 @dataclass
 class Tool:
-    """A tool set up for some hosts. `command` is the whole process that is timed."""
+    """A tool set up for some hosts. `command` is the whole process that is timed.
+
+    `nothing_changed` is found `times` times in the output of a run that changed nothing; None for a floor, which looks at nothing.
+    `sockets`: where it keeps connections open between runs.
+    """
 
     name: str
     version: str
     command: Sequence[str]
     cwd: Path
     env: Mapping[str, str]
-    nothing_changed: re.Pattern[str]  # found in the output of a run that changed nothing, once or more
+    nothing_changed: re.Pattern[str] | None = None
+    times: int = 1
+    scenarios: Sequence[str] = SCENARIOS
+    sockets: Path | None = None
 
     def run(self) -> str:
         """One run to its end; a failure raises with all that it said."""
@@ -58,97 +69,10 @@ class Tool:
             raise RuntimeError(f"{self.name} exited {done.returncode}\n{done.stdout[-5000:]}")
         return done.stdout
 
-    def forget(self) -> None:
-        """Drop what is kept between runs on this side: nothing, except where a tool keeps connections open."""
-
-
-@dataclass
-class Ansible(Tool):
-    sockets: Path = Path()
+    def changed_nothing(self, said: str) -> bool:
+        return self.nothing_changed is None or len(self.nothing_changed.findall(said)) == self.times
 
     def forget(self) -> None:
-        for socket in self.sockets.glob("*"):
+        """Drop what is kept between runs on this side: connections that were left open."""
+        for socket in self.sockets.glob("*") if self.sockets else ():
             subprocess.run(["ssh", "-O", "exit", "-S", socket, "host"], capture_output=True, check=False)
-
-
-def _environment(home: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", "TERM": "dumb"}
-
-
-def statectl(place: Path, hosts: Sequence[LabHost]) -> Tool:
-    project = LabProject(place / "statectl", hosts)
-    shutil.copytree(PEERS / "statectl" / "states", project.root / "states", dirs_exist_ok=True)
-    project.commit("the workload")
-    version = run([sys.executable, "-m", "statectl", "--version"], cwd=PROJECT).split()[-1]
-    return Tool(
-        "statectl",
-        version,
-        [sys.executable, "-m", "statectl", "apply", "--yes"],
-        project.root,
-        project.environment(),
-        re.compile(r"(?i)no changes"),
-    )
-
-
-def ansible(place: Path, hosts: Sequence[LabHost]) -> Tool:
-    environment = peer_environment("ansible")
-    cwd = place / "ansible"
-    shutil.copytree(PEERS / "ansible", cwd)
-    sockets = cwd / "cp"
-    sockets.mkdir()
-    lines = [
-        f"{host.name} ansible_host={host.address} ansible_user=root ansible_python_interpreter=/usr/bin/python3\n"
-        for host in hosts
-    ]
-    (cwd / "hosts.ini").write_text("".join(lines))
-    known = f"-o UserKnownHostsFile={hosts[0].known_hosts}"
-    env = {
-        **_environment(cwd),
-        "ANSIBLE_CONFIG": str(cwd / "ansible.cfg"),
-        "ANSIBLE_PRIVATE_KEY_FILE": str(hosts[0].key),
-        "ANSIBLE_SSH_COMMON_ARGS": known,
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
-        "ANSIBLE_NOCOLOR": "1",
-    }
-    version = run([environment / "bin" / "ansible", "--version"]).split("]")[0].split()[-1]
-    return Ansible(
-        "ansible-core",
-        version,
-        [str(environment / "bin" / "ansible-playbook"), "-i", "hosts.ini", "playbook.yml"],
-        cwd,
-        env,
-        re.compile(r"changed=0 "),
-        sockets=sockets,
-    )
-
-
-def pyinfra(place: Path, hosts: Sequence[LabHost]) -> Tool:
-    environment = peer_environment("pyinfra")
-    cwd = place / "pyinfra"
-    shutil.copytree(PEERS / "pyinfra", cwd)
-    data = [
-        (
-            host.name,
-            {
-                "ssh_hostname": host.address,
-                "ssh_user": "root",
-                "ssh_key": str(host.key),
-                "ssh_known_hosts_file": str(host.known_hosts),
-                "ssh_strict_host_key_checking": "yes",
-            },
-        )
-        for host in hosts
-    ]
-    (cwd / "inventory.py").write_text(f"lab = {data!r}\n")
-    version = run([environment / "bin" / "pyinfra", "--version"]).split()[-1].lstrip("v")
-    return Tool(
-        "pyinfra",
-        version,
-        [str(environment / "bin" / "pyinfra"), "-y", "inventory.py", "deploy.py"],
-        cwd,
-        _environment(cwd),
-        re.compile(r"Grand total\s+(\d+)\s+-\s+-\s+\1\s"),
-    )
-
-
-TOOLS = {"statectl": statectl, "pyinfra": pyinfra, "ansible": ansible}
