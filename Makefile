@@ -44,7 +44,9 @@ sweeps: setup-dev lab-packages ## Every crash point, power cut, racing writer an
 truth: setup-dev lab-packages ## 200 generated catalogues: is every verdict of a plan what then happens?; an hour
 	$(BIN)/python -m tests.truth --catalogues 200
 
-benchmark: setup-dev lab-packages ## statectl beside its peers on lab hosts; writes docs/benchmarks.md
+benchmark: setup-dev lab-packages ## What statectl costs, and statectl beside its peers on lab hosts; writes docs/benchmarks.md; hours
+	$(BIN)/python -m tests.benchmarks.offline
+	$(BIN)/python -m tests.benchmarks.cost
 	$(BIN)/python -m tests.benchmarks.run
 
 fuzz: setup-dev ## Every fuzz target for an hour; for the night

@@ -20,16 +20,16 @@ def connections(place: Path, hosts: Sequence[LabHost]) -> Tool:
     return Tool(
         "floor",
         f"asyncssh {version('asyncssh')}",
-        [*bare(hosts[0]), "pass", *addresses],
+        [*bare(hosts[0].key, hosts[0].known_hosts), "pass", *addresses],
         place,
         plain_environment(place),
         scenarios=("unchanged",),
     )
 
 
-def bare(host: LabHost) -> list[str]:
+def bare(key: Path, known_hosts: Path) -> list[str]:
     """The argv of bare connections but for what to do (`pass`, `login`) and where."""
-    return [sys.executable, str(BARE), str(host.key), str(host.known_hosts)]
+    return [sys.executable, str(BARE), str(key), str(known_hosts)]
 
 
 def script(place: Path, hosts: Sequence[LabHost]) -> Tool:
