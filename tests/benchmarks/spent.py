@@ -83,16 +83,24 @@ class _Memory:
 
 
 def _family(pid: int) -> list[int]:
-    """A process and all below it."""
+    """A process and all below it, but for those that have not become another program yet: their memory is their parent's."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             children = task.read_text().split()
         except OSError:
             continue  # a thread that has ended
-        for child in children:
-            found += _family(int(child))
+        for child in map(int, children):
+            if _command(child) != _command(pid):
+                found += _family(child)
     return found
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _high_water(pid: int) -> int:

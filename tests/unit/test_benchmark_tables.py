@@ -133,7 +133,13 @@ def test_only_what_stands_between_the_markers_changes():
     page = "head\n<!-- a: begin -->\nold\n<!-- a: end -->\ntail\n<!-- b: begin -->\nkept\n<!-- b: end -->\n"
     put = put_on_page("a", "new\n", page)
     assert put == page.replace("old", "new")
-    for broken in ("no marker", page + page, "<!-- a: end -->\n<!-- a: begin -->"):
+    for broken in (
+        "no marker",
+        page + page,
+        "<!-- a: begin -->\n" + page,
+        page + "<!-- a: end -->\n",
+        "<!-- a: end -->\n<!-- a: begin -->",
+    ):
         with pytest.raises(ValueError, match="must stand there once each"):
             put_on_page("a", "new\n", broken)
 
