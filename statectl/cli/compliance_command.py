@@ -37,12 +37,13 @@ def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **option
         _refresh(opened, scope, options, quiet=shown.quiet)
     store = opened.records()
     schedule, severity = _said(opened, "schedule"), _said(opened, "severity")
+    now = datetime.now(UTC)
     result = judge(
         opened.expected(scope),
         store.current(),
         store.host_states(),
-        lambda host, name: _interval(schedule(host, name)),
-        datetime.now(UTC),
+        lambda host, name: too_old(schedule(host, name), now),
+        now,
         severity,
     )
     opened.close()
@@ -85,12 +86,22 @@ def _said(opened: Any, field: str) -> Callable[[str, str], str]:
 
 
 @cache
-def _interval(schedule: str) -> timedelta | None:
-    """How often that is; without a rate nothing grows too old by itself."""
-    from statectl.schedules.parse import Rate, parse_schedule
+def too_old(schedule: str, at: datetime) -> tuple[datetime, str] | None:
+    """What was read before that moment is too old, and why: two intervals of a rate, or two times of a cron, have gone by since.
+
+    at() names one time, and without a schedule nothing is due: there nothing grows too old by itself.
+    """
+    from itertools import islice
+
+    from statectl.schedules import Cron, Rate, Timing, fires_before, parse_schedule
 
     parsed = parse_schedule(schedule) if schedule else None
-    return timedelta(seconds=parsed.every_s) if isinstance(parsed, Rate) else None
+    if isinstance(parsed, Rate):
+        return at - 2 * timedelta(seconds=parsed.every_s), "more than two intervals ago"
+    if isinstance(parsed, Cron):
+        times = list(islice(fires_before(Timing(parsed), at), 2))
+        return (times[1], "before the last two times that it was due") if len(times) == 2 else None
+    return None
 
 
 def _refresh(opened: Any, scope: Any, options: dict[str, Any], *, quiet: bool) -> None:

@@ -1,11 +1,11 @@
 """From the rows of `current` to compliance: every expected (host, association), with when it was last really read.
 
-Unknown is a state of its own and never counted as compliant: never checked, last contact lost, or older than two of the
-association's intervals. Pure; the clock is an argument.
+Unknown is a state of its own and never counted as compliant: never checked, last contact lost, or older than the
+association allows. Pure; the clock is an argument.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -50,16 +50,18 @@ def judge(
     expected: Iterable[tuple[str, str]],
     rows: Sequence[Mapping[str, Any]],
     hosts: Mapping[str, Mapping[str, Any]],
-    interval: Callable[[str, str], timedelta | None],
+    too_old: Callable[[str, str], tuple[datetime, str] | None],
     at: datetime,
     severity: Callable[[str, str], str] = lambda _host, _association: "unspecified",
 ) -> Compliance:
-    """expected: (host, association) of the inventory and the files; rows: `Store.current()`; hosts: `Store.host_states()`."""
+    """expected: (host, association) of the inventory and the files; rows: `Store.current()`; hosts: `Store.host_states()`;
+    too_old: for (host, association), what was read before that moment is too old, and why.
+    """
     by_key: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         by_key.setdefault((row["host"], row["association"]), []).append(row)
     entries = [
-        _entry(host, association, by_key.get((host, association), []), hosts.get(host), interval(host, association), at)
+        _entry(host, association, by_key.get((host, association), []), hosts.get(host), too_old(host, association))
         for host, association in expected
     ]
     for entry in entries:
@@ -84,8 +86,7 @@ def _entry(
     association: str,
     rows: Sequence[Mapping[str, Any]],
     state: Mapping[str, Any] | None,
-    interval: timedelta | None,
-    at: datetime,
+    too_old: tuple[datetime, str] | None,
 ) -> Entry:
     if not rows:
         reason = "never checked"
@@ -98,8 +99,8 @@ def _entry(
         counts[row["status"]] = counts.get(row["status"], 0) + 1
     status = min(counts, key=WORST_FIRST.index)
     reason = ""
-    if interval is not None and at - _moment(checked) > 2 * interval:
-        status, reason = "unknown", f"last read at {checked}, more than two intervals ago"
+    if too_old is not None and _moment(checked) < too_old[0]:
+        status, reason = "unknown", f"last read at {checked}, {too_old[1]}"
     elif state is not None and state["last_outcome"] in ("unreachable", "unknown"):
         status, reason = "unknown", f"last contact: {state['last_outcome']}, {state['last_reason']}"
     return Entry(

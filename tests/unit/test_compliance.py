@@ -1,7 +1,8 @@
 """Unknown is never compliant, every figure has its denominator, and age counts."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from statectl.cli.compliance_command import too_old
 from statectl.cli.formats.compliance_text import compliance_lines
 from statectl.cli.formats.terminal import Screen
 from statectl.compliance.judge import judge
@@ -28,7 +29,7 @@ def state(outcome="planned"):
 
 
 def judged(expected, rows, hosts=None, intervals=None):
-    return judge(expected, rows, hosts or {}, lambda _, name: (intervals or {}).get(name), NOW)
+    return judge(expected, rows, hosts or {}, lambda _, name: too_old((intervals or {}).get(name, ""), NOW), NOW)
 
 
 def test_never_checked_is_unknown_and_counts_in_the_denominator():
@@ -53,10 +54,27 @@ def test_exempt_counts_as_compliant():
 def test_older_than_two_intervals_is_unknown():
     """What was right two intervals ago is not known to be right now."""
     rows = [row("a", checked="2026-05-01T10:00:00Z")]
-    assert judged([("a", "web")], rows, intervals={"web": timedelta(hours=2)}).by_status == {"compliant": 1}
-    old = judged([("a", "web")], rows, intervals={"web": timedelta(minutes=30)})
+    assert judged([("a", "web")], rows, intervals={"web": "rate(2 hours)"}).by_status == {"compliant": 1}
+    old = judged([("a", "web")], rows, intervals={"web": "rate(30 minutes)"})
     assert old.by_status == {"unknown": 1}
     assert "two intervals" in old.entries[0].reason
+
+
+def test_older_than_two_times_of_a_cron_is_unknown():
+    """A nightly check that did not happen twice leaves unknown what it was to check; once is no reason yet, and one time never is."""
+    nightly = {"web": "cron(0 2 * * ? *)"}  # it is noon: the last two were at 02:00 today and yesterday
+    seen = [row("a", checked="2026-04-30T02:00:00Z")]
+    assert judged([("a", "web")], seen, intervals=nightly).by_status == {"compliant": 1}
+    old = judged([("a", "web")], [row("a", checked="2026-04-30T01:59:59Z")], intervals=nightly)
+    assert old.by_status == {"unknown": 1}
+    assert "two times" in old.entries[0].reason
+    weekdays = {"web": "cron(0 18 ? * MON-FRI *)"}  # Friday at noon: Thursday and Wednesday at 18:00
+    assert judged([("a", "web")], [row("a", checked="2026-04-29T18:00:00Z")], intervals=weekdays).by_status == {
+        "compliant": 1
+    }
+    for once in ("at(2026-04-01T00:00)", "cron(0 0 1 4 ? 2026)", "cron(0 0 ? * MON 2030)", ""):
+        ancient = [row("a", checked="2020-01-01T00:00:00Z")]
+        assert judged([("a", "web")], ancient, intervals={"web": once}).by_status == {"compliant": 1}, once
 
 
 def test_a_host_that_did_not_answer_last_time_is_unknown():
