@@ -34,12 +34,13 @@ test: setup-dev lab-packages lint ## Everything; lab tests skip loudly where roo
 faults: setup-dev lab-packages ## Every fault three times in a row, judged by six oracles; hours
 	$(BIN)/python -m tests.faults
 
-sweeps: setup-dev lab-packages ## Every crash point, power cut, racing writer and history of removals; hours
+sweeps: setup-dev lab-packages ## Every crash point, power cut, racing writer, history of removals and schedule; hours
 	$(BIN)/python -m tests.sweeps.crash_points --fault KILL --fault EIO --fault ENOSPC
 	$(BIN)/python -m tests.sweeps.power_cut --runs 2000
 	$(BIN)/python -m tests.sweeps.one_writer --runs 1000
 	$(BIN)/python -m tests.sweeps.removal --histories 1000
 	$(BIN)/python -m tests.sweeps.link_swaps --writes 100000
+	$(BIN)/python -m tests.sweeps.schedules --expressions 100000
 
 truth: setup-dev lab-packages ## 200 generated catalogues: is every verdict of a plan what then happens?; an hour
 	$(BIN)/python -m tests.truth --catalogues 200

@@ -12,7 +12,6 @@ RESERVED: Mapping[str, str] = {
     "parameters": "the parameter store comes with a later version; `vars` and the inventory hold values today",
     "resource_groups": "named groups of hosts come with a later version; groups of the inventory and `targets` expressions work today",
     "patch_baselines": "patching comes with a later version",
-    "maintenance_windows": "maintenance windows come with a later version",
     "documents": "documents come with a later version; `statectl run` runs a command on many hosts today",
     "automations": "automations come with a later version",
     "distributions": "distributing packages of your own comes with a later version; `package_repositories` work today",

@@ -12,9 +12,9 @@ from statectl.project.findings import Findings, kind_of
 from statectl.project.model import Association, Override, Probe, Variant
 from statectl.project.names import check_name, check_slug
 from statectl.project.scalars import Expression
+from statectl.project.schedules import read_schedule
 from statectl.project.yaml_nodes import Path
 from statectl.project.yaml_tree import BROKEN
-from statectl.schedules import ScheduleError, parse_schedule
 
 CheckSelector = Callable[[str, Span | None], Sequence[Problem]]
 """The syntax of `targets`: problems of a text whose span is given. Whether a host matches is known with an inventory only."""
@@ -28,7 +28,7 @@ FIELDS: Mapping[str, str] = {
     "description": "What it is for, for people",
     "targets": "Who gets it: all, web01, web*, web[01-20], group:web, env=prod (a tag), facts.os.id=debian, with and, or, not, ( )",
     "requires": "Associations that come first on the same host; when one fails there, this one is skipped there",
-    "schedule": "How often it is due: rate(30 minutes), cron(0 2 ? * SUN *) or at(2027-06-30T22:00). With rate, results older than two intervals are unknown; nothing runs by itself in this version",
+    "schedule": "How often it is due: rate(30 minutes), cron(0 2 ? * SUN *) or at(2027-06-30T22:00). Results older than two intervals of a rate, or than the last two times of a cron, are unknown; nothing runs by itself in this version",
     "mode": "enforce (default): make it so; audit: report differences and change nothing",
     "severity": "What a deviation means: critical, high, medium, low or unspecified (default)",
     "max_concurrency": "How many hosts an apply writes to at a time: a number, or a share such as 10% of the hosts it changes; --max-concurrency wins",
@@ -110,8 +110,9 @@ class AssociationReader:
     def plain_fields(self, fields: Mapping[str, Any], path: Path) -> dict[str, Any]:
         """The fields that `where` may replace, typed; what is wrong or not given is left out."""
         findings = self.findings
+        schedule = read_schedule(findings, fields.get("schedule"), (*path, "schedule"))
         found: dict[str, Any] = {
-            "schedule": self._schedule(fields.get("schedule"), (*path, "schedule")),
+            "schedule": schedule.text if schedule is not None else None,
             "vars": self._vars(fields.get("vars"), (*path, "vars")),
             "max_concurrency": self._share(fields.get("max_concurrency"), (*path, "max_concurrency"), least=1),
             "max_errors": self._share(fields.get("max_errors"), (*path, "max_errors"), least=0),
@@ -145,23 +146,6 @@ class AssociationReader:
             if any(isinstance(item, dict) for item in value):
                 return ()
         return tuple(self.findings.texts(value, path, "associations") or ())
-
-    def _schedule(self, value: Any, path: Path) -> str | None:
-        text = self.findings.text(value, path) if value is not None else None
-        if text is None:
-            return None
-        try:
-            parse_schedule(text)
-        except ScheduleError as error:
-            span = part_of(self.findings.places.value(path), text, error.offset, error.length)
-            label = f"did you mean `{error.fix}`?" if error.fix else ""
-            before, after = text[: error.offset], text[error.offset + error.length :]
-            fix = None
-            if error.fix and error.fix.startswith(before) and error.fix.endswith(after):
-                fix = error.fix[len(before) : len(error.fix) - len(after)]
-            self.findings.add("E117", path, error.message, span=span, label=label, replacement=fix)
-            return None
-        return text
 
     def _share(self, value: Any, path: Path, *, least: int) -> str | None:
         """A number of hosts or a percentage."""
@@ -307,14 +291,3 @@ def _is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def part_of(span: Span | None, text: str, offset: int, length: int) -> Span | None:
-    """The span of a part of a one-line text, given the span of the whole; the whole where columns are not known."""
-    if span is None or span.end_line != span.line:
-        return span
-    quote = span.end_column - span.column - len(text)  # 0 for plain text, 2 between quotes without escapes
-    if quote not in (0, 2):
-        return span
-    start = span.column + quote // 2 + offset
-    return Span(span.file, span.line, start, span.line, start + max(1, length))

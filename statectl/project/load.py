@@ -16,11 +16,12 @@ from statectl.project.expressions import expression_problem
 from statectl.project.files import ProjectFiles
 from statectl.project.findings import Findings
 from statectl.project.merge import merge
-from statectl.project.model import Association, Profile, Project, Settings
+from statectl.project.model import Association, MaintenanceWindow, Profile, Project, Settings
 from statectl.project.profiles import ProfileReader
 from statectl.project.scalars import Expression
 from statectl.project.settings import load_settings
 from statectl.project.types import Sections
+from statectl.project.windows import WindowReader
 from statectl.project.yaml_tree import BROKEN
 
 _NOTHING = Settings(project="", inventory="")
@@ -59,6 +60,7 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
     files = ProjectFiles(root)
     associations: list[Association] = []
     profiles: list[Profile] = []
+    windows: list[MaintenanceWindow] = []
     for path in paths:
         document = read_document(path, str(path.relative_to(root)))
         problems += document.problems
@@ -67,11 +69,12 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
             reader.read()
             associations += reader.associations
             profiles += reader.profiles
+            windows += reader.windows
             problems += reader.findings.problems
     problems += files.problems
-    named, used, between = merge(associations, profiles, sections.resources)
+    named, used, opened, between = merge(associations, profiles, windows, sections.resources)
     problems += between
-    return Project(root, settings, named, used, tuple(sorted(problems, key=_place)))
+    return Project(root, settings, named, used, tuple(sorted(problems, key=_place)), opened)
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:
@@ -90,10 +93,12 @@ class StatesReader:
         self.findings = Findings(document.places)
         self.associations: list[Association] = []
         self.profiles: list[Profile] = []
+        self.windows: list[MaintenanceWindow] = []
         self._declarations = DeclarationReader(self.findings, sections.resources, files)
         bodies = BodyReader(self.findings, self._declarations)
         self._association = AssociationReader(self.findings, bodies, check_selector)
         self._profile = ProfileReader(self.findings, bodies)
+        self._window = WindowReader(self.findings)
 
     def read(self) -> None:
         findings = self.findings
@@ -106,6 +111,11 @@ class StatesReader:
                 for name, below in (findings.map(value, (section,), "expected a map of profiles") or {}).items():
                     profile = self._profile.read(name, below, (section, name))
                     self.profiles += [profile] if profile is not None else []
+            elif section == "maintenance_windows":
+                windows = findings.map(value, (section,), "expected a map of maintenance windows") or {}
+                for name, below in windows.items():
+                    window = self._window.read(name, below, (section, name))
+                    self.windows += [window] if window is not None else []
             elif section in self.sections.reserved:
                 summary, hint = f"section `{section}` is not part of this version", self.sections.reserved[section]
                 findings.add("E106", (section,), summary, key=True, hint=hint)

@@ -7,22 +7,26 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from statectl.problems import Note, Problem, Span, did_you_mean, nearest
-from statectl.project.model import Association, Body, Declaration, Places, Profile, Use
+from statectl.project.model import Association, Body, Declaration, MaintenanceWindow, Places, Profile, Use
 from statectl.project.profiles import typed_input
 from statectl.project.scalars import Expression
 from statectl.project.types import ResourceType
 from statectl.project.yaml_tree import BROKEN
 
-_Named = TypeVar("_Named", Association, Profile)
+_Named = TypeVar("_Named", Association, Profile, MaintenanceWindow)
 
 
 def merge(
-    associations: Iterable[Association], profiles: Iterable[Profile], types: Mapping[str, ResourceType]
-) -> tuple[dict[str, Association], dict[str, Profile], list[Problem]]:
+    associations: Iterable[Association],
+    profiles: Iterable[Profile],
+    windows: Iterable[MaintenanceWindow],
+    types: Mapping[str, ResourceType],
+) -> tuple[dict[str, Association], dict[str, Profile], dict[str, MaintenanceWindow], list[Problem]]:
     """All by name, with the inputs of profiles typed, and every problem between them."""
     problems: list[Problem] = []
     named = _by_name(associations, "association", problems)
     used = _by_name(profiles, "profile", problems)
+    opened = _by_name(windows, "maintenance window", problems)
     by_type = {one.name: one for one in types.values()}
     for association in named.values():
         _references(association, named, problems)
@@ -48,6 +52,7 @@ def merge(
     return (
         {name: replace(one, body=placed.body(one.body, one.places)) for name, one in named.items()},
         {name: replace(one, body=placed.body(one.body, one.places)) for name, one in used.items()},
+        opened,
         problems,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from statectl.problems import Problem, Span
 from statectl.project.scalars import Expression
+from statectl.schedules import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,20 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceWindow:
+    name: str
+    description: str
+    timezone: str  # IANA name, as written
+    window: Window
+    places: Places
+    path: tuple[str | int, ...]
+
+    @property
+    def span(self) -> Span | None:
+        return self.places.key(self.path)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Enforced at compile and again by the executor. `paths` empty: no limit."""
 
@@ -209,3 +224,4 @@ class Project:
     associations: Mapping[str, Association]
     profiles: Mapping[str, Profile]
     problems: tuple[Problem, ...] = ()
+    maintenance_windows: Mapping[str, MaintenanceWindow] = field(default_factory=dict)

@@ -7,7 +7,7 @@ and an expression may stand wherever a value may. What it refuses is refused by 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from statectl.project import associations, bodies, profiles, settings
+from statectl.project import associations, bodies, profiles, settings, windows
 from statectl.project.scalars import Plain
 from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
 
@@ -41,6 +41,9 @@ def states_schema(sections: Sections) -> Schema:
         {**_described(associations.FIELDS, _ASSOCIATION), **body}, required=["targets"]
     )
     definitions["profile"] = _closed({**_described(profiles.FIELDS, _PROFILE), **body})
+    definitions["maintenance_window"] = _closed(
+        _described(windows.FIELDS, _MAINTENANCE_WINDOW), required=["schedule", "duration"]
+    )
     named = {"type": "object", "propertyNames": {"pattern": "^[a-z][a-z0-9_-]{0,63}$"}}
     return {
         "$schema": DRAFT,
@@ -50,6 +53,10 @@ def states_schema(sections: Sections) -> Schema:
             {
                 "associations": {**named, "additionalProperties": {"$ref": "#/definitions/association"}},
                 "profiles": {**named, "additionalProperties": {"$ref": "#/definitions/profile"}},
+                "maintenance_windows": {
+                    **named,
+                    "additionalProperties": {"$ref": "#/definitions/maintenance_window"},
+                },
             }
         ),
         "definitions": definitions,
@@ -197,10 +204,11 @@ _GIVEN: Mapping[str, Schema] = {
     "defaults": _closed({"owner": _SCALAR, "group": _SCALAR, "mode": _SCALAR}),
 }
 _SHARE = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,3}%$|^\d{1,7}$"}]}
+_SCHEDULE = {"type": "string", "pattern": r"^(rate|cron|at)\(.+\)$"}
 _REPLACEABLE: Mapping[str, Schema] = {
     "mode": {"enum": list(associations.MODES)},
     "severity": {"enum": list(associations.SEVERITIES)},
-    "schedule": {"type": "string", "pattern": r"^(rate|cron|at)\(.+\)$"},
+    "schedule": _SCHEDULE,
     "max_concurrency": _SHARE,
     "max_errors": _SHARE,
     "vars": {"type": "object"},
@@ -260,6 +268,19 @@ _PROFILE: Mapping[str, Schema] = {
             )
         ),
     },
+}
+_HOURS = {"type": "string", "pattern": r"^(\d{1,3}h)?(\d{1,4}m)?$", "minLength": 2}
+_DATE = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})$"}
+_MAINTENANCE_WINDOW: Mapping[str, Schema] = {
+    "description": {"type": "string"},
+    "schedule": _SCHEDULE,
+    "timezone": {"type": "string"},
+    "duration": _HOURS,
+    "cutoff": _HOURS,
+    "start_date": _DATE,
+    "end_date": _DATE,
+    "schedule_offset": {"type": "integer", "minimum": 1, "maximum": 6},
+    "enabled": {"type": "boolean"},
 }
 _CONNECTION: Mapping[str, Schema] = {
     "connection": {"enum": ["ssh", "local"]},

@@ -70,7 +70,7 @@ class Sections:
 
     resources: Mapping[str, ResourceType]
     reserved: Mapping[str, str]  # section -> why it is refused
-    top: tuple[str, ...] = ("associations", "profiles")
+    top: tuple[str, ...] = ("associations", "profiles", "maintenance_windows")
 
 
 PATH_SECTIONS = frozenset({"files", "directories", "links", "trees"})

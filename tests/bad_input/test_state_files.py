@@ -20,7 +20,7 @@ CASES = [
     ("B027 field of an association misspelt", association("severty: high"), "4:5", "E101", "did you mean `severity`?"),
     ("B027 type instead of its section", association("file: {}"), "4:5", "E101", "did you mean `files`?"),
     ("B027 section at the top", "packages: [nginx]\n", "1:1", "E101", "inside an association"),
-    ("B027 section of a later feature", "maintenance_windows: {}\n", "1:1", "E106", "not part of this version"),
+    ("B027 section of a later feature", "notifications: {}\n", "1:1", "E106", "not part of this version"),
     ("B027 key of `given`", association("given:\n  - whem: a\n    packages: [x]"), "5:9", "E101", "did you mean `when`?"),
     ("B027 key of `use`", association("use: {p: {wiht: {}}}") + "profiles: {p: {}}\n", "4:15", "E101", "did you mean `with`?"),
     ("B027 key of `where`", association("where: [{targets: all, files: {}}]"), "4:28", "E101", "stand in `given`"),

@@ -15,9 +15,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from zoneinfo import ZoneInfo
 
-from statectl.schedules import ScheduleError, Timing, fires, next_fire, parse_schedule, previous_fire
+from statectl.schedules import ScheduleError, Timing, fires, fires_before, next_fire, parse_schedule, previous_fire
 
 DAY = 1440
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -28,6 +29,7 @@ ZONES = (
     *("America/Santiago", "Africa/Cairo", "Asia/Beirut", "Africa/Casablanca", "Asia/Kolkata", "Pacific/Chatham"),
     *("Antarctica/Troll", "America/Nuuk"),
 )
+LATEST = 40  # so many are asked for backwards as well
 Number = Callable[[int, int], int]  # a number from low to high, both included
 
 
@@ -290,6 +292,9 @@ def compare(given: Case, number: Number) -> int:
     if [moment_of(minute) for minute in inside] != found:
         differ = sorted({*map(moment_of, inside)} ^ {*found})[:5]
         raise Wrong(f"{given}: {len(inside)} expected, {len(found)} found; first {', '.join(map(str, differ))}")
+    back = list(islice(fires_before(timing, moment_of(high)), min(len(inside), LATEST)))
+    if back != found[: -LATEST - 1 : -1]:
+        raise Wrong(f"{given}: backwards from {moment_of(high)} others: {', '.join(map(str, back[:5]))}")
     for _ in range(4):
         at = number(low, high)
         if number(0, 1) and inside:  # right at a fire, or a minute beside it
