@@ -40,7 +40,7 @@ FIELDS: Mapping[str, str] = {
     "override": "Addresses for which this association wins over another one, with reason and end date",
     "use": "Profiles placed here, with their inputs",
     "given": "Groups of resources under one condition",
-    "disrupt": "always (default); windows are not part of this version",
+    "disrupt": "always (default); waiting for a maintenance window is not part of this version",
 }
 WHERE_FIELDS = (
     "mode",

@@ -66,6 +66,14 @@ CASES = [
     ("B047 condition", association("packages: {x: {when: a ==}}"), "4:26", "E202", "condition not valid"),
     ("B047 condition in braces", association("packages: {x: {when: '{{ a }}'}}"), "4:26", "E108", "write it as: a"),
     ("B047 shell that looks like a comment", association("commands: {x: {run: 'echo ${#x}', creates: /a}}"), "4:25", "E202", "{% raw %}"),
+    ("B103 zero", association("schedule: rate(0 minutes)"), "4:20", "E117", "did you mean `rate(1 minute)`?"),
+    ("B103 plural of one", association("schedule: rate(1 hours)"), "4:20", "E117", "did you mean `rate(1 hour)`?"),
+    ("B103 no unit", association("schedule: rate(5)"), "4:20", "E117", "minutes, hours or days"),
+    ("B103 weeks", association("schedule: rate(1 week)"), "4:20", "E117", "did you mean `rate(7 days)`?"),
+    ("B105 misspelt", "maintenance_windows: {w: {schedule: cron(0 2 * * ? *), duration: 2h, timezone: Europe/Berln}}\n", "1:80", "E108", "did you mean `Europe/Berlin`?"),
+    ("B105 rule of a zone", "maintenance_windows: {w: {schedule: cron(0 2 * * ? *), duration: 2h, timezone: EST5EDT4}}\n", "1:80", "E108", "did you mean `EST5EDT`?"),
+    ("B105 offset", "maintenance_windows: {w: {schedule: cron(0 2 * * ? *), duration: 2h, timezone: '+25:00'}}\n", "1:80", "E108", "such as Europe/Oslo"),
+    ("B105 unknown", "maintenance_windows: {w: {schedule: cron(0 2 * * ? *), duration: 2h, timezone: Middle/Earth}}\n", "1:80", "E108", "IANA name"),
 ]  # fmt: skip
 MORE = [
     ("rollout", association("rollout: {batch: [1]}"), "4:5", "E106", "--batch"),

@@ -4,7 +4,7 @@ FZ1 decoder     the stream of a host, frame by frame and message by message
 FZ2 loader      YAML with limits
 FZ3 states      a file of states to a checked model
 FZ4 template    an expression in the rendering child
-FZ5 schedule    cron, rate and window
+FZ5 schedule    cron, rate and at, and when they fire
 FZ6 inventory   an inventory of the project's format, and target expressions
 """
 
@@ -12,12 +12,16 @@ import atexit
 import contextlib
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from statectl.onhost import protocol
 from statectl.transport import messages
 
+MOMENT = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)  # where this zone lives an hour a second time
 MAX_INPUT = 64 * 1024  # bytes; larger ones only take longer
 
 
@@ -86,10 +90,16 @@ def template(data: bytes) -> None:
 
 
 def schedule(data: bytes) -> None:
-    from statectl.schedules import ScheduleError, parse_schedule
+    from statectl.schedules import ScheduleError, Timing, fires_before, next_fire, parse_schedule
 
     with contextlib.suppress(ScheduleError):
-        parse_schedule(data.decode("utf-8", "replace"))
+        timing = Timing(parse_schedule(data.decode("utf-8", "replace")), ZoneInfo("Europe/Oslo"))
+        coming = next_fire(timing, MOMENT)
+        if coming is not None and coming <= MOMENT:
+            raise AssertionError("the next fire is over")
+        before = list(islice(fires_before(timing, MOMENT), 3))
+        if before != sorted(set(before), reverse=True) or (before and before[0] > MOMENT):
+            raise AssertionError("fires before a moment are in no order")
 
 
 def inventory(data: bytes) -> None:

@@ -55,6 +55,7 @@ def test_dates():
     assert not accepts_work(dated, at("2026-12-13T01:30"))
     on_the_dot = window(start_date=at("2026-11-29T01:00"), end_date=at("2026-12-06T01:00"))
     assert [one.start for one in openings(on_the_dot, at("2026-01-01T00:00"))] == [at("2026-11-29T01:00")]
+    assert opening_at(on_the_dot, at("2026-11-29T01:00")) is not None
     short = window(end_date=at("2026-11-29T01:20"))
     assert not accepts_work(short, at("2026-11-29T01:00")), (
         "nothing new fits before an end that is nearer than the cutoff"
