@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.contestants import statectl_project
+from tests.benchmarks.floors import bare
 from tests.benchmarks.spent import Spent, run_and_account
 from tests.benchmarks.tables import verdict, write_on_page
 from tests.benchmarks.trips import round_trips
@@ -31,17 +32,25 @@ APPLY = (sys.executable, "-m", "statectl", "apply", "--yes")
 CONTROLLER_MS, HOST_MS, MEMORY_MIB, TRIPS = 15.0, 75.0, 60.0, 6.0
 STRETCH_CONTROLLER_MS, STRETCH_HOST_MS = 8.0, 55.0
 MIB = 1 << 20
+# (what, factor, digits, unit)
+COLUMNS = (
+    ("cpu_s", 1, 2, "s"),
+    ("host_cpu_s", 1000, 0, "ms"),
+    ("peak_bytes", 1 / MIB, 0, "MiB"),
+    ("host_bytes", 1 / 1024, 0, "KiB"),
+)
 
 
 @dataclass
 class Fleet:
-    """An unchanged run on so many hosts: one `Spent` a round."""
+    """An unchanged run on so many hosts: one `Spent` a round. `floor`: the same of bare connections."""
 
     hosts: int
     rounds: list[Spent] = field(default_factory=list)
+    floor: list[Spent] = field(default_factory=list)
 
-    def median(self, what: str) -> float:
-        return float(statistics.median(getattr(one, what) for one in self.rounds))
+    def median(self, what: str, *, floor: bool = False) -> float:
+        return float(statistics.median(getattr(one, what) for one in (self.floor if floor else self.rounds)))
 
 
 @dataclass
@@ -92,11 +101,13 @@ def fleet(place: Path, hosts: Sequence[LabHost], rounds: int) -> Fleet:
     project = statectl_project(place, hosts)
     project.statectl("apply", "--yes", expect=0, timeout=900)
     measured = Fleet(len(hosts))
+    connections = [*bare(hosts[0].key, hosts[0].known_hosts), "pass", *(host.address for host in hosts)]
     for _ in range(rounds):
         spent = run_and_account(APPLY, project, hosts)
         if "no changes" not in spent.said.lower():
             raise RuntimeError(f"not a run that changes nothing\n{spent.said[-3000:]}")
         measured.rounds.append(spent)
+        measured.floor.append(run_and_account(connections, project, hosts))
         say(
             f"{len(hosts):3} hosts  {spent.cpu_s:6.2f} s here, {spent.host_cpu_s * 1000:5.0f} ms and "
             f"{spent.host_bytes / 1024:5.0f} KiB a host, {spent.peak_bytes / MIB:4.0f} MiB"
@@ -126,14 +137,15 @@ def report(costs: Costs, footer: str) -> str:
         text += f"\nA login by itself takes {costs.login_trips:.1f} round trips.\n"
     if costs.fleets:
         text += (
-            "\n| hosts | controller CPU | CPU of a host | controller memory | bytes on the wire, a host |\n"
-            "| ---: | ---: | ---: | ---: | ---: |\n"
+            "\n| hosts | controller CPU (floor) | CPU of a host (floor) | controller memory (floor) "
+            "| bytes on the wire, a host (floor) |\n| ---: | ---: | ---: | ---: | ---: |\n"
         )
         for one in costs.fleets:
-            text += (
-                f"| {one.hosts} | {one.median('cpu_s'):.2f} s | {one.median('host_cpu_s') * 1000:.0f} ms "
-                f"| {one.median('peak_bytes') / MIB:.0f} MiB | {one.median('host_bytes') / 1024:.0f} KiB |\n"
-            )
+            cells = [
+                f"{one.median(what) * by:.{digits}f} {unit} ({one.median(what, floor=True) * by:.{digits}f})"
+                for what, by, digits, unit in COLUMNS
+            ]
+            text += f"| {one.hosts} | {' | '.join(cells)} |\n"
     return f"{text}\n{footer}"
 
 

@@ -152,7 +152,10 @@ def test_one_more_host_costs_the_slope_not_the_start():
     """Start-up is in no host's share of the controller's time; the goals judge the largest fleet."""
     assert cost.marginal((1, 1.0), (41, 1.4)) == pytest.approx(0.01)
     costs = cost.Costs(
-        [cost.Fleet(1, [spent(1.0, 0.05, 90)]), cost.Fleet(41, [spent(1.4, 0.08, 130), spent(1.4, 0.08, 130)])],
+        [
+            cost.Fleet(1, [spent(1.0, 0.05, 90)], [spent(0.3, 0.02, 40)]),
+            cost.Fleet(41, [spent(1.4, 0.08, 130), spent(1.4, 0.08, 130)], [spent(0.5, 0.03, 45)]),
+        ],
         start_up_bytes=80 << 20,
         trips=5.5,
         login_trips=7.0,
@@ -162,6 +165,7 @@ def test_one_more_host_costs_the_slope_not_the_start():
     assert lines["| CPU of a host, 41 hosts"].endswith("| 80 ms | 75 ms (aim 55) | missed |")
     assert lines["| controller memory over start-up (80 MiB), 41 hosts"].endswith("| 50 MiB | 60 MiB | met |")
     assert lines["| round trips after login"].endswith("| 5.5 | 6 | met |")
+    assert lines["| 41"] == "| 41 | 1.40 s (0.50) | 80 ms (30) | 130 MiB (45) | 4 KiB (4) |"
 
 
 def test_a_goal_under_a_bound_is_missed_at_the_bound():
