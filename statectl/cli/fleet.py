@@ -21,7 +21,7 @@ from statectl.errors import ConfigError, Refused, UsageError
 from statectl.plans.plan import HostPlan, Plan
 from statectl.problems import Problem, did_you_mean
 from statectl.project.model import Project, Settings
-from statectl.reconcile.commit import Reading, Revision, check_out, revision
+from statectl.reconcile.commit import Reading, Revision, check_out, moved, revision
 from statectl.reconcile.endpoints import Credentials, endpoint
 from statectl.store.ids import who
 from statectl.targets.hosts import Host, Inventory
@@ -30,6 +30,7 @@ from statectl.transport.channel import Become, Endpoint, Transport
 if TYPE_CHECKING:
     import tempfile
 
+    from statectl.catalogue.child_process import ChildProcess
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
     from statectl.project.types import ResourceType
@@ -64,7 +65,9 @@ def read_inventory(root: Path, settings: Settings, given: str | None) -> tuple[I
     return inventory, problems, path
 
 
-def offline_problems(project: Project, given: str | None) -> tuple[list[Problem], int]:
+def offline_problems(
+    project: Project, given: str | None, child: "ChildProcess | None" = None
+) -> tuple[list[Problem], int]:
     """What compiling the whole fleet without a host finds, and how many hosts there are. Runs no executable inventory."""
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
@@ -75,7 +78,7 @@ def offline_problems(project: Project, given: str | None) -> tuple[list[Problem]
     hosts_unknown = any(problem.code == "W157" for problem in problems)
     if hosts_unknown or any(not problem.is_warning for problem in problems):
         return problems, len(inventory.hosts)
-    with Renderer(project.root) as renderer:
+    with Renderer(project.root, child=child) as renderer:
         compiler = Compiler(project, inventory, renderer, _types())
         _, found = compiler.fleet()
         _, further = _probes(compiler, project, list(inventory.hosts))
@@ -91,6 +94,22 @@ def _probes(
     found = {name: compiler.probes(name) for name in names}
     problems = fold({name: wrong for name, (_, wrong) in found.items()}, len(names))
     return {name: probes for name, (probes, _) in found.items()}, problems
+
+
+def _read(obj: Mapping[str, Any], reading: Revision | Reading | None) -> Project:
+    """The project. A mistake that is gone, or another one, at a second look is none: the files moved, also when they moved back."""
+    try:
+        return open_project(obj)
+    except ConfigError as error:
+        if not isinstance(reading, Reading):
+            raise
+        reading.ended()
+        try:
+            open_project(obj)
+        except ConfigError as again:
+            if again.problems == error.problems:
+                raise
+    raise moved()
 
 
 class Opened:
@@ -113,6 +132,7 @@ class Opened:
         self.credentials = credentials
         self.root = project.root
         self.become = False
+        self.child: ChildProcess | None = None  # that renders, started ahead
         self._store_root = store_root or project.root
         self._revision = at
         self._store: Store | None = None
@@ -143,7 +163,7 @@ class Opened:
             top, _ = find_project(start_directory(obj))
             if at is None and top is not None:
                 reading = Reading(top)
-            project = open_project(obj)
+            project = _read(obj, reading)
         else:
             root, settings = open_settings(obj)
             project = Project(root, settings, {}, {})
@@ -151,7 +171,9 @@ class Opened:
         if any(not problem.is_warning for problem in problems):
             raise ConfigError(problems, root=project.root)
         credentials = _credentials(options or {})
-        return cls(project, found, path, [*project.problems, *problems], credentials, reading, store_root)
+        opened = cls(project, found, path, [*project.problems, *problems], credentials, reading, store_root)
+        opened.child = obj.get("child")
+        return opened
 
     @classmethod
     def for_plan(cls, obj: Mapping[str, Any], plan: Plan, options: Mapping[str, Any]) -> "Opened":
@@ -279,7 +301,7 @@ class Opened:
         from statectl.catalogue.render import Renderer
 
         if self._compiler is None:
-            self._renderer = Renderer(self.root)
+            self._renderer = Renderer(self.root, child=self.child)
             self._compiler = Compiler(
                 self.project,
                 self.inventory,
@@ -392,6 +414,7 @@ class Opened:
             raise Refused(
                 f"stale: {gone[0]} is no longer in the inventory", code="E510", hint="make a new plan: statectl plan"
             )
+        self._load_ahead(names)
         warnings = list(self.problems)
         compiler = None
         probes: dict[str, list[dict[str, Any]]] = {}
@@ -401,6 +424,7 @@ class Opened:
             probes, wrong = _probes(compiler, self.project, names)
             problems = once([*problems, *wrong])
             if any(not problem.is_warning for problem in problems):
+                self.revision()  # as when they were read: files that moved are not wrong
                 raise ConfigError(problems, root=self.root)
             warnings += problems
         at = self.revision()
@@ -439,6 +463,13 @@ class Opened:
             errors={name: one.max_errors for name, one in self.project.associations.items()},
             watch=lambda run_id, cancel: Watch(self.records().under_way, run_id, cancel),
         )
+
+    def _load_ahead(self, names: Sequence[str]) -> None:
+        """Import what the hosts are reached with while the rendering process works: on one host this decides how long a run takes."""
+        if any(self.endpoint(name).connection == "ssh" for name in names):
+            from statectl.transport.loading import load_asyncssh
+
+            threading.Thread(target=load_asyncssh, name="import asyncssh", daemon=True).start()
 
     def _progress(self, run_id: str) -> tuple[int, int]:
         return self.records().under_way.progress(run_id)

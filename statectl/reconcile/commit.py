@@ -78,12 +78,17 @@ class Reading:
         _wait_for_git(self._root)
         now = revision(self._root)
         if now != self._first:
-            raise Refused(
-                "the project's files changed while they were read",
-                code="E523",
-                hint="run the same command again when nobody edits or checks out files; nothing was contacted",
-            )
+            raise moved()
         return now
+
+
+def moved() -> Refused:
+    """What is said when files are not those of one moment."""
+    return Refused(
+        "the project's files changed while they were read",
+        code="E523",
+        hint="run the same command again when nobody edits or checks out files; nothing was contacted",
+    )
 
 
 def _wait_for_git(root: Path) -> None:

@@ -5,7 +5,9 @@ import threading
 
 import pytest
 
-from statectl.errors import Refused
+from statectl.cli import fleet
+from statectl.errors import ConfigError, Refused
+from statectl.problems import Problem
 from statectl.reconcile import commit
 from statectl.reconcile.commit import Reading
 
@@ -64,6 +66,30 @@ def test_git_at_work_is_waited_for_and_a_forgotten_lock_is_not(project, monkeypa
     lock.write_text("")
     monkeypatch.setattr(commit, "GIT_AT_WORK_S", 0.1)
     assert not Reading(project).ended().dirty
+
+
+BAD = Problem("E123", "file cannot be read: no such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [([BAD], ConfigError), ([Problem("E101", "unknown field")], Refused), (None, Refused)],
+    ids=["the same again", "another one", "none"],
+)
+def test_a_mistake_must_be_there_at_a_second_look(project, monkeypatch, second, expected):
+    """A file that is checked out away and back while files are read is no mistake in them."""
+    answers = [[BAD], second]
+
+    def read(_):
+        problems = answers.pop(0)
+        if problems:
+            raise ConfigError(problems)
+        return "project"
+
+    monkeypatch.setattr(fleet, "open_project", read)
+    with pytest.raises(expected):
+        fleet._read({}, Reading(project))
+    assert not answers
 
 
 def test_outside_git_there_is_nothing_to_compare(tmp_path):
