@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from statectl.catalogue.register import outcome_tag
 # The child stops a job by itself after so much processor time, and the kernel stops the child soon after. Only when neither
 # happens does the clock decide; on a busy machine a second of work may take many.
 PATIENCE = 12
+MEMORY = 256 * 1024 * 1024
+JOB_S = 5.0
 
 
 class ChildLost(Exception):
@@ -23,13 +26,10 @@ class ChildLost(Exception):
 class ChildProcess:
     """`memory`: bytes it may use above its start; `job_s`: seconds that one job may take."""
 
-    def __init__(self, memory: int, job_s: float) -> None:
-        import jinja2
-        import markupsafe
-
+    def __init__(self, memory: int = MEMORY, job_s: float = JOB_S) -> None:
         self._job_s = job_s
         package = Path(__file__).resolve().parents[2]
-        homes = dict.fromkeys(str(path) for path in (package, _home(jinja2), _home(markupsafe)))
+        homes = dict.fromkeys(str(path) for path in (package, _home("jinja2"), _home("markupsafe")))
         # no site, no environment, nothing imported from the current directory: only these three places beside the standard library
         start = f"import sys; sys.path += {list(homes)!r}; from statectl.catalogue.child.serve import main; main()"
         self._process = subprocess.Popen(
@@ -99,6 +99,9 @@ class ChildProcess:
                     continue  # bytes that it will never read
 
 
-def _home(module: Any) -> Path:
-    """The directory that a package lies in."""
-    return Path(str(module.__file__)).resolve().parents[1]
+def _home(package: str) -> Path:
+    """The directory that a package lies in, found without importing it here."""
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(f"no package {package}", name=package)
+    return Path(found.origin).resolve().parents[1]

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from statectl.catalogue.child_process import ChildLost, ChildProcess
+from statectl.catalogue.child_process import JOB_S, MEMORY, ChildLost, ChildProcess
 from statectl.catalogue.register import Register, encoded_names
 from statectl.catalogue.rendered import FUNCTIONS, HOST_NAMES, UNKNOWN, Failure, FoundHost, HostNames, Job, Scope
 from statectl.catalogue.templates import Jail, TemplateRefused
 from statectl.secrets import Secret
 
-MEMORY = 256 * 1024 * 1024  # bytes that the child may use above its start
 REPLACE_ABOVE = 128 * 1024 * 1024  # between two batches a larger child gives way to a fresh one
 BATCH = 2000  # jobs sent at once
 NOBODY = Scope(0, HostNames(0, {}, None), {}, {})
@@ -35,16 +34,18 @@ class Renderer:
     """One per command. Close it, or use it as a context manager.
 
     `parameter` and `secret` answer `param()` and `secret()`; they raise TemplateRefused for what they do not have.
+    `child`: one that was started ahead, with the same `memory` and `job_s`.
     """
 
     def __init__(
         self,
         root: Path,
         *,
-        job_s: float = 5.0,
+        job_s: float = JOB_S,
         memory: int = MEMORY,
         parameter: Lookup | None = None,
         secret: Lookup | None = None,
+        child: ChildProcess | None = None,
     ) -> None:
         self.jail = Jail(root)
         self.register = Register()
@@ -57,7 +58,7 @@ class Renderer:
             "secret": secret or _no_store("secret"),
         }
         self._hosts: Callable[[str], Sequence[FoundHost]] | None = None
-        self._child: ChildProcess | None = None
+        self._child = child
         self._free: dict[int, dict[str, Any] | Failure] = {}
         self._free_of_variable: dict[int, frozenset[str]] = {}
         self._memo: dict[Any, tuple[list[Any], list[str]]] = {}

@@ -61,6 +61,9 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, resume: st
 
     PLAN, the id or file of an earlier plan, applies exactly that, once, and only where nothing moved since.
     """
+    from statectl.cli.ahead import start_rendering
+
+    start_rendering(obj)
     from statectl.cli.fleet import Opened
     from statectl.cli.planning import outputs_of, rate_of
     from statectl.cli.scope import Scope

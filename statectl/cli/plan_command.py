@@ -32,6 +32,9 @@ def command(
 
     The plan is kept for 24 hours: `statectl apply ID` applies exactly what was shown.
     """
+    from statectl.cli.ahead import start_rendering
+
+    start_rendering(obj)
     from statectl.cli.deciding import plan_code
     from statectl.cli.fleet import Opened
     from statectl.cli.planning import outputs_of, rate_of, shown_plan

@@ -33,6 +33,9 @@ def command(
     """
     import os
 
+    from statectl.cli.ahead import start_rendering
+
+    start_rendering(obj)
     from statectl.cli.fleet import offline_problems
     from statectl.cli.formats.problems import as_json as problem_json
     from statectl.cli.formats.problems import render
@@ -50,7 +53,7 @@ def command(
     problems = list(project.problems)
     counts = {"associations": len(project.associations), "profiles": len(project.profiles), "hosts": 0}
     if not any(not problem.is_warning for problem in problems):
-        further, counts["hosts"] = offline_problems(project, inventory)
+        further, counts["hosts"] = offline_problems(project, inventory, obj["child"])
         problems += further
     errors = sum(not problem.is_warning for problem in problems)
     warnings = len(problems) - errors

@@ -45,7 +45,7 @@ def run(session: "Session", host: "Host") -> "End":
     counts = _tell_plan(session, engine, ways)
     if refusals:
         raise End("refused", "; ".join(refusals), "E505", counts)
-    session.wire.send({"type": "planned", "counts": counts})
+    session.emit({"type": "planned", "counts": counts})
     if session.order["kind"] != "apply":
         return End("planned", counts=counts)
     session.state = "planned"
@@ -89,6 +89,9 @@ def _tell_plan(session: "Session", engine: "Engine", ways: "Optional[Ways]" = No
     counts = {"ok": 0, "change": 0, "unknown": 0, "refused": 0, "orphan": 0}
     for item in engine.items + engine.removals:
         counts[item.verdict] += 1
+        if item.verdict == "ok" and not (item.changes or item.reason or item.kind):
+            session.right("verdict", item.association, item.address)
+            continue
         verdict: Any = {}
         if ways is not None and item.verdict in ("change", "unknown") and engine.enforced(item) and ways.of(item):
             verdict["armed"] = int(-(-session.order["lock_out"]["seconds"] // 1))
@@ -159,10 +162,13 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
     results, notified = [], []
 
     def emit(message: "Message") -> None:
+        if message["type"] == "result" and message["outcome"] == "ok":
+            results.append({"address": message["address"], "outcome": "ok"})
+            session.right("result", "", message["address"])
+            return
         sent = session.emit(message)
         if message["type"] == "result":
-            short = {"address": sent["address"], "outcome": "ok"}
-            results.append(short if sent["outcome"] == "ok" else sent)
+            results.append(sent)
         elif message["type"] == "notified":
             notified.append(sent)
 

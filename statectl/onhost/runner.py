@@ -34,7 +34,7 @@ from statectl.onhost.wire import Closed, TimedOut, Wire
 
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Dict, Optional, Sequence, Union
+    from typing import Dict, List, Optional, Sequence, Tuple, Union
 
     from statectl.onhost.shapes import JSON, Facts, Holder, Message
 
@@ -42,6 +42,8 @@ ORDER_S = 60.0  # from our start to the order
 DEADLINE_S = 3600.0  # of the whole session, when the order says nothing
 ACK_S = 30.0  # from our end to the controller's ack
 LISTEN_S = 0.5  # how often to look whether somebody wants this run to stop
+MANY = 1000  # addresses of one message
+MOMENT_S = 0.5  # for which the word that a resource is right may wait for others
 
 
 def serve(receive_fd: int, send_fd: int, buffered: bytes = b"") -> int:
@@ -87,6 +89,9 @@ class Session(object):
         self.secrets: "Dict[str, str]" = {}
         self._scratch_path: "Optional[str]" = None
         self._unconfirmed = ""  # the run whose change waits for its confirmation
+        self._right: "List[str]" = []  # addresses that are as wanted and not told yet, all of `_right_of`
+        self._right_of: "Tuple[str, str]" = ("", "")
+        self._right_since = 0.0
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
@@ -325,14 +330,36 @@ class Session(object):
             }
         )
 
+    def right(self, kind: str, association: str, address: str) -> None:
+        """Tell that a resource is as wanted, in place of a verdict or result of its own: many in one message.
+
+        They go before anything else that is told, and are kept back for a moment only.
+        """
+        now = time.monotonic()
+        late = len(self._right) >= MANY or now - self._right_since > MOMENT_S
+        if self._right and (late or self._right_of != (kind, association)):
+            self._tell_right()
+        if not self._right:
+            self._right_of, self._right_since = (kind, association), now
+        self._right.append(address)
+
+    def _tell_right(self) -> None:
+        if self._right:
+            addresses, self._right = self._right, []
+            kind, association = self._right_of
+            message = {"type": "right", "of": kind, "association": association, "addresses": addresses}
+            self.wire.send(self.redactor.message(message))
+
     def emit(self, message: "Message") -> "Message":
-        """Send a verdict or result with every secret in it masked -> the message as it was sent."""
+        """Send a message with every secret in it masked, behind all that was told before -> the message as it was sent."""
+        self._tell_right()
         masked = self.redactor.message(message)
         self.wire.send(masked)
         return masked
 
     def _end(self, end: "End") -> bool:
         """-> was it sent? Then wait for the ack, so that results do not travel twice."""
+        self._tell_right()
         message: "Message" = {
             "type": "end",
             "outcome": end.outcome,

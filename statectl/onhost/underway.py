@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from statectl.onhost.shapes import Message
 
-TOLD = ("result", "notified", "output", "log", "waiting")
+TOLD = ("result", "right", "notified", "output", "log", "waiting")
 MAX_BYTES = 16 * 1024 * 1024  # of one run; what comes after is left out, saying so
 OPEN_S = 1.0
 LOOK_S = 0.05

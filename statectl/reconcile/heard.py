@@ -18,8 +18,8 @@ ROOM_FOR_ELSE = (
 MAX_WORDS = 20_000  # messages that say only that something is going on
 MAX_CONTENTS = 2  # times that one content is sent: a host that lost it may ask once more
 
-BEFORE_GO = frozenset({"need", "verdict", "planned", "end"})
-AFTER_GO = frozenset({"need", "result", "notified", "end"})
+BEFORE_GO = frozenset({"need", "right", "verdict", "planned", "end"})
+AFTER_GO = frozenset({"need", "right", "result", "notified", "end"})
 
 
 class Heard:
@@ -56,12 +56,42 @@ class Heard:
                 raise _not_in_the_protocol("the host tells of more resources than it may have")
         return short
 
+    def right(self, message: Mapping[str, Any], declared: Container[str], due: str) -> None:
+        """These addresses are as wanted: it stands for a message of kind `due` for each, and is refused as one would be."""
+        kind, addresses = message["of"], message["addresses"]
+        if kind != due:
+            raise _not_in_the_protocol(f"{kind} came when it was not due")
+        for address in addresses:
+            if (kind, address) in self._told:
+                raise _not_in_the_protocol(f"{kind} came twice for one address")
+            self._told.add((kind, address))
+            if address not in declared:
+                self._room_for_else -= size(address)
+        self._room -= sum(map(size, addresses))
+        if self._room_for_else < 0:
+            raise _not_in_the_protocol("the host tells of more resources than it may have")
+
     def contents(self, wanted: Iterable[str]) -> None:
         """Refuse to send one content again and again."""
         for sha256 in wanted:
             self._contents[sha256] = self._contents.get(sha256, 0) + 1
             if self._contents[sha256] > MAX_CONTENTS:
                 raise _not_in_the_protocol("the host asked for one content again and again")
+
+
+def right_result(address: str) -> dict[str, Any]:
+    """The result of a resource that is as wanted, as its own message would say it."""
+    return {
+        "type": "result",
+        "address": address,
+        "outcome": "ok",
+        "action": "none",
+        "changes": [],
+        "kind": "",
+        "reason": "",
+        "error": None,
+        "duration_ms": 0,
+    }
 
 
 def size(value: Any) -> int:

@@ -18,7 +18,7 @@ from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
 from statectl.plans.plan import Change, HostPlan, Source, Verdict
 from statectl.problems import Problem
 from statectl.reconcile.confirm import Confirmation, confirm, lock_out
-from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard
+from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard, right_result
 from statectl.reconcile.holder import hint, holder_of, known_here
 from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
@@ -212,6 +212,11 @@ class HostRun:
             kind = message["type"]
             if kind == "need":
                 await self._deliver(message["blobs"])
+            elif kind == "right":
+                self._heard.right(message, ours, "verdict")
+                ok += len(message["addresses"])
+                owner = str(message.get("association") or "")
+                self.read += [(owner, str(address)) for address in message["addresses"]]
             elif kind == "verdict":
                 message = self._heard.kept(message, ours)
                 if message["verdict"] == "ok":
@@ -268,6 +273,9 @@ class HostRun:
                 kind = message["type"]
                 if kind == "need":
                     await self._deliver(message["blobs"])
+                elif kind == "right":
+                    self._heard.right(message, ours, "result")
+                    result.results += map(right_result, message["addresses"])
                 elif kind == "result":
                     result.results.append(self._heard.kept(message, ours))
                 elif kind == "notified":

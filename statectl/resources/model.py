@@ -58,7 +58,10 @@ class Resource(BaseModel):
     model validator may ask whether it is None, and nothing else of it. On a host every value is plain.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
+    # defer_build: of some twenty types a project uses a few, and building a validator is most of what importing one costs
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True, defer_build=True
+    )
 
     @field_validator("*", mode="wrap")
     @classmethod

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from statectl.errors import Unreachable
 from statectl.transport.channel import Endpoint, Transport
+from statectl.transport.loading import load_asyncssh
 from statectl.transport.ssh import NO_ANSWER, _user_config
 
 SHELL_S = 20.0  # from login to the end of a command of three lines
@@ -47,6 +48,7 @@ class Shell:
 
 def resolve(endpoint: Endpoint) -> Address:
     """Raises Unreachable when the ssh configuration cannot be used."""
+    load_asyncssh()
     import asyncssh
 
     try:

@@ -208,6 +208,7 @@ SHAPES: dict[str, Shape] = {
             "kind": _word("intended", "corrective", ""),
         },
     ),
+    "right": ({"of": _word("verdict", "result"), "addresses": _addresses}, {"association": _maybe(_association)}),
     "planned": ({"counts": _counts}, {}),
     "result": (
         {"address": _address, "outcome": _OUTCOME},
@@ -266,9 +267,10 @@ def parse(payload: bytes) -> dict[str, Any]:
         if not check(value):
             raise ProtocolError(f"{key} of message {kind} is not valid")
     names: dict[str, Untrusted] = {}
+    plain = b"\\ud" not in payload and b"\\uD" not in payload
     for key, value in message.items():
         if key != "type":
-            message[key] = untrusted(value, names)
+            message[key] = untrusted(value, names, plain=plain)
     return message
 
 
@@ -282,28 +284,28 @@ def _measure(payload: bytes) -> None:
             raise ProtocolError(f"a message of {len(payload):,} bytes is not plain ASCII (max {limit:,})")
 
 
-def untrusted(value: Any, names: dict[str, Untrusted] | None = None) -> Any:
+def untrusted(value: Any, names: dict[str, Untrusted] | None = None, *, plain: bool = False) -> Any:
     """The same value with every text in it, keys included, as Untrusted. Lists are changed in place: there may be no room for two.
 
     Lone surrogates (what stands for bytes of a name that is not UTF-8, or what a hostile host makes up) become escapes: nothing
-    that comes later can store or print them. `names`: keys that were met before.
+    that comes later can store or print them. `names`: keys that were met before. `plain`: it is known that there are none.
     """
     if isinstance(value, str):
-        if SURROGATE.search(value):
+        if not plain and SURROGATE.search(value):
             return Untrusted(value.encode("utf-8", "backslashreplace").decode())
         return Untrusted(value)
     if isinstance(value, list):
         for place, item in enumerate(value):
-            value[place] = untrusted(item, names)
+            value[place] = untrusted(item, names, plain=plain)
         return value
     if isinstance(value, dict):
         known = {} if names is None else names
         for key in list(value):
             name = known.get(key)
             if name is None:
-                name = untrusted(key)
+                name = untrusted(key, plain=plain)
                 if len(known) < KEYS_SHARED:
                     known[key] = name
-            value[name] = untrusted(value.pop(key), known)
+            value[name] = untrusted(value.pop(key), known, plain=plain)
         return value
     return value

@@ -21,6 +21,7 @@ from statectl.errors import Refused, Unreachable
 from statectl.transport import algorithms
 from statectl.transport.channel import Channel, Endpoint
 from statectl.transport.known_hosts import TrustedKeys, standard_files
+from statectl.transport.loading import load_asyncssh
 
 if TYPE_CHECKING:
     import asyncssh
@@ -176,7 +177,7 @@ class SshTransport:
         stage.name = "TCP connection"
         stage.endpoint = endpoint
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, _import_asyncssh)
+        await loop.run_in_executor(None, load_asyncssh)
         import asyncssh
 
         seen = stage.seen = _Seen(endpoint.host_key)
@@ -306,6 +307,7 @@ class ShownKey:
 
 async def shown_host_key(endpoint: Endpoint, trusted: TrustedKeys, *, deadline_s: float = 10) -> ShownKey:
     """The key that a host shows, without logging in there: for `inventory trust`. Its jump hosts must be trusted already."""
+    load_asyncssh()
     import asyncssh
 
     transport = SshTransport(trusted)
@@ -516,7 +518,3 @@ def _user_config() -> list[str] | None:
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text[:300] or type(error).__name__
-
-
-def _import_asyncssh() -> None:
-    import asyncssh  # noqa: F401

@@ -225,6 +225,16 @@ class Ended(Exception):
     """The executor closed its side."""
 
 
+def as_told(message, address):
+    """The verdict or result of one address of a message that says it of many."""
+    told = {"type": message["of"], "address": address, "action": "none", "changes": [], "reason": "", "kind": ""}
+    if message["of"] == "verdict":
+        return dict(
+            told, association=message["association"], verdict="ok", predicted_after=[], unknown_until=[], notify=[]
+        )
+    return dict(told, outcome="ok", error=None, duration_ms=0)
+
+
 class Controller:
     """One conversation with one executor process."""
 
@@ -291,7 +301,14 @@ class Controller:
                 return message
 
     def of(self, kind):
-        return [message for message in self.messages if message["type"] == kind]
+        """All messages of a kind; one that says of many resources that they are right counts as the messages it stands for."""
+        found = []
+        for message in self.messages:
+            if message["type"] == "right" and message["of"] == kind:
+                found += [as_told(message, address) for address in message["addresses"]]
+            elif message["type"] == kind:
+                found.append(message)
+        return found
 
     def hang_up(self):
         if self.to is not None:

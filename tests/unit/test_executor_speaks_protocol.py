@@ -58,6 +58,8 @@ def test_every_message_of_the_executor_passes_the_controllers_decoder() -> None:
             messages.parse(frame[protocol.HEADER.size :])
         except protocol.ProtocolError as error:
             pytest.fail(f"{error}: {message}")
-    assert kinds >= {"ready", "need", "verdict", "planned", "result", "notified", "output", "waiting", "end"}
+    said = {"ready", "need", "right", "verdict", "planned", "result", "notified", "output", "waiting", "end"}
+    assert kinds >= said, said - kinds
     verdicts = {message["verdict"] for message in case.said if message["type"] == "verdict"}
-    assert verdicts == {"ok", "change", "unknown", "refused", "orphan"}
+    assert verdicts == {"change", "unknown", "refused", "orphan"}
+    assert {message["of"] for message in case.said if message["type"] == "right"} == {"verdict", "result"}

@@ -8,6 +8,7 @@ from statectl.cli.formats.apply_text import notified_line, result_line
 from statectl.cli.formats.lasting import Lasting
 from statectl.cli.formats.terminal import Screen, one_line
 from statectl.plans.plan import HostPlan
+from statectl.reconcile.heard import right_result
 from statectl.reconcile.host_run import HostResult
 
 EVERY_S = 10.0
@@ -52,12 +53,16 @@ class Progress:
             outcome = message["outcome"]
             if outcome == "failed" or (outcome == "changed" and not many) or self._verbose:
                 self._line(result_line(host, message, self._screen, with_host=self._total > 1))
+        elif kind == "right":
+            if message["of"] == "result" and self._verbose:
+                for address in message["addresses"]:
+                    self.message(host, right_result(address))
         elif kind == "notified":
             if message["outcome"] == "failed" or not many or self._verbose:
                 self._line(notified_line(host, message, self._screen, with_host=self._total > 1))
         elif kind == "waiting" or (kind == "log" and (self._verbose >= 2 or message.get("level") == "warning")):
             self._line(f"{host}: {one_line(str(message.get('text') or message.get('reason') or ''))}")
-        elif self._verbose >= 3 and kind not in ("log", "verdict"):
+        elif self._verbose >= 3 and kind not in ("log", "verdict", "right"):
             self._line(f"{host}: message {kind}")
 
     def close(self) -> None:

@@ -1,0 +1,47 @@
+"""The depth of a message is measured before it is parsed, and brackets in its texts are text."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from statectl.onhost import protocol
+
+TEXT = st.text(st.sampled_from('[]{}"\\a\n€'), max_size=12)
+VALUE = st.recursive(
+    TEXT | st.integers() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=60,
+)
+
+
+def depth(value):
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + max(map(depth, inside), default=0)
+
+
+def nested(value, layers):
+    for _ in range(layers):
+        value = [value]
+    return value
+
+
+@given(VALUE, st.integers(0, protocol.MAX_DEPTH + 3), st.lists(TEXT, max_size=3), st.booleans())
+@example('\\"[', protocol.MAX_DEPTH - 1, ["[" * 99, '"' + "[" * 99, "\\"], True)
+def test_depth_is_that_of_the_value(value, layers, texts, ascii_only):
+    """What is nested too deep is refused whatever stands in the texts, and nothing else is."""
+    message = {"type": "x", "filler": texts, "value": nested(value, layers)}
+    # so that brackets are counted at all
+    payload = json.dumps({**message, "many": [[]] * 50}, ensure_ascii=ascii_only).encode()
+    if depth(message) > protocol.MAX_DEPTH:
+        with pytest.raises(protocol.ProtocolError, match="deeper"):
+            protocol.decode_json(payload)
+    else:
+        assert protocol.decode_json(payload)["value"] == message["value"]
+
+
+def test_a_key_that_comes_twice_is_named():
+    """Two readers of one message must not see different values."""
+    with pytest.raises(protocol.ProtocolError, match="'a' appears twice"):
+        protocol.decode_json(b'{"type":"x","v":{"b":1,"a":1,"a":2}}')
