@@ -2,8 +2,9 @@
 
 import ast
 import datetime as dt
+import random
 import time
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,18 @@ from hypothesis import strategies as st
 
 from statectl.schedules import Timing, fires, fires_before, next_fire, parse_schedule, previous_fire
 from statectl.schedules.jitter import delay_of
-from tests.sweeps.schedules import DAY, ZONES, Case, case, clock_of, compare, expression, minutes_of, moment_of
+from tests.sweeps.schedules import (
+    DAY,
+    ZONES,
+    Case,
+    case,
+    clock_of,
+    compare,
+    expression,
+    minutes_of,
+    moment_of,
+    reference,
+)
 
 SAMPLE = 120
 PURE = Path(__file__).parents[2] / "statectl" / "schedules"
@@ -64,24 +76,15 @@ def test_generated_schedules_agree_with_the_reference(data):
 )
 def test_changes_of_clocks(zone, first, days):
     """Around a change, generated schedules fire when a clock first shows their time, or first shows a later one."""
-    import random
-
-    clock_of.cache_clear()
-    whole = clock_of
     chance = random.Random(zone)
-    try:
-        clock = whole(zone, first - dt.timedelta(20), first + dt.timedelta(days + 20))
-        assert len(clock.begins) > 1, "there is a change in it"
-        for _ in range(40):
-            one = expression(chance.randint)
-            _compare_with(clock, Case(one, zone, chance.choice((0, 0, 2)), first, days))
-    finally:
-        clock_of.cache_clear()
+    clock = clock_of(zone, first - dt.timedelta(20), first + dt.timedelta(days + 20))
+    assert len(clock.begins) > 1, "there is a change in it"
+    for _ in range(40):
+        one = expression(chance.randint)
+        _compare_with(clock, Case(one, zone, chance.choice((0, 0, 2)), first, days))
 
 
 def _compare_with(clock, one):
-    from tests.sweeps.schedules import reference
-
     end = one.start + dt.timedelta(one.days)
     low, high = one.start.toordinal() * DAY, end.toordinal() * DAY
     expected = reference(one.one, clock, one.offset, one.start, end + dt.timedelta(3))
@@ -89,8 +92,11 @@ def _compare_with(clock, one):
         schedule = parse_schedule(one.one.text)
     except ValueError:
         return
-    found = fires(Timing(schedule, ZoneInfo(one.zone), one.offset), moment_of(low), moment_of(high))
-    assert list(found) == [moment_of(minute) for minute in expected if low < minute <= high], str(one)
+    timing = Timing(schedule, ZoneInfo(one.zone), one.offset)
+    found = list(fires(timing, moment_of(low), moment_of(high)))
+    assert found == [moment_of(minute) for minute in expected if low < minute <= high], str(one)
+    back = list(takewhile(lambda moment: moment > moment_of(low), fires_before(timing, moment_of(high))))
+    assert back == found[::-1], str(one)
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -113,7 +119,9 @@ def test_a_time_that_does_not_exist_fires_once_behind_the_gap():
     night = timing("cron(30 2 * * ? *)", "Europe/Oslo")
     assert following(night, "2026-03-27T12:00", 3) == ["2026-03-28T01:30", "2026-03-29T01:00", "2026-03-30T00:30"]
     often = timing("cron(0/15 2,3 29 3 ? 2026)", "Europe/Oslo")
-    assert following(often, "2026-01-01T00:00", 9) == [f"2026-03-29T01:{minute}" for minute in ("00", "15", "30", "45")]
+    once = [f"2026-03-29T01:{minute}" for minute in ("00", "15", "30", "45")]
+    assert following(often, "2026-01-01T00:00", 9) == once
+    assert [f"{fire:%Y-%m-%dT%H:%M}" for fire in fires_before(often, at("2027-01-01T00:00"))] == once[::-1]
 
 
 def test_a_time_that_exists_twice_fires_the_first_time():
