@@ -37,11 +37,11 @@ def _offset(local: dt.datetime, zone: dt.tzinfo, *, fold: int) -> dt.timedelta:
 def _change(low: dt.datetime, high: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
     """The moment between `low` (old offset) and `high` (new offset) from which the new offset holds."""
     old = low.astimezone(zone).utcoffset()
-    while high - low > _SECOND:
-        middle = low + (high - low) // 2
-        middle = middle.replace(microsecond=0) if middle.replace(microsecond=0) > low else low + _SECOND
-        if middle.astimezone(zone).utcoffset() == old:
-            low = middle
+    before, after = 0, (high - low) // _SECOND
+    while after - before > 1:
+        middle = (before + after) // 2
+        if (low + middle * _SECOND).astimezone(zone).utcoffset() == old:
+            before = middle
         else:
-            high = middle
-    return high
+            after = middle
+    return low + after * _SECOND
