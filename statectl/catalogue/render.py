@@ -17,6 +17,7 @@ from statectl.secrets import Secret
 
 REPLACE_ABOVE = 128 * 1024 * 1024  # between two batches a larger child gives way to a fresh one
 BATCH = 2000  # jobs sent at once
+OWN_ROOM = 32 * 1024 * 1024  # characters of hosts' own outcomes that are kept from their first compiling to the next
 NOBODY = Scope(0, HostNames(0, {}, None), {}, {})
 
 Lookup = Callable[[str], Any]
@@ -62,6 +63,8 @@ class Renderer:
         self._free: dict[int, dict[str, Any] | Failure] = {}
         self._free_of_variable: dict[int, frozenset[str]] = {}
         self._memo: dict[Any, tuple[list[Any], list[str]]] = {}
+        self._own: dict[Any, tuple[list[Any], list[str]]] = {}  # what is one host's own: it is compiled twice
+        self._room = OWN_ROOM
 
     def __enter__(self) -> "Renderer":
         return self
@@ -102,6 +105,9 @@ class Renderer:
                 waiting.append(job)
             elif key in self._memo:
                 job.outcomes, job.asked = self._memo[key]
+            elif key in self._own:
+                job.outcomes, job.asked = self._own.pop(key)
+                self._room += _size(job.outcomes)
             elif key in same:
                 same[key].append(job)
             else:
@@ -112,7 +118,11 @@ class Renderer:
         self._remember_slow(waiting)
         for key, group in same.items():
             first = group[0]
-            self._memo[key] = (first.outcomes, first.asked)
+            if not key[3]:
+                self._memo[key] = (first.outcomes, first.asked)
+            elif (size := _size(first.outcomes)) <= self._room:
+                self._room -= size
+                self._own[key] = (first.outcomes, first.asked)
             for job in group[1:]:
                 job.outcomes, job.asked = first.outcomes, first.asked
 
@@ -157,7 +167,8 @@ class Renderer:
         return known
 
     def _memo_key(self, job: Job) -> Any:
-        """Equal for jobs that must have equal outcomes, whatever the host; None when the outcome is the host's own."""
+        """Equal for jobs that must have equal outcomes; None when nobody knows. Its last part: the host, '' when it is any host's."""
+        host = ""
         todo: list[str] = []
         for source in job.sources:
             free = self._free[source]
@@ -170,13 +181,16 @@ class Renderer:
             name = todo.pop()
             if name in seen or name in local or name in FUNCTIONS:
                 continue
+            if name == "host":
+                host = scope.host.host["name"]
+                continue
             if name in HOST_NAMES or name in scope.probes:
                 return None
             number = seen[name] = scope.names.get(name, -1)
             if number >= 0 and self.register.variables[number].sources:
                 # a variable never sees item or inputs, and none can have these names
                 todo += self._names_of_variable(number)
-        return (job.sources, job.names_key, tuple(sorted(seen.items())))
+        return (job.sources, job.names_key, tuple(sorted(seen.items())), host)
 
     # Talking to the child
 
@@ -255,3 +269,8 @@ def _outcome(status: str, value: Any) -> Any:
     if status == "ok":
         return value
     return UNKNOWN if status == "unknown" else Failure(value)
+
+
+def _size(outcomes: Sequence[Any]) -> int:
+    """About how many characters they hold."""
+    return sum(len(one) if isinstance(one, str) else len(repr(one)) for one in outcomes)

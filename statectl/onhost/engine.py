@@ -120,7 +120,10 @@ class Engine(object):
                 item.unknown, item.error = Unknown(told.message), told.record()
                 return
             item.found = found
-            item.found_hash = compare.found_hash(item.module, item.want, found, self.memory.keyed, self.hidden(item))
+            item.hasher = lambda: compare.found_hash(
+                item.module, item.want, found, self.memory.keyed, self.hidden(item)
+            )
+            item.found_hash = None
 
     def hidden(self, item: "Item") -> bool:
         """Must no value of this item be shown? Also when what was applied last held a secret: that is what is found now."""

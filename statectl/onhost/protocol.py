@@ -1,7 +1,8 @@
 """Frames and message shapes between controller and executor. Both sides import this module, and nothing else of each other.
 
 A frame is 1 byte kind, 4 bytes big-endian length, then the payload: kind `J` is one JSON object in UTF-8, kind `B` is the
-bytes of a blob whose message (`{"type": "blob", ...}`) came just before. Nothing is read that was not announced, nothing longer than its limit.
+bytes of a blob whose message (`{"type": "blob", ...}`) came just before; kind `C` is a JSON object of the controller, compressed
+by zlib. Nothing is read that was not announced, nothing longer than its limit.
 An `end` message whose digest matches everything sent before it is the only success.
 """
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 PROTOCOL = 1  # controller and executor are of one content hash, so this changes only with the bootstrap
 JSON_FRAME = b"J"
 BLOB_FRAME = b"B"
+PACKED_FRAME = b"C"
 HEADER = struct.Struct(">cI")
 MAX_JSON = 16 * 1024 * 1024  # bytes of one message
+PACKED_FROM = 8192  # bytes of a frame; a connection's first flight takes somewhat more
 MAX_BLOB = 1024 * 1024  # bytes of one chunk of a blob
 MAX_DEPTH = 40
 MAX_QUOTES = 4 * 1024 * 1024  # in one message
@@ -37,6 +40,32 @@ def encode(message: "Mapping[str, JSON]") -> bytes:
     if len(payload) > MAX_JSON:
         raise ProtocolError("message of %d bytes is over the limit of %d" % (len(payload), MAX_JSON))
     return HEADER.pack(JSON_FRAME, len(payload)) + payload
+
+
+def encode_packed(message: "Mapping[str, JSON]") -> bytes:
+    """dict -> bytes of one frame, compressed where that saves a flight of packets. Of the controller's messages only."""
+    frame = encode(message)
+    if len(frame) < PACKED_FROM:
+        return frame
+    import zlib
+
+    payload = zlib.compress(frame[HEADER.size :], 1)
+    return HEADER.pack(PACKED_FRAME, len(payload)) + payload
+
+
+def _unpacked(payload: bytes) -> bytes:
+    import zlib
+
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(payload, MAX_JSON + 1)
+    except zlib.error:
+        raise ProtocolError("a compressed message is damaged")
+    if len(data) > MAX_JSON:
+        raise ProtocolError("a compressed message is over the limit of %d bytes" % MAX_JSON)
+    if not stream.eof or stream.unused_data:
+        raise ProtocolError("a compressed message is damaged")
+    return data
 
 
 def encode_blob(chunk: bytes) -> bytes:
@@ -105,10 +134,13 @@ class Decoder:
     """Bytes in, frames out; never holds more than one frame.
 
     `feed(data)` returns a list of (kind, payload bytes); raises ProtocolError on a frame over its limit or of unknown kind.
+    `packed`: JSON may come compressed, as the controller sends it; what a host says may not.
     """
 
-    def __init__(self, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> None:
+    def __init__(self, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB, packed: bool = False) -> None:
         self._limits = {JSON_FRAME: max_json, BLOB_FRAME: max_blob}
+        if packed:
+            self._limits[PACKED_FRAME] = max_json
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> "List[Tuple[bytes, bytes]]":
@@ -123,8 +155,9 @@ class Decoder:
                 raise ProtocolError("frame of %d bytes is over the limit of %d" % (length, limit))
             if len(self._buffer) < HEADER.size + length:
                 break
-            frames.append((kind, bytes(self._buffer[HEADER.size : HEADER.size + length])))
+            payload = bytes(self._buffer[HEADER.size : HEADER.size + length])
             del self._buffer[: HEADER.size + length]
+            frames.append((JSON_FRAME, _unpacked(payload)) if kind == PACKED_FRAME else (kind, payload))
         return frames
 
     def pending(self) -> int:

@@ -77,6 +77,9 @@ def received():
             raise SystemExit("statectl: a frame of %d bytes came instead of the executor" % size)
         body = exactly(size)
         if head[:1] == b"Z":
+            import zlib
+
+            body = zlib.decompressobj().decompress(body, 64 * 1024 * 1024)
             if hashlib.sha256(body).hexdigest() != HASH:
                 raise SystemExit("statectl: the executor that came is not the one that was announced")
             signal.alarm(0)

@@ -14,7 +14,7 @@ from statectl.onhost.protocol import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
     from statectl.onhost.failure import Unknown
     from statectl.onhost.shapes import JSON, Address, Change, Error, Found, Keyed, LedgerEntry, Record, ResourceType
@@ -35,6 +35,7 @@ class Item(object):
     """
 
     __slots__ = (
+        "_found_hash",
         "action",
         "address",
         "after",
@@ -45,8 +46,8 @@ class Item(object):
         "fields",
         "foreseen",
         "found",
-        "found_hash",
         "generation",
+        "hasher",
         "kind",
         "module",
         "notify",
@@ -96,12 +97,25 @@ class Item(object):
         self.verdict = "ok"
         self.action = "none"
         self.changes: "List[Change]" = []
-        self.found_hash = ""
+        self._found_hash: "Optional[str]" = ""
+        self.hasher: "Callable[[], str]" = str
         self.predicted_after: "List[Address]" = []
         self.unknown_until: "List[Address]" = []
         self.kind = ""
         self.reason = ""
         self.error: "Optional[Error]" = None
+
+    @property
+    def found_hash(self) -> str:
+        """Of the reading; made when somebody asks, for nobody asks about what is as wanted."""
+        if self._found_hash is None:
+            self._found_hash = self.hasher()
+        return self._found_hash
+
+    @found_hash.setter
+    def found_hash(self, value: "Optional[str]") -> None:
+        """None: `hasher` makes it."""
+        self._found_hash = value
 
     @property
     def runs(self) -> bool:

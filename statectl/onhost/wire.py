@@ -52,7 +52,7 @@ class Wire(object):
         )
         self.digest = protocol.Digest()
         self._stall_s = stall_s
-        self._decoder = protocol.Decoder()
+        self._decoder = protocol.Decoder(packed=True)
         self._queue: "Deque[Union[Message, bytes]]" = collections.deque()
         self._ended = ""
         self._take(buffered)

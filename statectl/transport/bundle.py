@@ -12,6 +12,7 @@ An interpreter that is no interpreter (a wrapper that prints text and exits 0, o
 import base64
 import hashlib
 import io
+import threading
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -63,9 +64,13 @@ CAREFUL_FINDER = (
 class Bundle:
     """The executor. `sha256` names it on hosts: a cached one of another hash is another executor."""
 
-    data: bytes
+    data: bytes  # the zip, its files not compressed: every run needs its hash, and few hosts need it
     sha256: str
     stub: str  # base64 of the compressed stub
+
+    def packed(self) -> bytes:
+        """What is sent to a host that does not have it."""
+        return _packed(self.data)
 
     def command(self, nonce: str, *, python: str = "", cache: str = "", careful: bool = False) -> list[str]:
         """The argv that starts it. `nonce`: hexadecimal, lower case; `cache`: directory on the host, '' for the default one."""
@@ -74,10 +79,21 @@ class Bundle:
         return ["/bin/sh", "-c", finder, "sh", LAUNCH, self.stub, nonce, self.sha256, cache, PROBE, *candidates]
 
 
-@cache
+_ready: list[Bundle] = []
+_building = threading.Lock()
+
+
 def build() -> Bundle:
-    """The executor of this installation."""
-    return pack(PACKAGE)
+    """The executor of this installation; made once, also when many hosts ask at the same moment."""
+    with _building:
+        if not _ready:
+            _ready.append(pack(PACKAGE))
+        return _ready[0]
+
+
+@cache
+def _packed(data: bytes) -> bytes:
+    return zlib.compress(data, 9)
 
 
 def pack(package: Path) -> Bundle:
@@ -89,10 +105,9 @@ def pack(package: Path) -> Bundle:
     contents = {name: path.read_bytes() for name, path in files.items()}
     contents["__main__.py"] = b"from statectl.onhost.__main__ import start\n\nstart()\n"
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(contents):
             entry = zipfile.ZipInfo(name, FIXED_DATE)
-            entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, wherever it was built
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, contents[name])

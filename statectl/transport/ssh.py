@@ -212,6 +212,9 @@ class SshTransport:
             # ask for the kind of key that we know, or a server with several kinds shows one that we do not
             options["server_host_key_algs"] = _preferring(kinds)
         options |= algorithms.allowed(resolved)
+        if not (resolved.canonicalize_hostname or resolved.config.has_match_final()):
+            # a long file of the user's is read once for each host, and not twice; those two settings make asyncssh read it again
+            options |= {"options": resolved, "config": None}
         stage.port = port
         try:
             while True:
@@ -221,7 +224,7 @@ class SshTransport:
                         return self._strong(endpoint, tunnelled)
                     sock = await _tcp(host, port)
                     stage.name = "SSH banner and login"
-                    # by the name as it was given: the user's configuration is looked up once more
+                    # by the name as it was given, under which the user's configuration is looked up
                     connection = await asyncssh.connect(endpoint.address, sock=sock, **{**options, "port": port})
                     return self._strong(endpoint, connection)
                 except asyncssh.DisconnectError as error:

@@ -29,7 +29,7 @@ class Channel:
         self.argv = shlex.split(process.command or "")
         self.nonce = self.argv[self.argv.index("sh", 1) + 3]
         self.heard = b""
-        self._decoder = protocol.Decoder()
+        self._decoder = protocol.Decoder(packed=True)
         self._messages: list[dict[str, Any]] = []
         self._digest = protocol.Digest()
 

@@ -1,6 +1,7 @@
-"""The depth of a message is measured before it is parsed, and brackets in its texts are text."""
+"""What stands between bytes and a message: compressed ones have a bound, and so has the depth of every one."""
 
 import json
+import zlib
 
 import pytest
 from hypothesis import example, given
@@ -45,3 +46,41 @@ def test_a_key_that_comes_twice_is_named():
     """Two readers of one message must not see different values."""
     with pytest.raises(protocol.ProtocolError, match="'a' appears twice"):
         protocol.decode_json(b'{"type":"x","v":{"b":1,"a":1,"a":2}}')
+
+
+LARGE = {"type": "catalogue", "resources": ["file:/etc/motd"] * 5000}
+
+
+def frame(kind, payload):
+    return protocol.HEADER.pack(kind, len(payload)) + payload
+
+
+def test_a_large_message_travels_compressed():
+    """The first flight of a connection holds some 14 KB, and every flight costs a round trip; a small one is sent as it is."""
+    packed = protocol.encode_packed(LARGE)
+    assert len(packed) < len(protocol.encode(LARGE)) / 20
+    [(kind, payload)] = protocol.Decoder(packed=True).feed(packed)
+    assert (kind, protocol.decode_json(payload)) == (protocol.JSON_FRAME, LARGE)
+    assert protocol.encode_packed({"type": "go"}) == protocol.encode({"type": "go"})
+
+
+def test_a_host_may_not_compress():
+    """A few bytes of a hostile host must not become many here."""
+    with pytest.raises(protocol.ProtocolError, match="unknown frame kind"):
+        protocol.Decoder().feed(protocol.encode_packed(LARGE))
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (zlib.compress(b" " * (protocol.MAX_JSON + 1)), "over the limit"),
+        (zlib.compress(b"{}")[:-2], "damaged"),
+        (zlib.compress(b"{}") + b"more", "damaged"),
+        (b"no zlib", "damaged"),
+    ],
+    ids=["too much", "cut", "more behind it", "something else"],
+)
+def test_what_does_not_unpack_is_refused(payload, why):
+    """It takes no more room than a message may, and is whole."""
+    with pytest.raises(protocol.ProtocolError, match=why):
+        protocol.Decoder(packed=True).feed(frame(protocol.PACKED_FRAME, payload))

@@ -438,3 +438,28 @@ def test_what_ansible_vault_closed_stays_closed_until_it_is_used(renderer):
     report = failure(render(renderer, "{{ v }}", variables))
     assert report["code"] == "E215"
     assert "ansible-vault" in report["summary"]
+
+
+def test_a_hosts_own_rendering_serves_its_second_compiling(renderer, monkeypatch):
+    """Hosts are compiled from stored facts and again from fresh ones: what uses no facts is the same, and of no other host."""
+    rendered = []
+    exchange = renderer._exchange
+    monkeypatch.setattr(
+        renderer, "_exchange", lambda jobs, what, **how: rendered.extend(jobs) or exchange(jobs, what, **how)
+    )
+    register = renderer.register
+    own = register.source("value", Expression("{{ host.name }} {{ n }}"))
+    fact = register.source("value", Expression("{{ host.name }} {{ facts.n }}"))
+
+    def compiled(name, facts, n):
+        scope = register.scope(register.host({"name": name}, facts), {"n": n}, {})
+        jobs = [Job(scope, (own,)), Job(scope, (fact,))]
+        rendered.clear()
+        renderer.run(jobs)
+        return [job.outcomes[0] for job in jobs], len([job for job in rendered if job in jobs])
+
+    compiled("web0", {"n": 0}, 1)  # learns which names they need
+    assert compiled("web1", {"n": 1}, 1) == (["web1 1", "web1 1"], 2)
+    assert compiled("web2", {"n": 2}, 1) == (["web2 1", "web2 2"], 2)
+    assert compiled("web1", {"n": 3}, 1) == (["web1 1", "web1 3"], 1)
+    assert compiled("web2", {"n": 2}, 5) == (["web2 5", "web2 2"], 2)

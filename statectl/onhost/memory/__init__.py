@@ -27,13 +27,13 @@ import time
 from typing import TYPE_CHECKING
 
 from statectl.onhost.failure import system_says
-from statectl.onhost.memory.files import Corrupt, create_json, read_json, write_json
+from statectl.onhost.memory.files import Corrupt, check_of, create_json, read_checked, read_json, write_json
 from statectl.onhost.memory.journal import Journal, Overtaken, replay
 from statectl.onhost.memory.preimages import Preimages
 from statectl.onhost.memory.undelivered import Undelivered
 
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Optional, Set
+    from typing import Any, Callable, Dict, Optional, Set, Tuple
 
     from statectl.onhost.shapes import JSON, Address, Debt, Holder, Ledger, LedgerEntry, Message
 
@@ -77,7 +77,8 @@ class Memory(object):
         self.preimages = Preimages(os.path.join(state_dir, "preimages"))
         self.undelivered = Undelivered(os.path.join(state_dir, "undelivered"))
         self._key = b""
-        self._stored: "Dict[str, Optional[bytes]]" = {}
+        self._stored: "Dict[str, Optional[str]]" = {}  # the checks of what the files hold
+        self._seen: "Dict[str, Optional[Tuple[int, ...]]]" = {}  # which files they were read from
 
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -100,10 +101,17 @@ class Memory(object):
 
     def reload(self) -> None:
         """Read again what another executor may have written. Raises Corrupt."""
-        self.ledger = self._read("ledger.json", {}, "nothing is removed; what is declared is adopted by the next apply")
-        self.debts = self._read("debt.json", {}, "restarts that were owed are forgotten; restart by hand what needs it")
+        if self.interrupted is not None:
+            self._seen.clear()  # what it left was added to what had been read
+        self.ledger = self._read(
+            "ledger.json", self.ledger, {}, "nothing is removed; what is declared is adopted by the next apply"
+        )
+        self.debts = self._read(
+            "debt.json", self.debts, {}, "restarts that were owed are forgotten; restart by hand what needs it"
+        )
         self.runs = self._read(
             "runs.json",
+            self.runs,
             {"counter": 0, "last": None, "used_plans": {}},
             "the run counter starts again, and plans that were applied could be applied again",
         )
@@ -111,9 +119,13 @@ class Memory(object):
         if self.interrupted is not None:
             self._take_in(self.interrupted)
 
-    def _read(self, name: str, empty: "Dict[str, JSON]", consequence: str) -> "Dict[str, JSON]":
-        found = read_json(self.path(name), consequence)
-        self._stored[name] = None if found is None else _fingerprint(found)
+    def _read(self, name: str, known: "Dict[str, Any]", empty: "Dict[str, JSON]", consequence: str) -> "Dict[str, Any]":
+        """What the file holds; `known`, as it was read before, when it is still the same file: they are only ever replaced."""
+        which = _which(self.path(name))
+        if name in self._seen and self._seen[name] == which:
+            return known
+        found, self._stored[name] = read_checked(self.path(name), consequence)
+        self._seen[name] = which
         return empty if found is None else found
 
     def _take_in(self, told: "Dict[str, JSON]") -> None:
@@ -251,21 +263,17 @@ class Memory(object):
 
     def _store(self) -> None:
         for name, data in (("ledger.json", self.ledger), ("debt.json", self.debts), ("runs.json", self.runs)):
-            fingerprint = _fingerprint(data)
-            if fingerprint != self._stored.get(name) and (data or self._stored.get(name) is not None):
+            check = check_of(data)
+            if check != self._stored.get(name) and (data or self._stored.get(name) is not None):
                 write_json(self.path(name), data)
-                self._stored[name] = fingerprint
+                self._stored[name] = check
         self.preimages.keep(_references(self.ledger))
 
     def summary(self, lock_holder: "Optional[Holder]") -> "Dict[str, JSON]":
         """As `memory` of the ready message."""
-        keys = ("association", "run", "created", "want_hash", "since")
         return {
             "run_counter": self.runs["counter"],
             "host_id": self.host_id,
-            "ledger": {
-                address: {key: entry.get(key) for key in keys} for address, entry in sorted(self.ledger.items())
-            },
             "debts": [
                 {"address": address, "verb": debt["verb"], "because": debt["because"], "since": debt["since"]}
                 for address, debt in sorted(self.debts.items())
@@ -303,10 +311,13 @@ def make_private(path: str) -> None:
         os.chmod(path, 0o700)
 
 
-def _fingerprint(data: "JSON") -> bytes:
-    import json
-
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode("utf-8", "surrogatepass")).digest()
+def _which(path: str) -> "Optional[Tuple[int, ...]]":
+    """Tells one file of that name from another; None when there is none."""
+    try:
+        info = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
 def _references(ledger: "Ledger") -> "Set[str]":

@@ -9,6 +9,8 @@ from statectl.onhost.failure import system_says
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Optional, Tuple
+
     from statectl.onhost.shapes import JSON
 
 FORMAT = 1
@@ -22,13 +24,23 @@ def _canonical(data: "JSON") -> bytes:
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
+def check_of(data: "JSON") -> str:
+    """Equal for equal data; a file carries that of its own."""
+    return hashlib.sha256(_canonical(data)).hexdigest()
+
+
 def read_json(path: str, consequence: str) -> "JSON":
     """-> the data, or None when there is no such file. Raises Corrupt; `consequence`: of moving the file away."""
+    return read_checked(path, consequence)[0]
+
+
+def read_checked(path: str, consequence: str) -> "Tuple[JSON, Optional[str]]":
+    """-> (the data, its check), or (None, None)."""
     try:
         with open(path, "rb") as stream:
             raw = stream.read()
     except FileNotFoundError:
-        return None
+        return None, None
     except OSError as error:
         raise Corrupt("cannot read %s: %s" % (path, system_says(error)))
     remedy = "restore it from a backup, or move it away (then %s)" % consequence
@@ -40,9 +52,9 @@ def read_json(path: str, consequence: str) -> "JSON":
         raise Corrupt("%s is damaged: not a record of ours; %s" % (path, remedy))
     if written_as != FORMAT:
         raise Corrupt("%s has format %s, this statectl reads %d; use the newer statectl" % (path, written_as, FORMAT))
-    if check != hashlib.sha256(_canonical(data)).hexdigest():
+    if check != check_of(data):
         raise Corrupt("%s is damaged: its checksum does not fit; %s" % (path, remedy))
-    return data
+    return data, check
 
 
 def write_json(path: str, data: "JSON") -> None:
@@ -62,9 +74,9 @@ def create_json(path: str, data: "JSON") -> None:
 
 def _write_beside(path: str, data: "JSON") -> str:
     """-> the path of a durable new file next to `path`."""
-    check = hashlib.sha256(_canonical(data)).hexdigest()
-    document = json.dumps({"format": FORMAT, "check": check, "data": data}, sort_keys=True, indent=0)
-    data = document.encode("ascii")
+    canonical = _canonical(data)
+    check = hashlib.sha256(canonical).hexdigest().encode("ascii")
+    data = b'{"check": "%s", "data": %s, "format": %d}\n' % (check, canonical, FORMAT)
     temporary = "%s.%d.new" % (path, os.getpid())
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)  # of a writer that died and had our process id
