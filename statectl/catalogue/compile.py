@@ -292,11 +292,11 @@ class Compiler:
         found = once(problems)
         if any(not problem.is_warning for problem in found):
             return HostCatalogue({}, problems=found, waits_for_facts=len(waits))
-        catalogue = self._catalogue(work, resources)
+        catalogue = self._catalogue(work, resources, secrets=bool(ids))
         references = {targets: tuple(sorted(self._selections.of(targets).hosts)) for targets in sorted(work.asked)}
         return HostCatalogue(catalogue, blobs, secrets, found, references, len(waits))
 
-    def _catalogue(self, work: _Work, resources: list[dict[str, Any]]) -> dict[str, Any]:
+    def _catalogue(self, work: _Work, resources: list[dict[str, Any]], *, secrets: bool) -> dict[str, Any]:
         limits = self.project.settings.limits
         here = {association.name for association, _ in work.associations}
         catalogue: dict[str, Any] = {
@@ -314,6 +314,7 @@ class Compiler:
                 "max_removals": limits.max_removals,
                 "become": limits.become,
             },
+            "secrets": secrets,  # they follow
             **self._flags,
         }
         catalogue["hash"] = fingerprint(catalogue)

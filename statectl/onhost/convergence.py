@@ -34,7 +34,7 @@ def run(session: "Session", host: "Host") -> "End":
     limits = dict(session.order.get("limits") or {})
     limits.update({key: value for key, value in (catalogue.get("limits") or {}).items() if value not in (None, [])})
     host.limits = limits
-    reader = Reader(session.secrets, session.memory.keyed)
+    reader = Reader(session.secrets, session.memory.keyed, session.memory.ledger)
     blobs = Blobs(session.wire, session.scratch, reader.blobs, session.control)
     engine = Engine(host, session.memory, catalogue, reader, blobs.fetch, limits)
     try:
@@ -68,7 +68,7 @@ def _take_catalogue(session: "Session") -> "Tuple[Message, Dict[str, str]]":
     """-> (catalogue, {id: secret}). The secrets may come first or last, and only where any are referred to."""
     catalogue: "Optional[Message]" = None
     secrets: "Optional[Dict[str, str]]" = None
-    while catalogue is None or (secrets is None and secret_ids(catalogue["resources"])):
+    while catalogue is None or (secrets is None and _needs_secrets(catalogue)):
         expected = [kind for kind, there in (("catalogue", catalogue), ("secrets", secrets)) if there is None]
         message = session.receive(expected)
         if message["type"] == "secrets":
@@ -82,6 +82,12 @@ def _take_catalogue(session: "Session") -> "Tuple[Message, Dict[str, str]]":
             "E321",
         )
     return catalogue, secrets or {}
+
+
+def _needs_secrets(catalogue: "Message") -> bool:
+    """The controller says so; where nobody said, its resources are looked through."""
+    said: "Optional[bool]" = catalogue.get("secrets")
+    return bool(secret_ids(catalogue["resources"])) if said is None else said
 
 
 def _tell_plan(session: "Session", engine: "Engine", ways: "Optional[Ways]" = None) -> "Counts":

@@ -181,6 +181,7 @@ SHAPES = {
             "hash": _text,
             "project": _text,
             "limits": _or_none(_LIMITS),
+            "secrets": _flag,
             "prune": _flag,
             "release": _flag,
             "only": _or_none(_list_of(_address)),

@@ -10,7 +10,7 @@ from statectl.onhost.wanted import contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Sequence
+    from typing import Dict, List, Sequence, Tuple
 
     from statectl.onhost.engine import Engine
     from statectl.onhost.host import Host
@@ -45,6 +45,7 @@ class Records(object):
         self._engine = engine
         self._memory = memory
         self._run = run
+        self._led: "Dict[Tuple[int, str], str]" = {}
 
     def entry(self, item: "Item", found: "Found") -> "LedgerEntry":
         """The entry of an item that is about to be changed, or was found as wanted. `found`: before the change.
@@ -60,7 +61,7 @@ class Records(object):
         old = self._memory.ledger.get(item.address)
         project = self._engine.catalogue.get("project", "")
         projects = sorted({project, *of_projects(old)} - {""}) if old is not None else [project] if project else []
-        where = leads_to(self._engine.host, item.address)
+        where = self._where(item.address)
         if old is not None and leads_elsewhere(old, where):
             old = None
         if old is not None and old["want"].get("state") in compare.GONE and not compare.want_gone(item.want):
@@ -97,6 +98,14 @@ class Records(object):
             "position": item.position,
         }
 
+    def _where(self, address: str) -> str:
+        """`leads_to`, asked once for each directory until this run writes something."""
+        kind, _, name = address.partition(":")
+        key = (self._engine.generation, os.path.dirname(name)) if kind in PATHS else (0, "")
+        if key not in self._led:
+            self._led[key] = leads_to(self._engine.host, address)
+        return self._led[key]
+
     def confirmed(self, item: "Item") -> "LedgerEntry":
         """The entry of an item that was found as wanted: the old one where nothing about it has moved."""
         old = self._memory.ledger.get(item.address)
@@ -118,11 +127,11 @@ class Records(object):
 
     def keep_applied(self, item: "Item") -> None:
         """Keep a copy of the small contents that are in place now: drift shows what was changed by hand from them."""
-        if self._engine.hidden(item):
-            return
         for field in compare.compared(item.module, item.want):
             content = getattr(item.found, field, None)
-            if isinstance(content, Content) and not content.secret and content.size <= diff.MAX_DIFFED_BYTES:
+            if not isinstance(content, Content) or content.secret or content.size > diff.MAX_DIFFED_BYTES:
+                continue
+            if content.sha256 not in self._memory.preimages and not self._engine.hidden(item):
                 self._memory.preimages.put(content, content.sha256, durable=False)
 
     def _kept(self, item: "Item", found: "Record", fields: "Sequence[str]") -> "Dict[str, JSON]":

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
     from statectl.onhost.failure import Unknown
-    from statectl.onhost.shapes import JSON, Address, Change, Error, Found, Keyed, LedgerEntry, Record, ResourceType
+    from statectl.onhost.shapes import (
+        JSON,
+        Address,
+        Change,
+        Error,
+        Found,
+        Keyed,
+        Ledger,
+        LedgerEntry,
+        Record,
+        ResourceType,
+    )
 
 TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 PACKAGE = "statectl.onhost.resources"
@@ -160,14 +171,15 @@ def secret_ids(value: "JSON") -> "Set[str]":
 
 
 class Reader(object):
-    """Turns wants into Desired. secrets: {id: value}; keyed: the host's keyed hash.
+    """Turns wants into Desired. secrets: {id: value}; keyed: the host's keyed hash; ledger: what is remembered, by address.
 
     blobs: {sha256: [Content, ...]} of all contents that are not delivered yet; whoever has the bytes delivers them to each.
     """
 
-    def __init__(self, secrets: "Dict[str, str]", keyed: "Keyed") -> None:
+    def __init__(self, secrets: "Dict[str, str]", keyed: "Keyed", ledger: "Optional[Ledger]" = None) -> None:
         self._secrets = secrets
         self._keyed = keyed
+        self._ledger = ledger or {}
         self.blobs: "Dict[str, List[Content]]" = {}
 
     def item(self, resource: "Dict[str, JSON]", position: int) -> "Item":
@@ -185,7 +197,11 @@ class Reader(object):
             for content in contents(list(item.want)):
                 content.secret = True
         item.declared = self.masked(declared)
-        item.want_hash = record_hash({"want": item.declared}, self._keyed)
+        known = self._ledger.get(address)
+        if known is not None and known["want_hash"] and known["want"] == item.declared:
+            item.want_hash = known["want_hash"]
+        else:
+            item.want_hash = record_hash({"want": item.declared}, self._keyed)
         item.owners = resource.get("owners") or [resource["association"]]
         item.after = resource.get("after") or []
         item.notify = resource.get("notify") or []

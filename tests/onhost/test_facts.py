@@ -208,6 +208,21 @@ class DeadMount(unittest.TestCase):
         self.assertIsNone(sizes[directory])
         self.assertGreater(sizes["/"], 0)
 
+    def test_own_disks_are_asked_without_a_child(self):
+        """A process for each run costs more than all other facts; what lies below a remote mount hangs with it."""
+        lines = "/dev/a / ext4 rw 0 0\nsrv:/x /mnt nfs rw 0 0\n/dev/b /mnt/inner xfs rw 0 0\n/dev/c /mnt2 xfs rw 0 0\n"
+        asked = []
+
+        def sizes(places):
+            asked.extend(path for _, path in places)
+            return [(place, 7, 5) for place, _ in places]
+
+        with mock.patch.object(mounts, "text_of", return_value=lines), mock.patch.object(mounts, "sizes", sizes):
+            found = {mount["path"]: mount["size_mb"] for mount in facts.gather(Host(), ("mounts",))["mounts"]}
+        self.assertEqual(sorted(asked), ["/mnt", "/mnt/inner"])
+        self.assertEqual((found["/mnt"], found["/mnt/inner"], found["/mnt2"]), (7, 7, None))
+        self.assertGreater(found["/"], 7)
+
     def test_names_are_unescaped(self):
         """The kernel writes a space as a backslash and digits."""
         self.assertEqual(mounts.unescape("/mnt/a\\040b\\134c"), "/mnt/a b\\c")

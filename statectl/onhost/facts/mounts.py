@@ -1,7 +1,8 @@
 """facts.mounts: [{path, device, type, read_only, size_mb, available_mb}], file systems that hold files, at most 64.
 
 size_mb and available_mb are null where the file system did not answer in time: a dead server must not hold up a run. facts.missing.mounts
-then says which. They are asked in a child that is killed at the deadline, those of this machine first; automount points are left alone.
+then says which. All but those on this machine's own disks, and what lies below them, are asked in a child that is killed at the
+deadline; automount points are left alone.
 """
 
 import os
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from statectl.onhost.facts import text_of
 
 if TYPE_CHECKING:
-    from typing import Dict, List, Tuple
+    from typing import Dict, List, Optional, Tuple
 
     from statectl.onhost.host import Host
     from statectl.onhost.shapes import JSON, Facts
@@ -29,6 +30,8 @@ SKIPPED = frozenset((
     "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tracefs",
 ))
 # fmt: on
+# No server that could be dead stands behind these.
+LOCAL = frozenset(("btrfs", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs", "overlay", "tmpfs", "vfat", "xfs", "zfs"))
 REMOTE = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "gluster", "afs", "lustre", "gpfs", "ncp")
 
 
@@ -50,8 +53,15 @@ def gather(host: "Host", known: "Facts") -> "List[Dict[str, JSON]]":
             "available_mb": None,
         }
     mounts = sorted(found.values(), key=lambda mount: (mount["path"].count("/"), mount["path"]))[:MAX_MOUNTS]
+    doubted = [mount["path"].rstrip("/") + "/" for mount in mounts if mount["type"] not in LOCAL]
     order = sorted(range(len(mounts)), key=lambda place: mounts[place]["type"].startswith(REMOTE))
-    left = [(place, host.path(mounts[place]["path"])) for place in order]
+    left = []
+    for place in order:
+        path = host.path(mounts[place]["path"])
+        if (mounts[place]["path"] + "/").startswith(tuple(doubted)):
+            left.append((place, path))
+        else:
+            mounts[place]["size_mb"], mounts[place]["available_mb"] = size_of(path) or (None, None)
     hung: Any = []
     while left and len(hung) < MAX_HUNG:
         answers = sizes(left)
@@ -72,6 +82,15 @@ def unescape(text: str) -> str:
     return head + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)
 
 
+def size_of(path: str) -> "Optional[Tuple[int, int]]":
+    """(size_mb, available_mb) of the file system there; None: not for this user, or gone."""
+    try:
+        room = os.statvfs(path)
+    except OSError:
+        return None
+    return room.f_blocks * room.f_frsize >> 20, room.f_bavail * room.f_frsize >> 20
+
+
 def sizes(places: "List[Tuple[int, str]]", deadline_s: float = DEADLINE_S) -> "List[Tuple[int, ...]]":
     """[(key, path)] -> [(key, size_mb, available_mb)] in the same order, up to the first that did not answer before the deadline.
 
@@ -85,13 +104,7 @@ def sizes(places: "List[Tuple[int, str]]", deadline_s: float = DEADLINE_S) -> "L
             os.closerange(0, write_end)
             os.closerange(write_end + 1, 1024)
             for key, path in places:
-                try:
-                    room = os.statvfs(path)
-                except OSError:
-                    os.write(write_end, ("%d -1 -1\n" % key).encode("ascii"))
-                    continue
-                unit = room.f_frsize
-                text = "%d %d %d\n" % (key, room.f_blocks * unit >> 20, room.f_bavail * unit >> 20)
+                text = "%d %d %d\n" % ((key,) + (size_of(path) or (-1, -1)))
                 os.write(write_end, text.encode("ascii"))
         finally:
             os._exit(0)

@@ -15,7 +15,7 @@ from statectl.onhost.memory.files import sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Collection, Optional
+    from typing import Collection, Optional, Set
 
 MAX_ONE_BYTES = 64 * 1024 * 1024
 MAX_SPARE_BYTES = 256 * 1024 * 1024
@@ -25,9 +25,16 @@ RESERVE_BYTES = 64 * 1024 * 1024
 class Preimages(object):
     def __init__(self, directory: str) -> None:
         self._directory = directory
+        self._there: "Optional[Set[str]]" = None  # what is kept, once somebody asked
 
     def path(self, identity: str) -> str:
         return os.path.join(self._directory, identity)
+
+    def __contains__(self, identity: str) -> bool:
+        """Is it kept? Asked of all that is as wanted, so the directory is listed once."""
+        if self._there is None:
+            self._there = set(os.listdir(self._directory))
+        return identity in self._there
 
     def put(self, content: "Content", identity: str, durable: bool = True) -> bool:
         """Keep a found Content under `identity` (hex). -> was it kept?"""
@@ -49,6 +56,8 @@ class Preimages(object):
                 target.flush()
                 os.fsync(target.fileno())
         os.rename(temporary, path)
+        if self._there is not None:
+            self._there.add(identity)
         if durable:
             sync_directory(self._directory)
         return True
@@ -75,3 +84,4 @@ class Preimages(object):
                 continue
             os.unlink(self.path(name))
             total -= size
+            self._there = None
