@@ -50,6 +50,7 @@ class Host(object):
         self._resolved: "Dict[str, List[str]]" = {}
         # services that this run started: when, and what they were then
         self.started: "Dict[str, Tuple[float, Dict[str, str]]]" = {}
+        self.units: "Dict[str, Dict[str, str]]" = {}  # as systemd showed them when they were read last
 
     # -- commands
 

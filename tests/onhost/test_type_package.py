@@ -204,10 +204,28 @@ class AptPackages(TypeCase):
         want = self.want("nginx", state="absent")
         found = self.found(want)
         self.host.answer("apt-get -s", "Remv nginx [1]\nRemv wordpress [6]\n")
+        self.put("/var/lib/apt/lists/main_Packages", b"moved")
         with self.assertRaises(Failed) as caught:  # noqa: PT027  Python 3.6 runs this without pytest
             package.apply(self.host, [(want, found, ["state"])])
         assert caught.exception.message.startswith("it would also remove wordpress;")
         assert self.ran("apt-get", "-y") == []
+
+    def test_apt_is_not_asked_again_for_what_cannot_have_changed(self):
+        """The same question, and no file moved that apt reads: what it said stands. Its settings, lists and dpkg's status count."""
+        want = self.want("lab-tool-01")
+        asked = lambda: len(self.ran("apt-get", "-s")) + len(self.ran("apt-cache"))  # noqa: E731
+        self.found(want)
+        first = asked()
+        assert first == 2
+        self.found(want)
+        assert asked() == first
+        for number, path in enumerate(("/etc/apt/preferences.d/pin", "/var/lib/apt/lists/x", "/etc/apt/apt.conf"), 2):
+            self.put(path, b"moved")
+            self.found(want)
+            assert asked() == first * number, path
+        self.put("/var/lib/dpkg/status", STATUS + b"\n")
+        self.found(want)
+        assert asked() == first * 5
 
     def test_an_interrupted_dpkg_is_repaired_first(self):
         """apt refuses to work until `dpkg --configure -a` has run."""

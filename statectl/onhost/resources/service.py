@@ -108,6 +108,7 @@ def show(host: "Host", names: "Sequence[str]") -> "Dict[str, Dict[str, str]]":
 def read(host: "Host", wanted: "Sequence[Desired]") -> "Dict[str, Union[Desired, Unknown]]":
     try:
         shown = show(host, [want.name for want in wanted])
+        host.units.update(shown)
     except Failed as error:
         return {want.name: Unknown(error.message) for want in wanted}
     return {want.name: _found(host, want, shown[want.name]) for want in wanted}
@@ -167,12 +168,21 @@ def doubt(want: "Desired", found: "Desired") -> str:
     return ""
 
 
+def disrupts(want: "Desired", found: "Desired", differing: "Sequence[str]") -> str:
+    """See disruption.py. What is not up takes nothing away when it is started."""
+    if "state" in differing and want.state == "stopped" and found.state != "absent":
+        return "stop"
+    if "needrestart" in differing and want.state != "stopped" and found.state == "running":
+        return "restart"
+    return ""
+
+
 def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What can never come out as wanted, told before anything is written. '' : fine."""
     if (want.state == "running" or want.enabled) and want.masked is None and found.masked:
         return "%s is masked; say `masked: false` to let it run" % unit(want.name)
     if want.state == "running" and found.state == "stopped":
-        block = show(host, [want.name])[want.name]
+        block = host.units.get(want.name) or show(host, [want.name])[want.name]  # that `found` was made of
         if block["LoadState"] in ("bad-setting", "error"):
             return _unusable(want.name, block).message
         if block.get("Type") == "oneshot" and block.get("RemainAfterExit") == "no":
@@ -255,7 +265,7 @@ def apply(host: "Host", batch: "Sequence[Tuple[Desired, Desired, Sequence[str]]]
     else:
         each(enable)
     each(start)
-    failed.update(_hold(host, started))
+    failed.update(_hold(host, _shown(host, started)))
     each(stop)
     return failed
 
@@ -291,20 +301,26 @@ def _systemctl(host: "Host", *words: str) -> None:
 
 def _start(host: "Host", name: str, verb: str) -> None:
     """Start, restart or reload one unit, and be sure that it holds."""
-    for error in _hold(host, {name: _begin(host, name, verb)}).values():
+    for error in _hold(host, _shown(host, {name: _begin(host, name, verb)})).values():
         raise error
 
 
-def _begin(host: "Host", name: str, verb: str) -> "Tuple[float, Dict[str, str]]":
-    """Start, restart or reload -> (when it was up, its properties then). Raises Failed when it does not come up."""
+def _begin(host: "Host", name: str, verb: str) -> float:
+    """Start, restart or reload -> when it was up. Raises Failed when it does not come up."""
     import time
 
     ran = host.run(["systemctl", "--no-ask-password", verb, "--", unit(name)], timeout=JOB_TIMEOUT_S, check=False)
     begun = time.monotonic()
-    first = show(host, [name])[name]
     if ran.timed_out or ran.code != 0:
+        first = show(host, [name])[name]
         raise _broken(host, name, "%s: %s" % (verb, _why(ran, first)), first, "%s failed" % verb)
-    return begun, first
+    return begun
+
+
+def _shown(host: "Host", started: "Dict[str, float]") -> "Dict[str, Tuple[float, Dict[str, str]]]":
+    """{name: when it was up} -> {name: (when, its properties)}, all asked together."""
+    blocks = show(host, sorted(started))
+    return {name: (begun, blocks[name]) for name, begun in started.items()}
 
 
 def _hold(host: "Host", started: "Dict[str, Tuple[float, Dict[str, str]]]") -> "Dict[str, Failed]":
@@ -329,7 +345,8 @@ def _hold(host: "Host", started: "Dict[str, Tuple[float, Dict[str, str]]]") -> "
                 del waiting[name]
                 host.started[name] = (begun, first)
         if waiting:
-            time.sleep(LOOK_S)
+            left = max(begun for begun, _ in waiting.values()) + HOLD_S - time.monotonic()
+            time.sleep(max(left, LOOK_S))
             blocks = show(host, sorted(waiting))
     return broken
 
@@ -359,10 +376,11 @@ def fallen(host: "Host", names: "Sequence[str]", stop: "Callable[[], str]") -> "
                     broken[name] = _ended(host, name, begun, block)
             elif time.monotonic() - begun >= STABLE_S:
                 del waiting[name]
-        if waiting:
+        until = max([begun for begun, _ in waiting.values()] or [0.0]) + STABLE_S
+        while waiting and time.monotonic() < until:
             if stop():
-                break
-            time.sleep(LOOK_S)
+                return broken
+            time.sleep(min(LOOK_S, max(0.0, until - time.monotonic())))
     return broken
 
 
