@@ -31,6 +31,7 @@ _IN_PLACE = ("file", "directory", "link", "tree", "unit")
 # where packages of a distribution put nothing
 _OF_THE_SITE = ("/srv/", "/home/", "/usr/local/", "/root/", "/mnt/", "/media/", "/tmp/", "/var/tmp/")  # noqa: S108
 _ENDING = re.compile(r"-(?:server|common|core|daemon|client|full|light|utils|tools)$|[-.]?\d[\d.]*$")
+OWN_UNIT = "/etc/systemd/system/"
 Thing = Tuple[str, str]  # kind (directory, user, group, unit), name
 
 
@@ -91,6 +92,10 @@ class Prerequisites(object):
         after: List[str] = []
         if compare.want_gone(item.want) or not self._engine.enforced(item):
             return "", [], after
+        if item.type == "service" and item.want.masked and "masked" in item.fields:
+            by = [self._paths[OWN_UNIT + name] for _, name in _units(item.want.name) if OWN_UNIT + name in self._paths]
+            if by:
+                return "%s cannot be masked: %s puts a file in the place of the mask" % (item.want.name, by[0]), [], []
         for thing in self._needs(item):
             reason = self._missing(item, thing)
             if not reason:

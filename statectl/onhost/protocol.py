@@ -145,12 +145,17 @@ class Decoder:
 
     def feed(self, data: bytes) -> "List[Tuple[bytes, bytes]]":
         self._buffer += data
-        frames = []
-        while len(self._buffer) >= HEADER.size:
-            kind, length = HEADER.unpack_from(self._buffer)
-            limit = self._limits.get(kind)
+        frames: "List[Tuple[bytes, bytes]]" = []
+        while self._buffer:
+            # at its first byte: a terminal that somebody put around us says the end of input with one character
+            limit = self._limits.get(bytes(self._buffer[:1]))
+            if limit is None and frames:
+                break  # those before it count; whoever feeds once more is told
             if limit is None:
-                raise ProtocolError("unknown frame kind %r" % kind)
+                raise ProtocolError("unknown frame kind %r" % bytes(self._buffer[:1]))
+            if len(self._buffer) < HEADER.size:
+                break
+            kind, length = HEADER.unpack_from(self._buffer)
             if length > limit:
                 raise ProtocolError("frame of %d bytes is over the limit of %d" % (length, limit))
             if len(self._buffer) < HEADER.size + length:

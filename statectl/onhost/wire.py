@@ -140,12 +140,15 @@ class Wire(object):
 
     def _take(self, data: bytes) -> None:
         try:
-            for kind, payload in self._decoder.feed(data):
-                if kind == protocol.BLOB_FRAME:
-                    self._queue.append(payload)
-                else:
-                    message = protocol.decode_json(payload)
-                    messages.check(message)
-                    self._queue.append(message)
+            frames = self._decoder.feed(data)
+            while frames:
+                for kind, payload in frames:
+                    if kind == protocol.BLOB_FRAME:
+                        self._queue.append(payload)
+                    else:
+                        message = protocol.decode_json(payload)
+                        messages.check(message)
+                        self._queue.append(message)
+                frames = self._decoder.feed(b"")
         except protocol.ProtocolError as error:
             self._ended = "not in the protocol: %s" % error  # the frames before it still count

@@ -79,6 +79,23 @@ class Prerequisites(ExecutorCase):
         for brand, name in (("lab-tool-01", "lab-service-01"), ("nginx", "/srv/t"), ("git", "digit")):
             assert not _related(brand, name), (brand, name)
 
+    def test_a_mask_has_no_place_where_the_plan_puts_a_unit(self):
+        """The unit's own file is written first, and systemctl then refuses to mask it: refused in the plan, by name."""
+        engine = types.SimpleNamespace(items=[], by_address={}, enforced=lambda item: True)
+        needs = Prerequisite(engine, lambda item: "/etc/systemd/system/app.service" if item.type == "unit" else None)
+        file_of_its_own = wanted.Item("unit:app.service", "a", 0, None, unit.Desired("app.service", state="present"), 0)
+        file_of_its_own.verdict = "change"
+        needs.judged(file_of_its_own)
+        mask = wanted.Item("service:app", "a", 1, None, service.Desired("app", masked=True), 1)
+        mask.fields = ("masked",)
+        reason, until, _ = needs.look(mask)
+        assert (reason, until) == (
+            "app cannot be masked: unit:app.service puts a file in the place of the mask",
+            [],
+        )
+        mask.fields = ("enabled",)
+        assert "masked" not in needs.look(mask)[0]
+
     def test_what_another_change_brought_is_changed(self):
         """As announced; it counts as made by us, and a service that it notifies hears of it."""
         daemon = self.daemon(on_notify="restart")

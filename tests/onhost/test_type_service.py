@@ -270,6 +270,15 @@ class Services(TypeCase):
         assert "say `masked: false`" in self.refusal(self.want("x", state="running"))
         assert self.refusal(self.want("x", state="running", masked=False)) == ""
 
+    def test_a_unit_of_the_administrator_cannot_be_masked(self):
+        """A mask is a link in the place where its file stands; systemctl refuses, and the plan knows."""
+        self.unit("x")
+        assert self.refusal(self.want("x", masked=True)) == ""
+        self.put("/etc/systemd/system/x.service")
+        assert "cannot be masked" in self.refusal(self.want("x", masked=True))
+        self.unit("x", LoadState="masked", UnitFileState="masked")
+        assert self.refusal(self.want("x", masked=True)) == ""
+
     def test_a_changed_unit_file_is_read_before_it_is_started(self):
         """Or systemd would start what the file said before."""
         self.unit("x", NeedDaemonReload="yes")

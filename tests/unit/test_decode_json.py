@@ -84,3 +84,11 @@ def test_what_does_not_unpack_is_refused(payload, why):
     """It takes no more room than a message may, and is whole."""
     with pytest.raises(protocol.ProtocolError, match=why):
         protocol.Decoder(packed=True).feed(frame(protocol.PACKED_FRAME, payload))
+
+
+def test_a_byte_that_begins_no_frame_is_the_end():
+    """A terminal around the executor tells the end of input by ^D, which no frame begins with; what came before it counts."""
+    decoder = protocol.Decoder()
+    assert [kind for kind, _ in decoder.feed(protocol.encode({"type": "ack"}) + b"\x04")] == [protocol.JSON_FRAME]
+    with pytest.raises(protocol.ProtocolError, match="unknown frame kind"):
+        decoder.feed(b"")

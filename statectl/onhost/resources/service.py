@@ -12,6 +12,7 @@ generated, transient                             would change nothing and every 
 (no such unit)                  None             absent where something is to run, else as good as stopped and disabled
 """
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from statectl.onhost import replaced
@@ -45,6 +46,7 @@ PROPERTIES = [
     "InvocationID",
     "Result",
 ]
+OWN = "/etc/systemd/system/"  # of the administrator: a mask is a link there
 UP = ("active", "reloading", "refreshing")
 FIXED = ("static", "indirect", "alias", "generated", "transient")
 HOLD_S = 0.5  # how long a unit must stay up after it was started, before anything else is done
@@ -181,6 +183,8 @@ def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What can never come out as wanted, told before anything is written. '' : fine."""
     if (want.state == "running" or want.enabled) and want.masked is None and found.masked:
         return "%s is masked; say `masked: false` to let it run" % unit(want.name)
+    if want.masked and not found.masked and os.path.lexists(host.path(OWN + unit(want.name))):
+        return "%s cannot be masked: %s%s is in the place of the mask" % (unit(want.name), OWN, unit(want.name))
     if want.state == "running" and found.state == "stopped":
         block = host.units.get(want.name) or show(host, [want.name])[want.name]  # that `found` was made of
         if block["LoadState"] in ("bad-setting", "error"):
