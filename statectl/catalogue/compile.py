@@ -323,8 +323,10 @@ class Compiler:
     def _association(self, association: Association, variant: Variant | None, here: set[str]) -> dict[str, Any]:
         fields = variant.fields if variant is not None else {}
         span = association.span
+        disrupt = str(fields.get("disrupt", association.disrupt))
         return {
             "name": association.name,
+            **({"disrupt": disrupt} if disrupt != "always" else {}),
             "requires": [name for name in association.requires if name in here],
             "mode": str(fields.get("mode", association.mode)),
             "selected": self._selected is None or association.name in self._selected,

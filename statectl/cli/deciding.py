@@ -22,7 +22,7 @@ def plan_code(plan: Plan, *, detailed: bool) -> int:
             codes.append(5)
     if plan.summary.refused:
         codes.append(1)
-    if detailed and plan.has_changes:
+    if detailed and (plan.has_changes or plan.summary.pending):
         codes.append(2)
     return worst(codes)
 

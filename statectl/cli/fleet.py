@@ -401,6 +401,7 @@ class Opened:
         self, scope: Scope, *, kind: str, saved: Plan | None = None, hosts: Sequence[str] | None = None
     ) -> "Fleet":
         """The hosts of a run, all compiled offline first: a mistake is a ConfigError and nothing was contacted."""
+        from statectl.reconcile.disruption import Windows
         from statectl.reconcile.host_run import HostRun
         from statectl.reconcile.reconcile import Fleet
         from statectl.reconcile.watch import Watch
@@ -429,6 +430,7 @@ class Opened:
             warnings += problems
         at = self.revision()
         seen = self.records().under_way.seen() if kind == "apply" else {}
+        windows = Windows(self.project.maintenance_windows)
 
         def start(name: str, order: "Order") -> HostRun:
             compile_with: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None = None
@@ -445,6 +447,7 @@ class Opened:
                 expected=_expected(saved, name),
                 seen=seen.get(name),
                 progress=self._progress,
+                windows=windows,
             )
 
         return Fleet(

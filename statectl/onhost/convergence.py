@@ -93,6 +93,7 @@ def _needs_secrets(catalogue: "Message") -> bool:
 def _tell_plan(session: "Session", engine: "Engine", ways: "Optional[Ways]" = None) -> "Counts":
     """Send the verdicts -> counts. ways: what could lock the controller out, None when nothing is armed."""
     counts = {"ok": 0, "change": 0, "unknown": 0, "refused": 0, "orphan": 0}
+    may_wait = any("disrupt" in entry for entry in engine.associations.values())
     for item in engine.items + engine.removals:
         counts[item.verdict] += 1
         if item.verdict == "ok" and not (item.changes or item.reason or item.kind):
@@ -101,6 +102,10 @@ def _tell_plan(session: "Session", engine: "Engine", ways: "Optional[Ways]" = No
         verdict: Any = {}
         if ways is not None and item.verdict in ("change", "unknown") and engine.enforced(item) and ways.of(item):
             verdict["armed"] = int(-(-session.order["lock_out"]["seconds"] // 1))
+        if may_wait and item.verdict == "change":
+            from statectl.onhost.disruption import disrupts
+
+            verdict["disrupts"] = disrupts(item)
         verdict.update(
             {
                 "type": "verdict",
@@ -182,6 +187,10 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
     seconds = float((order.get("lock_out") or {}).get("seconds", 0))
     arming = Arming(engine.host, session.memory, ways, order["run"], order.get("controller", ""), seconds)
     walk = Walk(engine, session.memory, order["run"], emit, session.stop, arming)
+    if any("disrupt" in entry for entry in engine.associations.values()):
+        from statectl.onhost.disruption import Disruption
+
+        walk.disruption = Disruption(engine, go.get("disrupt") or {})
     try:
         reason = walk.run()
     except OSError as error:

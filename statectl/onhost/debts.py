@@ -12,6 +12,8 @@ paid                                                      gone
 crash while paying, and the service is another instance   gone: the restart did happen
 crash while paying, otherwise                             owed
 the target is declared by nobody any more                 gone, and said so
+it disrupts, and must wait                                owed, with the start of the service that lacks the change
+and the service was started anew since                    gone: a started service has read everything
 """
 
 import time
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Debts(object):
-    """owed  {address: {"verb", "because", "since", "run", "paying"}}: memory's own dict, changed here and nowhere else"""
+    """owed  {address: {"verb", "because", "since", "run", "paying"}}: memory's own dict, changed here and in restarts.py only
+
+    `waits` of one that had to wait: which start of the service was there then; a new cause makes it owed anew, without.
+    """
 
     def __init__(self, owed: "Dict[Address, Debt]", run: str) -> None:
         self.owed = owed

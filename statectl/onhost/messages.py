@@ -20,6 +20,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 ADDRESS = re.compile(r"[a-z][a-z0-9_]{0,63}:.{1,4200}\Z", re.DOTALL)
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+DISRUPT = re.compile(r"never\Z|window:[a-z][a-z0-9_-]{0,127}\Z")
 MAX_TEXT = 8192
 MAX_SECRETS = 10000
 
@@ -62,6 +63,10 @@ def _address(value: "JSON") -> bool:
 
 def _sha256(value: "JSON") -> bool:
     return isinstance(value, str) and SHA256.match(value) is not None
+
+
+def _disrupt(value: "JSON") -> bool:
+    return isinstance(value, str) and DISRUPT.match(value) is not None
 
 
 def _list_of(check: "Check") -> "Check":
@@ -130,6 +135,7 @@ _ASSOCIATION = _shape(
         "mode": _one_of(("enforce", "audit")),
         "selected": _flag,
         "severity": _or_none(_text),
+        "disrupt": _disrupt,
         "source": _SOURCE,
     },
 )
@@ -191,7 +197,12 @@ SHAPES = {
     "blob": ({"sha256": _sha256, "size": _count}, {}),
     "go": (
         {},
-        {"plan_id": _or_none(_run_id), "observed": _or_none(_map_of(_text))},
+        {
+            "plan_id": _or_none(_run_id),
+            "observed": _or_none(_map_of(_text)),
+            # by association: for how long what disrupts may begin, and why it waits afterwards
+            "disrupt": _map_of(_shape({"seconds": _seconds, "waits": _text})),
+        },
     ),
     "stop": ({}, {}),
     "cancel": ({}, {}),

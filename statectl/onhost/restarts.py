@@ -4,7 +4,7 @@ outcome   of a notification
 changed   done
 ok        not needed any more, and why
 failed    it failed, and stays owed
-skipped   still owed, and why not now
+skipped   still owed, and why not now; `pending`: it disrupts, and waits until it may (disruption.py)
 """
 
 from typing import TYPE_CHECKING
@@ -95,14 +95,44 @@ class Restarts(object):
             self._drop(target, debt, "it is wanted %s" % item.want.state)
         elif getattr(item.module, "notify", None) is None:
             self._drop(target, debt, "type %s cannot be notified" % item.type)
-        else:
+        elif not self._postponed(item, debt):
             self._notify(item, debt)
+
+    def _postponed(self, item: "Item", debt: "Debt") -> bool:
+        """Has it to wait, or is it no more needed after it did? Then that is told here.
+
+        Which start of the service still lacks the change is remembered: when another one runs later, it has read everything.
+        """
+        waited = debt.get("waits")
+        instance = getattr(item.module, "instance", None)
+        reason = self._walk.disruption.of_debt(item.address, debt["because"]) if self._walk.disruption else ""
+        if instance is None or not (waited or reason):
+            now = ""
+        else:
+            try:
+                now = instance(self._engine.host, item.want)
+            except Failed:
+                now = ""  # nobody can tell: it stays owed
+        if waited and now and waited != now:
+            self._drop(item.address, debt, "it was started anew since")
+            return True
+        if not reason:
+            debt.pop("waits", None)  # a restart that fails is owed whatever runs afterwards
+            return False
+        if now and not waited:
+            self._debts.owed[item.address] = dict(debt, waits=now)
+            self._journal.add({"what": "paying", "address": item.address, "debt": self._debts.owed[item.address]})
+        message = _notified(item.address, self._engine.verb(item.address), "skipped", debt, None, reason)
+        self._walk.emit(dict(message, pending=True))
+        return True
 
     def _why_not_now(self, item: "Item", debt: "Debt") -> str:
         if self._walk.stopped():
             return self._walk.stopped()
         if not self._engine.enforced(item):
             return "association %s only audits" % item.association
+        if item.address in self._walk.waiting:
+            return ""  # as this does
         if self._walk.outcomes.get(item.address) in ("failed", "skipped"):
             return "%s %s" % (
                 item.address,

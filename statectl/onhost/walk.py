@@ -4,7 +4,7 @@ outcome   of an item
 ok        it was as wanted
 changed   it differed, was changed, and a second reading finds it as wanted
 failed    the change failed, or the second reading still differs
-skipped   not tried, and why: see Walk._skip_reason; or it only audits
+skipped   not tried, and why: see Walk._skip_reason; or it only audits; or it disrupts, and waits until it may (disruption.py)
 """
 
 import os
@@ -23,6 +23,7 @@ from statectl.onhost.watch import Watch
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional, Set, Tuple
 
+    from statectl.onhost.disruption import Disruption
     from statectl.onhost.engine import Engine
     from statectl.onhost.lockout.arming import Arming
     from statectl.onhost.memory import Memory
@@ -62,6 +63,8 @@ class Walk(object):
         self._before = {item.address: item.found for item in engine.items + engine.removals}
         self.failed_phase: "Dict[str, Tuple[int, Address]]" = {}  # association: (phase, address) of its first failure
         self.not_done: "Dict[str, str]" = {}  # association: why others must not build on it
+        self.disruption: "Optional[Disruption]" = None  # None: nothing has to wait
+        self.waiting: "Dict[Address, str]" = {}  # address of what disrupts and waits: what its change takes away
         self._directories: "Set[str]" = set()  # where writing was announced
         self._stopped = ""
         self.watch = Watch(engine.host, self.stopped)
@@ -168,7 +171,7 @@ class Walk(object):
                 return "an earlier phase of association %s failed: %s" % (item.association, address)
         for address in item.after:
             if self.outcomes.get(address) in ("failed", "skipped"):
-                if self._audited(address):
+                if self._audited(address) or not self._goes_away(address):
                     continue
                 return "it comes after %s, which %s" % (
                     address,
@@ -182,6 +185,25 @@ class Walk(object):
     def _audited(self, address: "Address") -> bool:
         item = self._engine.by_address.get(address)
         return item is not None and not self._engine.enforced(item)
+
+    def _goes_away(self, address: "Address") -> bool:
+        """Of what waits: must what comes after it wait as well? It need not for what is there and stays."""
+        from statectl.onhost.disruption import GOES_AWAY
+
+        return self.waiting.get(address, GOES_AWAY[0]) in GOES_AWAY
+
+    def _postponed(self, item: "Item") -> bool:
+        """Does it disrupt, and has to wait? Then its result is told here."""
+        reason = self.disruption.of_change(item) if self.disruption is not None else ""
+        if not reason:
+            return False
+        from statectl.onhost.disruption import disrupts
+
+        self.waiting[item.address] = disrupts(item)
+        if self._goes_away(item.address):
+            self.not_done.setdefault(item.association, "of which %s waits" % item.address)
+        self._tell(item, dict(self._message(item, "skipped", item.changes, reason, None), pending=True))
+        return True
 
     def _skip(self, item: "Item", reason: str) -> None:
         self.not_done.setdefault(item.association, "of which %s was skipped" % item.address)
@@ -212,7 +234,7 @@ class Walk(object):
         if refusal:
             self._fail(item, item.changes, trouble(refusal, "refused"))
             return False
-        return True
+        return not self._postponed(item)
 
     def _came(self, item: "Item") -> bool:
         """Did another change of this run make it so, as a package brings those that it needs? Then it is changed as announced."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import TypeAdapter
 
-from statectl.plans.plan import Block, Change, HostPlan, Source, Verdict
+from statectl.plans.plan import Block, Change, HostPlan, Pending, Source, Verdict
 
 OUTLIER_SHARE = 0.05
 _VERDICTS = TypeAdapter(list[Verdict])
@@ -36,7 +36,7 @@ _RESERVED = frozenset(
         "false",
         "null",
     ]
-) | {*Verdict.model_fields, *Change.model_fields, *Source.model_fields}
+) | {*Verdict.model_fields, *Change.model_fields, *Source.model_fields, *Pending.model_fields}
 
 
 def fold(

@@ -34,6 +34,14 @@ class Change(Model):
     secret: bool = Field(default=False, description="differs, and is not shown")
 
 
+class Pending(Model):
+    """A restart or reload that disrupts, and has to wait."""
+
+    what: str = Field(description="as `verb service:name`")
+    address: str = Field(description="whom it is about")
+    reason: str = Field(description="what it waits for, and when that comes")
+
+
 class Verdict(Model):
     """What a plan knows of one resource that is not simply as wanted."""
 
@@ -47,6 +55,13 @@ class Verdict(Model):
     unknown_until: list[str] = Field(default_factory=list, description="what has to exist before more can be said")
     changes: list[Change] = Field(default_factory=list, description="field by field")
     notify: list[str] = Field(default_factory=list, description="services told afterwards, as `verb service:name`")
+    pending: list[Pending] = Field(
+        default_factory=list, description="services that would be told, and have to wait: `disrupt` of an association"
+    )
+    waits: str = Field(
+        default="",
+        description="the change itself disrupts, and has to wait for this: apply leaves it as it is; '' : it need not",
+    )
     reason: str = Field(default="", description="why, in words")
     kind: Literal["", "intended", "corrective"] = Field(
         default="", description="intended: git moved; corrective: the host did"
@@ -79,6 +94,7 @@ class HostPlan(Model):
     debts: list[str] = Field(
         default_factory=list, description="restarts owed from earlier runs, as `verb service:name`"
     )
+    pending: list[Pending] = Field(default_factory=list, description="those of them that have to wait")
 
 
 class Block(Model):
@@ -99,8 +115,10 @@ class Summary(Model):
     orphans: int = Field(default=0, description="no longer declared; kept unless pruned")
     refused: int = Field(default=0, description="resources that cannot be applied as declared")
     notify: int = Field(default=0, description="services that would be restarted or reloaded")
+    pending: int = Field(default=0, description="changes, restarts and reloads that disrupt, and have to wait")
     hosts_changed: int = Field(default=0, description="hosts with changes")
     hosts_right: int = Field(default=0, description="hosts as wanted")
+    hosts_pending: int = Field(default=0, description="hosts with nothing to apply now, where something has to wait")
     hosts_audited: int = Field(
         default=0, description="hosts with nothing to apply, that differ where associations only audit"
     )
@@ -146,6 +164,7 @@ def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
         changed = bool(plan.debts)
         audited = refused = False
         notified = set(plan.debts)
+        pending = {one.what for one in plan.pending}
         for verdict in plan.verdicts:
             if verdict.audited:
                 audited = True
@@ -157,6 +176,10 @@ def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
                 summary.refused += 1
                 refused = True
                 continue
+            pending.update(one.what for one in verdict.pending)
+            if verdict.waits:
+                pending.add(verdict.address)
+                continue
             changed = True
             if verdict.verdict == "unknown":
                 summary.unknown += 1
@@ -164,9 +187,11 @@ def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
                 setattr(summary, verdict.action, getattr(summary, verdict.action) + 1)
             notified.update(verdict.notify)
         summary.notify += len(notified)
+        summary.pending += len(pending)
         if plan.outcome == "planned":
             summary.hosts_changed += changed
-            summary.hosts_right += not (changed or audited or refused)
+            summary.hosts_right += not (changed or audited or refused or pending)
+            summary.hosts_pending += bool(pending) and not (changed or audited or refused)
             summary.hosts_audited += audited and not (changed or refused)
         elif plan.outcome in ("unreachable", "unknown"):
             summary.hosts_unreachable += 1

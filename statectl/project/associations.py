@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from statectl.problems import Problem, Span
+from statectl.problems import Problem, Span, nearest
 from statectl.project.bodies import BodyReader
 from statectl.project.findings import Findings, kind_of
 from statectl.project.model import Association, Override, Probe, Variant
@@ -21,6 +21,8 @@ CheckSelector = Callable[[str, Span | None], Sequence[Problem]]
 
 MODES = ("enforce", "audit")
 SEVERITIES = ("critical", "high", "medium", "low", "unspecified")
+DISRUPT = ("always", "never")
+WINDOW = r"window:[a-z][a-z0-9_-]{0,63}"
 PROBE_TYPES = ("text", "integer", "boolean", "json")
 MAX_PROBE_S = 300.0
 
@@ -40,12 +42,13 @@ FIELDS: Mapping[str, str] = {
     "override": "Addresses for which this association wins over another one, with reason and end date",
     "use": "Profiles placed here, with their inputs",
     "given": "Groups of resources under one condition",
-    "disrupt": "always (default); waiting for a maintenance window is not part of this version",
+    "disrupt": "When an apply may restart, stop, upgrade or unmount what runs: always (default), never, or window:NAME, while that maintenance window is open; until then it is shown as pending",
 }
 WHERE_FIELDS = (
     "mode",
     "severity",
     "schedule",
+    "disrupt",
     "vars",
 )
 PROBE_FIELDS: Mapping[str, str] = {
@@ -63,7 +66,6 @@ RESERVED: Mapping[str, str] = {
     "rollout": "batches and health checks between hosts are not part of this version; --batch 1,10%,100% on the command line gives batches",
     "only_at_schedule": "nothing runs by itself in this version, so an edit alone triggers nothing",
 }
-_DISRUPT = "restarts happen at once in this version; leave `disrupt` out"
 
 
 class AssociationReader:
@@ -80,10 +82,6 @@ class AssociationReader:
         findings = self.findings
         for key in RESERVED.keys() & fields.keys():
             findings.add("E106", (*path, key), f"`{key}` is not part of this version", key=True, hint=RESERVED[key])
-        if "disrupt" in fields and findings.text(fields["disrupt"], (*path, "disrupt")) not in ("always", None):
-            findings.add(
-                "E106", (*path, "disrupt"), "`disrupt` other than always is not part of this version", hint=_DISRUPT
-            )
         if "targets" not in fields:
             findings.add("E109", path, "an association needs `targets`", key=True, hint="targets: all means every host")
         plain = self.plain_fields(fields, path)
@@ -97,6 +95,7 @@ class AssociationReader:
             severity=plain.get("severity", "unspecified"),
             max_concurrency=plain.get("max_concurrency", ""),
             max_errors=plain.get("max_errors", ""),
+            disrupt=plain.get("disrupt", "always"),
             where=self._where(fields.get("where"), (*path, "where")),
             vars=plain.get("vars", {}),
             merge_vars=self._merge_vars(fields.get("merge_vars"), (*path, "merge_vars")),
@@ -119,6 +118,8 @@ class AssociationReader:
         }
         if "mode" in fields:
             found["mode"] = findings.choice(fields["mode"], (*path, "mode"), MODES)
+        if "disrupt" in fields:
+            found["disrupt"] = self._disrupt(fields["disrupt"], (*path, "disrupt"))
         if "severity" in fields:
             found["severity"] = findings.choice(fields["severity"], (*path, "severity"), SEVERITIES)
         return {key: value for key, value in found.items() if value is not None}
@@ -146,6 +147,16 @@ class AssociationReader:
             if any(isinstance(item, dict) for item in value):
                 return ()
         return tuple(self.findings.texts(value, path, "associations") or ())
+
+    def _disrupt(self, value: Any, path: Path) -> str | None:
+        """Whether there is such a window is known when all files are read."""
+        text = self.findings.text(value, path)
+        if text is None or text in DISRUPT or re.fullmatch(WINDOW, text):
+            return text
+        match = nearest(text, DISRUPT)
+        label = f"did you mean `{match}`?" if match else ""
+        self.findings.wrong(path, "expected always, never or window:NAME", label=label, replacement=match or None)
+        return None
 
     def _share(self, value: Any, path: Path, *, least: int) -> str | None:
         """A number of hosts or a percentage."""

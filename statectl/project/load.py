@@ -61,6 +61,7 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
     associations: list[Association] = []
     profiles: list[Profile] = []
     windows: list[MaintenanceWindow] = []
+    broken: set[str] = set()
     for path in paths:
         document = read_document(path, str(path.relative_to(root)))
         problems += document.problems
@@ -70,9 +71,10 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
             associations += reader.associations
             profiles += reader.profiles
             windows += reader.windows
+            broken |= reader.broken_windows
             problems += reader.findings.problems
     problems += files.problems
-    named, used, opened, between = merge(associations, profiles, windows, sections.resources)
+    named, used, opened, between = merge(associations, profiles, windows, sections.resources, broken)
     problems += between
     return Project(root, settings, named, used, tuple(sorted(problems, key=_place)), opened)
 
@@ -94,6 +96,7 @@ class StatesReader:
         self.associations: list[Association] = []
         self.profiles: list[Profile] = []
         self.windows: list[MaintenanceWindow] = []
+        self.broken_windows: set[str] = set()  # names of those that could not be read
         self._declarations = DeclarationReader(self.findings, sections.resources, files)
         bodies = BodyReader(self.findings, self._declarations)
         self._association = AssociationReader(self.findings, bodies, check_selector)
@@ -116,6 +119,7 @@ class StatesReader:
                 for name, below in windows.items():
                     window = self._window.read(name, below, (section, name))
                     self.windows += [window] if window is not None else []
+                    self.broken_windows |= {name} if window is None else set()
             elif section in self.sections.reserved:
                 summary, hint = f"section `{section}` is not part of this version", self.sections.reserved[section]
                 findings.add("E106", (section,), summary, key=True, hint=hint)

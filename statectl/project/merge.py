@@ -1,7 +1,7 @@
 """From files to one project: names across files, what refers to what, and what one association says twice."""
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -21,8 +21,12 @@ def merge(
     profiles: Iterable[Profile],
     windows: Iterable[MaintenanceWindow],
     types: Mapping[str, ResourceType],
+    broken_windows: Collection[str] = (),
 ) -> tuple[dict[str, Association], dict[str, Profile], dict[str, MaintenanceWindow], list[Problem]]:
-    """All by name, with the inputs of profiles typed, and every problem between them."""
+    """All by name, with the inputs of profiles typed, and every problem between them.
+
+    broken_windows: names of windows that are there and could not be read.
+    """
     problems: list[Problem] = []
     named = _by_name(associations, "association", problems)
     used = _by_name(profiles, "profile", problems)
@@ -30,6 +34,7 @@ def merge(
     by_type = {one.name: one for one in types.values()}
     for association in named.values():
         _references(association, named, problems)
+        _windows(association, sorted({*opened, *broken_windows}), problems)
         _names(association, problems)
         _twice(association.body, association.name, by_type, problems)
     for profile in used.values():
@@ -96,6 +101,21 @@ def _references(one: Association, named: Mapping[str, Association], problems: li
         elif override.of and override.of not in named:
             span = one.places.value(path)
             problems.append(Problem("E119", f"no association `{override.of}`", span, did_you_mean(override.of, named)))
+
+
+def _windows(one: Association, known: Collection[str], problems: list[Problem]) -> None:
+    """Every window that `disrupt` names, also in a variant, must be there: nobody waits for what never opens."""
+    said = [(one.disrupt, one.path), *((str(variant.fields.get("disrupt", "")), variant.path) for variant in one.where)]
+    for text, path in said:
+        kind, _, name = text.partition(":")
+        if kind == "window" and name not in known:
+            match = nearest(name, known)
+            hint = "" if match else "windows stand below `maintenance_windows:`; statectl window list shows them"
+            span, label = one.places.value((*path, "disrupt")), did_you_mean(name, known)
+            replacement = f"window:{match}" if match else None
+            problems.append(
+                Problem("E119", f"no maintenance window `{name}`", span, label, hint, replacement=replacement)
+            )
 
 
 def _names(one: Association, problems: list[Problem]) -> None:

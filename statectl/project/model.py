@@ -141,6 +141,7 @@ class Association:
     severity: str
     max_concurrency: str  # '' : default
     max_errors: str
+    disrupt: str  # always | never | window:NAME
     where: tuple[Variant, ...]
     vars: Mapping[str, Any]  # untyped values
     merge_vars: Mapping[str, str]  # name -> "by NAME" | append | deep

@@ -209,6 +209,7 @@ _REPLACEABLE: Mapping[str, Schema] = {
     "mode": {"enum": list(associations.MODES)},
     "severity": {"enum": list(associations.SEVERITIES)},
     "schedule": _SCHEDULE,
+    "disrupt": {"type": "string", "pattern": f"^(always|never|{associations.WINDOW})$"},
     "max_concurrency": _SHARE,
     "max_errors": _SHARE,
     "vars": {"type": "object"},
@@ -247,7 +248,6 @@ _ASSOCIATION: Mapping[str, Schema] = {
             required=["of", "reason"],
         ),
     },
-    "disrupt": {"enum": ["always"]},
 }
 _PROFILE: Mapping[str, Schema] = {
     "description": {"type": "string"},

@@ -18,6 +18,7 @@ from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
 from statectl.plans.plan import Change, HostPlan, Source, Verdict
 from statectl.problems import Problem
 from statectl.reconcile.confirm import Confirmation, confirm, lock_out
+from statectl.reconcile.disruption import Waiting, Windows
 from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard, right_result
 from statectl.reconcile.holder import hint, holder_of, known_here
 from statectl.secrets import Secret
@@ -93,6 +94,7 @@ class HostRun:
         expected: HostPlan | None = None,
         seen: Mapping[str, Any] | None = None,
         progress: Callable[[str], tuple[int, int]] = lambda _: (0, 0),
+        windows: Windows | None = None,
     ) -> None:
         """seen: the highest run counter that this host has shown, {"host_id", "number"}; progress: see reconcile.holder."""
         self.name = name
@@ -112,6 +114,7 @@ class HostRun:
         self._expected = expected
         self._seen = seen
         self._progress = progress
+        self._windows = windows or Windows({})
         self.holder: dict[str, Any] | None = None  # of the lock, while we waited for it or were refused
         self._conversation: Conversation | None = None
         self._heard = Heard()
@@ -267,7 +270,7 @@ class HostRun:
             if self.held_back():  # while it was contacted again: nothing was written yet, and nothing shall be
                 await self.release()
                 return HostResult("terminated", self.held_back())
-            await self._say({"type": "go", "plan_id": plan_id or None, "observed": dict(observed)})
+            await self._say({"type": "go", "plan_id": plan_id or None, "observed": dict(observed), **self._granted()})
             while True:
                 message = await self._receive(AFTER_GO)
                 kind = message["type"]
@@ -463,7 +466,16 @@ class HostRun:
             )
             if message.get("found_hash"):
                 plan.observed[message["address"]] = message["found_hash"]
+        if self.compiled is not None:
+            waiting = Waiting.of(self._windows, self.compiled.catalogue)
+            waiting.mark(plan, verdicts, self.memory.get("debts", ()))
         return plan
+
+    def _granted(self) -> dict[str, Any]:
+        """What may disrupt from now on, for `go`; nothing where no association says more than always."""
+        associations = self.compiled.catalogue["associations"] if self.compiled is not None else ()
+        granted = self._windows.granted(associations)
+        return {"disrupt": granted} if granted else {}
 
 
 def _moved(expected: HostPlan | None, found: HostPlan) -> list[str]:

@@ -51,6 +51,8 @@ def _began(result: HostResult | None) -> bool:
 
 def status_of(verdict: Verdict) -> str:
     """A plan's verdict as a word of compliance."""
+    if verdict.waits:
+        return "pending"
     if verdict.verdict == "refused":
         return "failed"
     if verdict.verdict == "unknown":
@@ -62,6 +64,7 @@ def _statuses(run: HostRun, result: HostResult | None) -> list[Status]:
     """One row for every (association, address) that was read."""
     by_address = {verdict.address: verdict for verdict in run.plan.verdicts}
     ended: dict[str, Mapping[str, Any]] = {entry["address"]: entry for entry in result.results} if result else {}
+    waits = _waits(run, result)
     if run.compiled is None:  # drift: what the host itself remembers, nothing of what the files say now
         found = [(association, address, by_address.get(address)) for association, address in run.read]
         return [Status(address, association, *_status(verdict, None)) for association, address, verdict in found]
@@ -69,6 +72,8 @@ def _statuses(run: HostRun, result: HostResult | None) -> list[Status]:
     for entry in run.declared():
         address = entry["address"]
         status, reason = _status(by_address.get(address), ended.get(address))
+        if status == "compliant" and address in waits:
+            status, reason = "pending", waits[address]
         statuses += [Status(address, owner, status, reason) for owner in entry["owners"]]
         for override in entry.get("overrides", ()):
             until = f" until {override['until']}" if override.get("until") else ""
@@ -89,9 +94,21 @@ def _status(verdict: Verdict | None, ended: Mapping[str, Any] | None) -> tuple[s
             return "failed", reason
         if outcome == "unknown":
             return "unknown", reason
+        if ended.get("pending"):
+            return "pending", reason
     if verdict is None:
         return "compliant", ""
-    return status_of(verdict), verdict.reason
+    return status_of(verdict), verdict.waits or verdict.reason
+
+
+def _waits(run: HostRun, result: HostResult | None) -> dict[str, str]:
+    """{address: reason} of services that are owed a restart which has to wait; what the run told of them is newer than its plan."""
+    found = {one.address: f"{one.what} {one.reason}" for one in run.plan.pending}
+    for entry in result.notified if result is not None else ():
+        found.pop(str(entry["address"]), None)
+        if entry.get("pending"):
+            found[str(entry["address"])] = f"{entry['verb']} {entry['address']} {entry.get('reason', '')}"
+    return found
 
 
 def _deviation(entry: Mapping[str, Any], plan: HostPlan) -> dict[str, Any]:

@@ -151,6 +151,7 @@ _KEPT: Check = _each(
             "verb": _line,
             "action": _line,
             "kind": _line,
+            "pending": _flag,
         },
     )
 )
@@ -173,7 +174,7 @@ _MEMORY: Check = _with(
     {
         "run_counter": _number,
         "host_id": _line,
-        "debts": _each(_with({"address": _address, "verb": _line}, {})),
+        "debts": _each(_with({"address": _address, "verb": _line}, {"because": _addresses})),
         "undelivered": _UNDELIVERED,
         "lock": _maybe(_map),
     },
@@ -204,6 +205,7 @@ SHAPES: dict[str, Shape] = {
             "notify": _lines,
             "found_hash": _maybe(_line),
             "armed": _number,
+            "disrupts": _line,
             "reason": _maybe(_text),
             "kind": _word("intended", "corrective", ""),
         },
@@ -220,11 +222,12 @@ SHAPES: dict[str, Shape] = {
             "reason": _maybe(_text),
             "error": _ERROR,
             "duration_ms": _duration,
+            "pending": _flag,
         },
     ),
     "notified": (
         {"address": _address, "verb": _line, "outcome": _OUTCOME},
-        {"because": _lines, "error": _ERROR, "duration_ms": _duration, "reason": _maybe(_text)},
+        {"because": _lines, "error": _ERROR, "duration_ms": _duration, "reason": _maybe(_text), "pending": _flag},
     ),
     "output": ({"stream": _word("out", "err"), "data": _text}, {}),
     "waiting": ({}, {"holder": _maybe(_map), "reason": _maybe(_text)}),

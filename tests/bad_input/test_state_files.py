@@ -77,7 +77,11 @@ CASES = [
 ]  # fmt: skip
 MORE = [
     ("rollout", association("rollout: {batch: [1]}"), "4:5", "E106", "--batch"),
-    ("disrupt", association("disrupt: never"), "4:14", "E106", "leave `disrupt` out"),
+    ("disrupt", association("disrupt: window"), "4:14", "E108", "always, never or window:NAME"),
+    ("disrupt misspelt", association("disrupt: nevr"), "4:14", "E108", "did you mean `never`?"),
+    ("disrupt and no window", association("disrupt: window:sunday"), "4:14", "E119", "no maintenance window `sunday`"),
+    ("disrupt and another window", association("where: [{targets: db, disrupt: window:sunday}]") + "maintenance_windows: {sundays: {schedule: cron(0 2 * * ? *), duration: 2h}}\n", "4:36", "E119", "did you mean `sundays`?"),
+    ("disrupt and a broken window", association("disrupt: window:w") + "maintenance_windows: {w: {schedule: cron(0 2 * * ? *), duration: 2d}}\n", "5:66", "E108", "1h to 24h"),
     ("requires of another host", association('requires: [{association: db, on: "group:db"}]'), "4:16", "E106", "same host"),
     ("patch baseline", association("patch_baseline: x"), "4:5", "E106", "not part of this version"),
     ("name of an association", association("mode: audit", name="Web_Tier"), "2:3", "E116", "did you mean `web_tier`?"),

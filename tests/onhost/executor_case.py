@@ -79,6 +79,9 @@ def _daemon():
         else:
             os.unlink(want.name)
 
+    def disrupts(want, found, differing):
+        return "stop" if want.state == "stopped" else ""
+
     def notify(host, want, verb):
         if os.path.exists(want.name + ".broken"):
             raise Failed("will not restart", "broken")
@@ -109,6 +112,7 @@ def _daemon():
         read=read,
         apply=apply,
         notify=notify,
+        disrupts=disrupts,
         instance=instance,
         watched=watched,
         fallen=fallen,
@@ -483,15 +487,16 @@ class ExecutorCase(unittest.TestCase):
         return controller.verdicts
 
     def apply(self, *resources, **options):
-        """A whole apply -> {address: result message}. options: observed, plan_id, order (fields), ack, and the catalogue's."""
+        """A whole apply -> {address: result message}. options: observed, plan_id, disrupt, order (fields), ack, and the catalogue's."""
         observed, plan_id = options.pop("observed", {}), options.pop("plan_id", None)
-        ack = options.pop("ack", True)
+        ack, disrupt = options.pop("ack", True), options.pop("disrupt", None)
         controller = self.planned("apply", self.catalogue(*resources, **options.pop("catalogue", options)))
         self.controller = controller
         if controller.planned["type"] == "end":
             self.ended = controller.planned
             return {}
-        controller.send({"type": "go", "plan_id": plan_id, "observed": observed})
+        go = {"type": "go", "plan_id": plan_id, "observed": observed}
+        controller.send(go if disrupt is None else dict(go, disrupt=disrupt))
         self.ended = controller.until("end")
         if ack:
             controller.send({"type": "ack", "runs": [controller.run]})

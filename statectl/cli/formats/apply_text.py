@@ -24,7 +24,8 @@ def result_line(host: str, entry: Mapping[str, Any], screen: Screen, *, with_hos
         reason = one_line(_error(entry)[0])
         return f"{screen.paint(screen.mark('failed'), 'failed')} {shown}  {reason}{seconds}"
     if entry["outcome"] == "skipped":
-        return f"{screen.paint('·' if screen.unicode else '.', 'dim')} {shown}  skipped: {one_line(str(entry.get('reason', '')))}"
+        word = "pending" if entry.get("pending") else "skipped"
+        return f"{screen.paint('·' if screen.unicode else '.', 'dim')} {shown}  {word}: {one_line(str(entry.get('reason', '')))}"
     word = ACTION_WORDS.get(str(entry.get("action", "change")), "changed")
     corrective = " (drift put right)" if entry.get("kind") == "corrective" else ""
     return f"{screen.paint(screen.mark('ok'), 'ok')} {shown}  {word}{corrective}{seconds}"
@@ -36,6 +37,11 @@ def notified_line(host: str, entry: Mapping[str, Any], screen: Screen, *, with_h
     verb = one_line(str(entry.get("verb", "restart")))
     if entry["outcome"] == "failed":
         return f"{screen.paint(screen.mark('failed'), 'failed')} {verb} {shown}  {one_line(_error(entry)[0])}"
+    reason = one_line(str(entry.get("reason") or ""))
+    if entry.get("pending"):
+        return f"{screen.mark('then')} pending: {verb} {shown}, {reason}"
+    if entry["outcome"] in ("ok", "skipped"):
+        return f"{screen.mark('then')} {verb} {shown}  {reason}"
     return f"{screen.paint(screen.mark('then'), 'ok')} {verb} {shown}"
 
 
@@ -51,21 +57,41 @@ def report_lines(run: Run, screen: Screen, compress: Compress, root: Path) -> It
         yield f"{mark} {outcome}: {compress(names)} ({one_line(reason) or 'no reason given'}){coded}"
         if hint:
             yield f"    hint: {one_line(hint)}"
+    for text, names in _pending(run.results).items():
+        yield f"{screen.mark('then')} pending: {text} on {compress(names)}"
     yield from _counts(run)
+
+
+def _pending(results: Mapping[str, HostResult]) -> dict[str, list[str]]:
+    """{what disrupts and waits, and for what: hosts}."""
+    folded: dict[str, list[str]] = {}
+    for host, result in results.items():
+        for entry in (*result.results, *result.notified):
+            if entry.get("pending"):
+                what = f"{entry.get('verb') or entry.get('action', 'change')} {entry['address']}"
+                folded.setdefault(one_line(f"{what}, {entry.get('reason', '')}"), []).append(host)
+    return folded
 
 
 def _counts(run: Run) -> Iterator[str]:
     resources: dict[str, int] = {}
     for result in run.results.values():
         for entry in result.results:
-            resources[entry["outcome"]] = resources.get(entry["outcome"], 0) + 1
+            word = "pending" if entry.get("pending") else entry["outcome"]
+            resources[word] = resources.get(word, 0) + 1
+        waiting = sum(bool(entry.get("pending")) for entry in result.notified)
+        resources["pending"] = resources.get("pending", 0) + waiting
     hosts: dict[str, int] = {}
     for result in run.results.values():
         hosts[result.outcome] = hosts.get(result.outcome, 0) + 1
     done = hosts.get("ok", 0) + hosts.get("changed", 0)
-    restarts = sum(len(result.notified) for result in run.results.values())
+    restarts = sum(
+        entry["outcome"] in ("changed", "failed") and entry.get("verb") != "check"
+        for result in run.results.values()
+        for entry in result.notified
+    )
     parts = [f"{resources.get('changed', 0)} changed"]
-    parts += [f"{resources[word]} {word}" for word in ("failed", "skipped", "unknown") if resources.get(word)]
+    parts += [f"{resources[word]} {word}" for word in ("failed", "skipped", "pending", "unknown") if resources.get(word)]
     if restarts:
         parts.append(f"{restarts} restart{'s' * (restarts != 1)} or reload{'s' * (restarts != 1)}")
     yield ""

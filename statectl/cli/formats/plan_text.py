@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from statectl.cli.formats.terminal import Screen, one_line, same_line
-from statectl.plans.plan import Block, Change, HostPlan, Plan, Verdict
+from statectl.plans.plan import Block, Change, HostPlan, Pending, Plan, Verdict
 
 NESTED_PARTS = 2000  # values in a list or map that are compared one by one: a host says how many there are
 CONTEXT_LINES = 60  # of one diff, unless all is asked for
@@ -99,10 +99,18 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
         until = f" until {override['until']}" if override.get("until") else ""
         by = f"{override['by']} " if override.get("by") else ""
         yield f"      {by}overrides {override.get('of', '')}: {one_line(override.get('reason', ''))}{until}"
-    for owed in verdict.notify if not verdict.audited else ():
+    for owed in verdict.notify if not (verdict.audited or verdict.waits) else ():
         yield f"      {screen.mark('then')} {one_line(owed)}"
+    if verdict.waits:
+        yield f"      {screen.mark('then')} pending: {one_line(verdict.waits)}"
+    for pending in verdict.pending:
+        yield f"      {screen.mark('then')} {_pending(pending)}"
     if verdict.armed:
         yield f"      {screen.mark('then')} armed: undone after {verdict.armed} s unless a new login succeeds"
+
+
+def _pending(pending: Pending) -> str:
+    return f"pending: {one_line(pending.what)}, {one_line(pending.reason)}"
 
 
 _SHORT = ("state", "version")
@@ -222,6 +230,12 @@ def _debts(hosts: Mapping[str, HostPlan], screen: Screen, compress: Compress) ->
             owed.setdefault(debt, []).append(name)
     for debt, names in owed.items():
         yield f"{screen.mark('then')} owed from an earlier run: {one_line(debt)} on {compress(names)}"
+    waiting: dict[str, list[str]] = {}
+    for name, host in hosts.items():
+        for pending in host.pending:
+            waiting.setdefault(_pending(pending), []).append(name)
+    for text, names in waiting.items():
+        yield f"{screen.mark('then')} {text} on {compress(names)}"
 
 
 def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterator[str]:
@@ -230,6 +244,9 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterat
     extra = []
     if summary.hosts_audited:
         extra.append(f"{summary.hosts_audited} only audited and not as wanted")
+    if summary.pending:
+        hosts = f" on {summary.hosts_pending} otherwise right" if summary.hosts_pending else ""
+        extra.append(f"{summary.pending} pending{hosts}")
     if summary.hosts_unreachable:
         extra.append(f"{summary.hosts_unreachable} unreachable")
     if summary.hosts_refused:
@@ -242,7 +259,8 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterat
         extra.append(f"{summary.refused} refused")
     rest = "".join(f", {part}" for part in extra)
     unread = summary.hosts_unreachable + summary.hosts_refused + summary.hosts_failed
-    if not plan.has_changes and unread and not (summary.hosts_right or summary.hosts_audited or summary.refused):
+    known = summary.hosts_right or summary.hosts_audited or summary.hosts_pending or summary.refused
+    if not plan.has_changes and unread and not known:
         yield f"Nothing is known: none of {unread} host{'s' * (unread != 1)} could be read{rest}."
         return
     if drift and not plan.has_changes:

@@ -104,6 +104,16 @@ def same(field: str, wanted: object, found: object) -> bool:
     return wanted == found
 
 
+def disrupts(want: "Desired", found: "Desired", differing: "Sequence[str]") -> str:
+    """See disruption.py. A line of fstab alone is read at the next boot."""
+    if found.state in ("present", "absent"):
+        return ""  # nothing is mounted
+    if want.state == "absent":
+        return "unmount"
+    moves = [field for field in differing if field in ("device", "fstype", "options", "state")]
+    return "remount" if want.state == "mounted" and moves else ""
+
+
 def validate(host: "Host", want: "Desired", found: "Desired") -> str:
     """What is dangerous, or cannot be mounted, told before anything is written. '' : fine."""
     if want.name in REFUSED:

@@ -314,6 +314,14 @@ def transactions(pairs: "Sequence[Tuple[Desired, Found]]") -> "List[Transaction]
     return [entry for entry in result if entry.install or entry.remove or entry.purge]
 
 
+def disrupts(want: "Desired", found: "Found", differing: "Sequence[str]") -> str:
+    """See disruption.py. The scripts of a package restart and stop what it brought; nobody can tell before whether they will."""
+    if want.state in GONE:
+        return "" if found.state in GONE else "remove"
+    replaced = "version" in differing or found.state == "outdated"
+    return "upgrade" if replaced and found.version is not None else ""
+
+
 def validate(host: "Host", want: "Desired", found: "Found") -> str:  # noqa: ARG001  the contract of every type
     return found.refusal
 

@@ -1,0 +1,105 @@
+"""When what disrupts may happen, by the controller's clock: what the host is told with `go`, and what a plan shows as waiting.
+
+What disrupts is the host's to say (`onhost/disruption.py`), and the host holds back what must wait.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from statectl.plans.plan import HostPlan, Pending
+from statectl.project.model import MaintenanceWindow
+from statectl.schedules import accepts_work, next_opening, opening_at
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The project's maintenance windows and the clock that they are judged by."""
+
+    known: Mapping[str, MaintenanceWindow]
+    now: Callable[[], dt.datetime] = utc_now
+
+    def granted(self, associations: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """{association: {"seconds": in which something may still begin, "waits": why not afterwards}} of those that do not say always."""
+        at = self.now()
+        return {str(one["name"]): self._grant(str(one["disrupt"]), at) for one in associations if "disrupt" in one}
+
+    def _grant(self, policy: str, at: dt.datetime) -> dict[str, Any]:
+        kind, _, name = policy.partition(":")
+        one = self.known.get(name)
+        if kind == "never" or one is None:
+            return {"seconds": 0, "waits": "disrupt: never, so no apply does it"}
+        opening = opening_at(one.window, at)
+        if opening is None or not accepts_work(one.window, at):
+            return {"seconds": 0, "waits": _waits(one, at)}
+        return {"seconds": (opening.cutoff - at).total_seconds(), "waits": _waits(one, opening.cutoff)}
+
+
+def _waits(one: MaintenanceWindow, at: dt.datetime) -> str:
+    """`waits for window sunday-night, opens 2026-11-29 02:00 Europe/Oslo`"""
+    said = f"waits for window {one.name}"
+    if not one.window.enabled:
+        return f"{said}, which is disabled"
+    later = next_opening(one.window, at)
+    if later is None:
+        return f"{said}, which never opens again"
+    return f"{said}, opens {later.start.astimezone(one.window.timing.zone):%Y-%m-%d %H:%M} {one.timezone}"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What of one host's plan must wait now. `granted`: of Windows; `owners`: {address: associations that declare it}."""
+
+    granted: Mapping[str, Mapping[str, Any]]
+    owners: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, windows: Windows, catalogue: Mapping[str, Any]) -> "Waiting":
+        owners = {entry["address"]: entry["owners"] for entry in catalogue["resources"]}
+        return cls(windows.granted(catalogue["associations"]), owners)
+
+    def mark(self, plan: HostPlan, messages: Sequence[Mapping[str, Any]], debts: Iterable[Mapping[str, Any]]) -> None:
+        """Mark what waits in the plan. messages: its verdicts as the host told them; debts: what it owes."""
+        if not self.granted:
+            return
+        for verdict, message in zip(plan.verdicts, messages, strict=True):
+            if message.get("disrupts") and not verdict.audited:
+                # a removal is declared by nobody: the association that had it
+                verdict.waits = self._why((verdict.address,), verdict.association)
+        changing = [verdict for verdict in plan.verdicts if not (verdict.audited or verdict.waits)]
+        # what is owed to one service is paid at once, when all that ask for it allow it
+        owed = {str(debt["address"]): [*debt.get("because", ())] for debt in debts}
+        for verdict in changing:
+            for target in map(_target, verdict.notify):
+                owed.setdefault(target, []).append(verdict.address)
+        reasons = {target: self._why((target, *because)) for target, because in owed.items()}
+        for verdict in changing:
+            waiting = {notice: reasons[_target(notice)] for notice in verdict.notify}
+            verdict.pending = _pending(waiting)
+            verdict.notify = [notice for notice in verdict.notify if not waiting[notice]]
+        # a command that is owed a run takes nothing away
+        waiting = {notice: reasons[_target(notice)] for notice in plan.debts if not notice.startswith("run ")}
+        plan.pending = _pending(waiting)
+        plan.debts = [notice for notice in plan.debts if not waiting.get(notice)]
+
+    def _why(self, addresses: Iterable[str], *owners: str) -> str:
+        named = {*owners, *(owner for address in addresses for owner in self.owners.get(address, ()))}
+        for name in sorted(named):
+            grant = self.granted.get(name)
+            if grant is not None and grant["seconds"] <= 0:
+                return str(grant["waits"])
+        return ""
+
+
+def _target(notice: str) -> str:
+    """`restart service:nginx` -> `service:nginx`"""
+    return notice.partition(" ")[2]
+
+
+def _pending(waiting: Mapping[str, str]) -> list[Pending]:
+    return [Pending(what=notice, address=_target(notice), reason=why) for notice, why in waiting.items() if why]
