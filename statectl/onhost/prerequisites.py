@@ -123,11 +123,14 @@ class Prerequisites(object):
         return any(item is not None and compare.want_gone(item.want) for item in items)
 
     def loses(self, item: "Item") -> str:
-        """Why a service that is as wanted now will not be, '' when it will: its unit goes with a package."""
-        if item.type != "service" or not (item.want.state == "running" or item.want.enabled):
+        """Why what is as wanted now will not be, '' when it will: an earlier change takes away its user, directory or unit."""
+        if compare.want_gone(item.want) or item.runs:
             return ""
-        goes = self._going(("unit", item.want.name))
-        return "unit %s goes with %s" % (item.want.name, goes) if goes else ""
+        for thing in self._needs(item, whole=True):
+            goes = self._going(thing)
+            if goes:
+                return "%s %s goes with %s" % (thing[0], thing[1], goes)
+        return ""
 
     def moot(self, item: "Item", bringing: "Sequence[Address]") -> bool:
         """Is what a mount objects to that nothing stands at its place yet, which this plan makes?"""
@@ -150,6 +153,8 @@ class Prerequisites(object):
             if removal.type == "unix_group":
                 groups = [getattr(want, "group", None), *(getattr(want, "groups", None) or ())]
                 lost = name in groups
+            if removal.type == "file" and item.type in ("line", "text_block"):
+                lost = (self._path_of(item) or want.name) == name
             if lost:
                 return str(item.address)
         return ""
@@ -180,9 +185,10 @@ class Prerequisites(object):
     def _packages_moving(self) -> "List[Address]":
         return [item.address for item in self._engine.items if item.type == "package" and item.verdict == "change"]
 
-    def _needs(self, item: "Item") -> "List[Thing]":
+    def _needs(self, item: "Item", whole: bool = False) -> "List[Thing]":
+        """`whole`: all that it needs to be there, not only what this change needs."""
         want, found = item.want, item.found
-        whole = compare.is_absent(found)
+        whole = whole or compare.is_absent(found)
         needs: List[Thing] = []
         path = self._path_of(item)
         if item.type in _PARENT and path:

@@ -179,6 +179,7 @@ class Orphans(object):
                 self.removals.remove(item)
                 self.kept.append((item.address, "no longer declared; kept: %s needs it" % needed))
         self._keep_full_directories()
+        self._keep_what_packages_need()
         for item in self.removals:
             if item.unknown is not None:
                 engine.refuse(item, item.unknown.reason)
@@ -205,6 +206,21 @@ class Orphans(object):
                 paths.discard(item.want.name)
                 self.removals.remove(item)
                 self.kept.append((item.address, "no longer declared; kept: it holds %s" % shown(sorted(left), 5)))
+
+    def _keep_what_packages_need(self) -> None:
+        """A package that one of those needs which this plan installs stays: it goes after they have come."""
+        coming = [item for item in self._engine.items if item.type == "package" and item.verdict == "change"]
+        coming = [item for item in coming if not compare.want_gone(item.want) and self._engine.enforced(item)]
+        for item in [item for item in self.removals if item.type == "package" and compare.want_gone(item.want)]:
+            if not coming or item.unknown is not None:
+                continue
+            wanted = [one.want for one in coming] + [item.want]
+            refusal = getattr(
+                self._engine.read_type(item.module, wanted, item.module.read)[item.want.name], "refusal", ""
+            )
+            if refusal:
+                self.removals.remove(item)
+                self.kept.append((item.address, "no longer declared; kept: %s" % refusal))
 
     def _refusals(self) -> "List[str]":
         engine, reasons = self._engine, []

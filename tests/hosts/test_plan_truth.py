@@ -158,3 +158,20 @@ def test_what_is_undone_before_the_report_is_reported(lab_host, project_for, wha
     assert what in host["reason"], host["reason"]
     text = project.statectl("runs", "show", said.json["run"])
     assert what in text.out
+
+
+def test_a_package_that_another_one_comes_to_need_is_not_removed(lab_host, project_for):
+    """Declared no longer, and needed by what the same plan installs: it is kept, the plan says why, and the apply works."""
+    project = project_for([lab_host])
+    states = "associations:\n  needs:\n    targets: all\n    packages: [{}]\n"
+    project.write("states/s.yml", states.format("lab-tool-03"))
+    project.commit("one")
+    project.statectl("apply", "--yes", expect=0)
+    project.write("states/s.yml", states.format("lab-depends"))
+    project.commit("another that depends on it")
+    planned = project.statectl("plan", "--prune", "--json", expect=0).json
+    verdicts = {entry["address"]: entry for entry in planned["hosts"][lab_host.name]["verdicts"]}
+    assert verdicts["package:lab-tool-03"]["verdict"] == "orphan"
+    assert "lab-depends" in verdicts["package:lab-tool-03"]["reason"]
+    project.statectl("apply", "--yes", "--prune", expect=0)
+    assert {"lab-tool-03", "lab-depends"} <= set(lab_host.sh("dpkg-query -W -f '${Package}\\n'").split())

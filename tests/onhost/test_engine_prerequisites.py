@@ -9,7 +9,7 @@ from executor_case import ExecutorCase
 from statectl.onhost import wanted
 from statectl.onhost.prerequisites import Prerequisites as Prerequisite
 from statectl.onhost.prerequisites import _related
-from statectl.onhost.resources import authorized_key, file, package, service, unit, unix_group, user
+from statectl.onhost.resources import authorized_key, file, line, package, service, unit, unix_group, user
 
 
 class Prerequisites(ExecutorCase):
@@ -96,6 +96,24 @@ class Prerequisites(ExecutorCase):
         mask.fields = ("enabled",)
         assert "masked" not in needs.look(mask)[0]
 
+    def test_what_is_right_now_and_loses_what_it_needs_is_refused(self):
+        """A key or a file whose user goes earlier in the same plan: it is as wanted, and will not be."""
+        engine = types.SimpleNamespace(items=[], by_address={}, enforced=lambda item: True)
+        needs = Prerequisite(engine, lambda item: None)
+        gone = wanted.Item("user:ada", "a", 0, None, user.Desired("ada", state="absent"), 0)
+        gone.verdict = "change"
+        needs.judged(gone)
+
+        def loses(kind, want):
+            item = wanted.Item(f"{kind}:{want.name}", "a", 0, None, want, 1)
+            item.found = want
+            return needs.loses(item)
+
+        assert loses("authorized_key", authorized_key.Desired("ada", state="present")) == "user ada goes with user:ada"
+        assert loses("file", file.Desired("/f", state="present", owner="ada")) == "user ada goes with user:ada"
+        assert loses("file", file.Desired("/f", state="present", owner="bob")) == ""
+        assert loses("authorized_key", authorized_key.Desired("ada", state="absent")) == ""
+
     def test_what_another_change_brought_is_changed(self):
         """As announced; it counts as made by us, and a service that it notifies hears of it."""
         daemon = self.daemon(on_notify="restart")
@@ -132,11 +150,12 @@ class Prerequisites(ExecutorCase):
     def test_what_a_declared_resource_needs_is_kept(self):
         """A user whom a declared file belongs to does not go with its own declaration, and the plan says why."""
         engine = types.SimpleNamespace(items=[], by_address={}, enforced=lambda item: True)
-        needs = Prerequisite(engine, lambda item: None)
+        needs = Prerequisite(engine, lambda item: getattr(item.want, "path", None))
         declared = (
             ("service", service.Desired("app", state="running")),
             ("authorized_key", authorized_key.Desired("ada", state="present")),
             ("file", file.Desired("/f", state="present", owner="bob", group="team")),
+            ("line", line.Desired("one", path="/etc/t.conf", line="x")),
         )
         engine.items = [wanted.Item(f"{kind}:{want.name}", "a", 0, None, want, 0) for kind, want in declared]
 
@@ -149,6 +168,8 @@ class Prerequisites(ExecutorCase):
         assert needed("user", user.Desired("bob", state="absent")) == "file:/f"
         assert needed("unix_group", unix_group.Desired("team", state="absent")) == "file:/f"
         assert needed("package", package.Desired("other", state="absent")) == ""
+        assert needed("file", file.Desired("/etc/t.conf", state="absent")) == "line:one"
+        assert needed("file", file.Desired("/etc/u.conf", state="absent")) == ""
         assert needed("unit", unit.Desired("app.service", state="absent", drop_in="x")) == ""
 
 
