@@ -21,6 +21,7 @@ from statectl.catalogue.folding import fold, once
 from statectl.catalogue.prepare import Preparer
 from statectl.catalogue.render import Renderer
 from statectl.catalogue.rendered import RESERVED, Failure, HostNames, Job, Scope, SecretParts, Unknown
+from statectl.catalogue.rollouts import Asked, HostRollout, Rollouts, nobody
 from statectl.catalogue.selections import Selections, StoredFacts, host_names
 from statectl.catalogue.shapes import Shapes
 from statectl.catalogue.skeleton import Bone, Skeletons
@@ -54,6 +55,7 @@ class HostCatalogue:
     problems: tuple[Problem, ...] = ()
     references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     waits_for_facts: int = 0
+    rollouts: Mapping[str, HostRollout] = field(default_factory=dict)  # by association, of those that have one
 
     @property
     def has_errors(self) -> bool:
@@ -71,6 +73,7 @@ class _Work:
     expansions: list[Expansion] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
+    rollouts: list[Asked] = field(default_factory=list)
 
 
 class Compiler:
@@ -106,6 +109,7 @@ class Compiler:
         self._joined: dict[Any, Any] = {}
         self._resolved: dict[int, Secret] = {}
         self._selections = Selections(inventory, stored_facts)
+        self._rollouts = Rollouts(renderer, self._shapes, self._explainer, self._selections)
         preparer = Preparer(types, Files(renderer.jail), trees, project.settings.limits)
         today = today or dt.datetime.now(tz=dt.UTC).date()
         self._skeletons = Skeletons(types, preparer, project.profiles, today)
@@ -137,6 +141,7 @@ class Compiler:
                 before = work
             catalogues |= {one.host.name: self._finish(one, read_secrets=read_secrets) for one in before}
         general = [problem for association in self._associations for problem in self._selections.problems(association)]
+        general += [problem for association in self._associations for problem in nobody(association, self._selections)]
         return catalogues, fold({name: one.problems for name, one in catalogues.items()}, len(chosen), general)
 
     def host(self, name: str, facts: Mapping[str, Any], probes: Mapping[str, Any]) -> HostCatalogue:
@@ -234,6 +239,8 @@ class Compiler:
             )
         scope = self._renderer.register.scope(own, values, known)
         work.scopes.append(scope)
+        if association.rollout is not None:
+            work.rollouts.append(Asked(association, scope, work.offline))
 
         def origin(name: str) -> Note | None:
             probe = next((one for one in association.probes if one.name == name), None)
@@ -245,6 +252,7 @@ class Compiler:
         work.expansions.append(Expansion(association, scope, self.project.profiles, self._shapes, origin, explain))
 
     def _expand(self, work: Sequence[_Work]) -> None:
+        self._rollouts.render(asked for one in work for asked in one.rollouts)
         while True:
             waiting = [
                 (one, expansion, jobs) for one in work for expansion in one.expansions if (jobs := expansion.take())
@@ -263,6 +271,8 @@ class Compiler:
         waits = [span for expansion in work.expansions for span in expansion.waiting]
         for expansion in work.expansions:
             problems += expansion.problems
+        for asked in work.rollouts:
+            problems += asked.problems
         for span in waits if not work.offline else ():
             text = "an expression uses facts of another host, which was never contacted"
             problems.append(
@@ -294,18 +304,21 @@ class Compiler:
             return HostCatalogue({}, problems=found, waits_for_facts=len(waits))
         catalogue = self._catalogue(work, resources, secrets=bool(ids))
         references = {targets: tuple(sorted(self._selections.of(targets).hosts)) for targets in sorted(work.asked)}
-        return HostCatalogue(catalogue, blobs, secrets, found, references, len(waits))
+        rollouts = {asked.association.name: asked.found for asked in work.rollouts}
+        return HostCatalogue(catalogue, blobs, secrets, found, references, len(waits), rollouts)
 
     def _catalogue(self, work: _Work, resources: list[dict[str, Any]], *, secrets: bool) -> dict[str, Any]:
         limits = self.project.settings.limits
         here = {association.name for association, _ in work.associations}
+        health = {one.association.name: {"health": dict(one.found.health)} for one in work.rollouts if one.found.health}
         catalogue: dict[str, Any] = {
             "type": "catalogue",
             "format": FORMAT,
             "host": work.host.name,
             "project": self.project.settings.project,
             "associations": [
-                self._association(association, variant, here) for association, variant in work.associations
+                self._association(association, variant, here) | health.get(association.name, {})
+                for association, variant in work.associations
             ],
             "resources": resources,
             "limits": {

@@ -112,15 +112,15 @@ def run_everywhere(
                 while True:
                     message = await conversation.receive()
                     if message["type"] == "output":
-                        data = _bytes(message["data"])
+                        data = output_of(message["data"])
                         heard[host][message["stream"]].add(data)
                         if host in lines:
                             lines[host].add(data)
                     elif message["type"] == "end":
-                        _conclude(answer, message)
-                        _settle(answer, heard.pop(host))
+                        concluded(answer, message)
+                        settled(answer, heard.pop(host))
                         # durable before the host is told that it may forget
-                        await asyncio.to_thread(records.record_host, run_id, _record(host, answer))
+                        await asyncio.to_thread(records.record_host, run_id, host_row(host, answer))
                         recorded.add(host)
                         break
                     elif message["type"] not in ("ready", "log", "waiting"):
@@ -139,7 +139,7 @@ def run_everywhere(
                 del speaking[host]
                 await conversation.close()
                 if host in heard:
-                    _settle(answer, heard.pop(host))
+                    settled(answer, heard.pop(host))
                 if host in lines:
                     lines[host].close()
         except StatectlError as error:
@@ -167,7 +167,7 @@ def run_everywhere(
             passing = asyncio.create_task(pass_on_cancel())
             try:
                 return await run_targets(
-                    split(list(hosts), batches(rate.batch, len(hosts))),
+                    split(list(hosts), batches(rate.batch or "100%", len(hosts))),
                     one,
                     concurrency=concurrency(rate.max_concurrency or DEFAULT_CONCURRENCY, len(hosts)),
                     budget=budget,
@@ -182,7 +182,7 @@ def run_everywhere(
     for host, outcome in outcomes.items():
         answers[host].outcome = outcome
         counts[outcome] = counts.get(outcome, 0) + 1
-    rest = [_record(host, answers[host]) for host in outcomes if host not in recorded]
+    rest = [host_row(host, answers[host]) for host in outcomes if host not in recorded]
     records.record_hosts(run_id, rest)
     ended = "cancelled" if watch.cancelled_by else "interrupted" if cancel.requested.is_set() else "done"
     records.end_run(run_id, ended, counts)
@@ -190,19 +190,19 @@ def run_everywhere(
     return answers
 
 
-def _bytes(text: str) -> bytes:
+def output_of(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
         raise Unreachable("the host's answer is not in the protocol: output that is not base64", code="E321") from None
 
 
-def _settle(answer: Answer, kept: Mapping[str, KeptOutput]) -> None:
+def settled(answer: Answer, kept: Mapping[str, KeptOutput]) -> None:
     answer.out += bytes(kept["out"])
     answer.err += bytes(kept["err"])
 
 
-def _record(host: str, answer: Answer) -> "HostRecord":
+def host_row(host: str, answer: Answer) -> "HostRecord":
     from statectl.store.records import HostRecord
 
     result = {
@@ -214,7 +214,7 @@ def _record(host: str, answer: Answer) -> "HostRecord":
     return HostRecord(host, answer.outcome, answer.reason, results=[result])
 
 
-def _conclude(answer: Answer, message: Mapping[str, Any]) -> None:
+def concluded(answer: Answer, message: Mapping[str, Any]) -> None:
     code = (message.get("counts") or {}).get("code")
     answer.code = min(int(code), 255) if code is not None else None  # 256 would leave us as 0
     answer.reason = str(message.get("reason") or "")

@@ -29,9 +29,8 @@ FORMATS = ("text", "json", "jsonl", "md", "junit")
 @click.option(
     "--batch",
     metavar="N|N%,...",
-    default="100%",
-    show_default=True,
-    help="Waves that follow each other, such as 1,10%,100%.",
+    default=None,
+    help="Waves that follow each other, such as 1,10%,100%. Without it as `rollout` of associations says, else all at once.",
 )
 @click.option(
     "--max-errors",
@@ -272,6 +271,7 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
                 "allowed": run.errors_allowed,
                 "unreachable": "error" if run.unreachable_counts else "skip",
                 "by": run.stopped_by,
+                "rollout": run.halted,
             },
             "plan": run.plan.model_dump(mode="json"),
             "hosts": {

@@ -429,6 +429,12 @@ class Opened:
                 raise ConfigError(problems, root=self.root)
             warnings += problems
         at = self.revision()
+        rollouts = {name: one.rollout for name, one in self.project.associations.items() if one.rollout is not None}
+        beside = None
+        if rollouts and kind == "apply":
+            from statectl.cli.rolling import Beside
+
+            beside = Beside(self)
         seen = self.records().under_way.seen() if kind == "apply" else {}
         windows = Windows(self.project.maintenance_windows)
 
@@ -465,6 +471,9 @@ class Opened:
             concurrency={name: one.max_concurrency for name, one in self.project.associations.items()},
             errors={name: one.max_errors for name, one in self.project.associations.items()},
             watch=lambda run_id, cancel: Watch(self.records().under_way, run_id, cancel),
+            rollouts=rollouts,
+            run_step=beside.run_step if beside is not None else None,
+            check_health=beside.check_health if beside is not None else None,
         )
 
     def _load_ahead(self, names: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ def rate_of(options: Mapping[str, Any]) -> "Rate":
     rate = Rate(
         max_concurrency=options.get("max_concurrency") or "",
         max_errors=options.get("max_errors") or "",
-        batch=options.get("batch") or "100%",
+        batch=options.get("batch") or "",
         unreachable_counts=options.get("unreachable") == "error",
         lock_timeout_s=float(options.get("lock_timeout") or 0.0),
         deadline_s=float(options["timeout"]),

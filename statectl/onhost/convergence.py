@@ -6,6 +6,7 @@ Durable before the first write to the machine: the run counter, the plan id as u
 import time
 from typing import TYPE_CHECKING, Any
 
+from statectl.onhost import health
 from statectl.onhost.blobs import Blobs
 from statectl.onhost.ending import End
 from statectl.onhost.engine import Engine
@@ -200,6 +201,11 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
     outcome = "stopped" if reason else "failed" if walk.counts["failed"] or undone else "applied"
     if undone:
         reason = "no longer as this run made it, something undid it since: %s" % shown(undone)
+    if outcome == "applied":
+        changed = [one["address"] for one in results + notified if one["outcome"] == "changed"]
+        unwell, stopped = health.ask(engine.host, health.of_changed(engine, changed), session.stop, emit)
+        if unwell or stopped:
+            outcome, reason = ("failed", unwell) if unwell else ("stopped", stopped)
     result = {
         "run": session.order["run"],
         "kind": "apply",

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from statectl.onhost.shapes import JSON, Check, Message
 
-# drift: a plan of what was applied last; confirm: of a change that could lock us out; follow, cancel: about another's run
-KINDS = ("plan", "drift", "apply", "facts", "run", "ping", "confirm", "follow", "cancel")
+# drift: a plan of what was applied last; confirm: of a change that could lock us out; follow, cancel: about another's run;
+# health: is what was changed a while ago still well?
+KINDS = ("plan", "drift", "apply", "facts", "run", "ping", "confirm", "follow", "cancel", "health")
+HEALTH_KINDS = ("tcp", "http", "command")
 PROBE_TYPES = ("text", "integer", "boolean", "json")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
@@ -128,6 +130,7 @@ _LIMITS = _shape(
     },
 )
 _SOURCE = _or_none(_map)
+_HEALTH = {"kind": _one_of(HEALTH_KINDS), "what": _argv, "expect": _count, "within_s": _seconds}
 _ASSOCIATION = _shape(
     {"name": _text},
     {
@@ -135,6 +138,7 @@ _ASSOCIATION = _shape(
         "mode": _one_of(("enforce", "audit")),
         "selected": _flag,
         "severity": _or_none(_text),
+        "health": _or_none(_shape(_HEALTH)),
         "disrupt": _disrupt,
         "source": _SOURCE,
     },
@@ -168,6 +172,7 @@ SHAPES = {
             "known": _list_of(_run_id),
             "command": _or_none(_COMMAND),
             "lock_out": _or_none(_LOCK_OUT),
+            "checks": _list_of(_shape(dict(_HEALTH, association=_text))),
             # the highest run counter that this controller has seen of this host
             "seen": _or_none(_shape({"host_id": _text, "number": _count})),
             # follow and cancel: which run ('': the one that holds the lock), for how long, and whether to continue it

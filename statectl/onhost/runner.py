@@ -156,6 +156,12 @@ class Session(object):
 
             self._ready({}, {}, self._summary())
             return adhoc.run(self, host)
+        if kind == "health":
+            from statectl.onhost import health
+
+            self._ready({}, {}, self._summary())
+            self.state = "applying"  # until its end it is asked for, and may be cancelled
+            return health.run(self, host)
         from statectl.onhost import facts, probes
 
         host.facts = facts.gather(host)

@@ -11,6 +11,7 @@ from statectl.project.bodies import BodyReader
 from statectl.project.findings import Findings, kind_of
 from statectl.project.model import Association, Override, Probe, Variant
 from statectl.project.names import check_name, check_slug
+from statectl.project.rollouts import RolloutReader
 from statectl.project.scalars import Expression
 from statectl.project.schedules import read_schedule
 from statectl.project.yaml_nodes import Path
@@ -35,6 +36,7 @@ FIELDS: Mapping[str, str] = {
     "severity": "What a deviation means: critical, high, medium, low or unspecified (default)",
     "max_concurrency": "How many hosts an apply writes to at a time: a number, or a share such as 10% of the hosts it changes; --max-concurrency wins",
     "max_errors": "How many hosts may fail before an apply starts no further one: a number, or a share such as 5%; --max-errors wins",
+    "rollout": "Rolling change: batches, health checks, a wait between batches, commands on other hosts around each host",
     "where": "Variants: on hosts that `targets` matches, the other fields given there replace these; the first match wins",
     "vars": "Variables of this association; group and host variables of the inventory win over them",
     "merge_vars": "Variables that add up instead of replacing each other: `by name` (lists of maps), append (lists) or deep (maps)",
@@ -61,9 +63,8 @@ OVERRIDE_FIELDS: Mapping[str, str] = {
     "reason": "Why, for people; it is shown in every plan",
     "until": "Last day, such as 2027-06-30; afterwards it is an error",
 }
-# Fields of later features. Refused, because a rollout that nobody obeys would be a lie.
+# Fields of later features. Refused, because a promise that nobody keeps would be a lie.
 RESERVED: Mapping[str, str] = {
-    "rollout": "batches and health checks between hosts are not part of this version; --batch 1,10%,100% on the command line gives batches",
     "only_at_schedule": "nothing runs by itself in this version, so an edit alone triggers nothing",
 }
 
@@ -73,6 +74,7 @@ class AssociationReader:
         self.findings = findings
         self.bodies = bodies
         self.check_selector = check_selector
+        self.rollouts = RolloutReader(findings, check_selector)
 
     def read(self, name: str, value: Any, path: Path) -> Association | None:
         check_slug(self.findings, name, path, "an association")
@@ -104,6 +106,7 @@ class AssociationReader:
             body=self.bodies.read(fields, path, [*FIELDS, *RESERVED], "an association"),
             places=findings.places,
             path=path,
+            rollout=self.rollouts.read(fields.get("rollout"), (*path, "rollout")),
         )
 
     def plain_fields(self, fields: Mapping[str, Any], path: Path) -> dict[str, Any]:

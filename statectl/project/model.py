@@ -131,6 +131,38 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """What must hold on a host that was changed, for it to count as well."""
+
+    kind: str  # tcp | http | command
+    what: tuple[Any, ...]  # text or Expression: one address or URL, or the arguments of a command
+    expect: int  # status of http
+    within_s: float
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command on other hosts, before or after one host changes."""
+
+    run: tuple[Any, ...]  # argv, text or Expression
+    on: str  # a target expression
+    timeout_s: float
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    batch: tuple[str, ...]  # "1" or "10%" of the hosts that change; the last repeats
+    health: Health | None
+    bake_s: float
+    on_failure: str  # stop | continue
+    before: tuple[Step, ...]
+    after: tuple[Step, ...]
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Association:
     name: str
     description: str
@@ -150,6 +182,7 @@ class Association:
     body: Body
     places: Places
     path: tuple[str | int, ...]
+    rollout: Rollout | None = None
 
     @property
     def span(self) -> Span | None:

@@ -7,7 +7,7 @@ and an expression may stand wherever a value may. What it refuses is refused by 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from statectl.project import associations, bodies, profiles, settings, windows
+from statectl.project import associations, bodies, profiles, rollouts, settings, windows
 from statectl.project.scalars import Plain
 from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
 
@@ -214,11 +214,45 @@ _REPLACEABLE: Mapping[str, Schema] = {
     "max_errors": _SHARE,
     "vars": {"type": "object"},
 }
+_DURATION = {"type": ["string", "number"]}
+_ARGUMENTS = {"type": "array", "items": _SCALAR, "minItems": 1}
+_STEPS = {
+    "type": "array",
+    "items": _closed(
+        _described(rollouts.STEP_FIELDS, {"run": _ARGUMENTS, "on": {"type": "string"}, "timeout": _DURATION}),
+        required=["run", "on"],
+    ),
+}
+_ROLLOUT = _closed(
+    _described(
+        rollouts.FIELDS,
+        {
+            "batch": {"type": "array", "items": _SHARE, "minItems": 1},
+            "health": _closed(
+                _described(
+                    rollouts.HEALTH_FIELDS,
+                    {
+                        "tcp": {"type": ["string", "integer"]},
+                        "http": {"type": "string"},
+                        "command": _ARGUMENTS,
+                        "expect": {"type": "integer", "minimum": 100, "maximum": 599},
+                        "within": _DURATION,
+                    },
+                )
+            ),
+            "bake": _DURATION,
+            "on_failure": {"enum": list(rollouts.ON_FAILURE)},
+            "before": _STEPS,
+            "after": _STEPS,
+        },
+    )
+)
 _ASSOCIATION: Mapping[str, Schema] = {
     **_REPLACEABLE,
     "description": {"type": "string"},
     "targets": {"type": "string"},
     "requires": {"type": "array", "items": {"type": "string"}},
+    "rollout": _ROLLOUT,
     "where": {
         "type": "array",
         "items": _closed({"targets": {"type": "string"}, **_REPLACEABLE}, required=["targets"]),

@@ -48,6 +48,7 @@ class Compiled(Protocol):
     blobs: Mapping[str, bytes | Path]
     secrets: Mapping[str, Secret]
     problems: Sequence[Problem]
+    rollouts: Mapping[str, Any]  # by association: catalogue.rollouts.HostRollout
 
 
 @dataclass

@@ -19,6 +19,7 @@ from statectl.plans.fold import fold
 from statectl.plans.plan import HostPlan, Plan, checksum, summarise
 from statectl.reconcile.host_run import HostResult, HostRun, Order
 from statectl.reconcile.record import host_record
+from statectl.reconcile.rolling import CheckHealth, Rolling, Rules, RunStep
 from statectl.rollout.budget import (
     DEFAULT_CONCURRENCY,
     DEFAULT_ERRORS,
@@ -31,6 +32,7 @@ from statectl.rollout.budget import (
     strictest,
 )
 from statectl.rollout.run_targets import TERMINATED, Cancel, run_targets
+from statectl.rollout.waves import waves
 from statectl.store.ids import new_id, who
 
 STOPPED = "not started: the run was stopped"
@@ -100,15 +102,18 @@ class Fleet:
     concurrency: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     watch: Callable[[str, Cancel], Watching] | None = None  # (run id, cancel): opened while hosts are written to
+    rollouts: Mapping[str, Rules] = field(default_factory=dict)  # by association, of those that have one
+    run_step: RunStep | None = None
+    check_health: CheckHealth | None = None
 
 
 @dataclass
 class Rate:
-    """How fast, and when to stop. '' : the default, or less where an association with changes asks for less."""
+    """How fast, and when to stop. '' : the default, or as associations with changes ask for it."""
 
     max_concurrency: str = ""
     max_errors: str = ""
-    batch: str = "100%"
+    batch: str = ""
     unreachable_counts: bool = False
     lock_timeout_s: float = 0.0
     deadline_s: float = 1800.0
@@ -128,6 +133,7 @@ class Run:
     cancelled_by: str = ""  # who cancelled it from elsewhere
     resumes: str = ""  # the run that it goes on with
     stopped_by: str = ""  # why hosts were not started: errors | cancel, '' when none was held back
+    halted: str = ""  # why the rollout of an association ended, '' when none did
 
     @property
     def budget_spent(self) -> bool:
@@ -293,7 +299,8 @@ async def _go(
 ) -> None:
     ready = [host for host, run in runs.items() if run.plan.outcome == "planned"]
     at_once, allowed = _pace(fleet, rate, [runs[host] for host in ready], len(runs))
-    budget = Budget(allowed, rate.unreachable_counts)
+    rolling = _rolling(fleet, {host: runs[host] for host in ready}, observer, ended.run_id)
+    budget = Budget(allowed, rate.unreachable_counts, stops=rolling.stops)
     for host, run in runs.items():
         if run.plan.outcome != "planned":
             budget.record(host, run.plan.outcome)
@@ -308,7 +315,21 @@ async def _go(
     def held_back() -> str:
         if cancel.requested.is_set():
             return STOPPED
-        return BUDGET_SPENT if budget.spent else ""
+        return over() if budget.spent else ""
+
+    def over() -> str:
+        return f"not started: {budget.halted}" if budget.halted else BUDGET_SPENT
+
+    async def write_row(host: str) -> None:
+        row = host_record(runs[host], ended.results[host], fleet.selected)
+        await _to_the_end(asyncio.to_thread(records.record_host, ended.run_id, row))
+
+    async def worse(host: str, why: str) -> None:
+        """It had ended well, and is not well after all."""
+        result = ended.results[host]
+        result.outcome, result.reason, result.code, result.hint = "failed", why, "", ""
+        budget.failed_later(host)
+        await write_row(host)
 
     async def go(host: str) -> str:
         in_flight.add(host)
@@ -318,15 +339,18 @@ async def _go(
             result.held_by = run.holder
             ended.results[host] = result
             budget.record(host, result.outcome)  # before it is written: nothing may start meanwhile that it forbids
-            row = host_record(run, result, fleet.selected)
-            await _to_the_end(asyncio.to_thread(records.record_host, ended.run_id, row))
+            await write_row(host)
 
         run.record, run.held_back = record, held_back
         try:
             if watch is not None:
                 await watch.begun(host)
             exactly = saved is not None and host not in begun and host in saved.hosts
-            if saved is not None and exactly and saved.hosts[host].outcome == "planned":
+            unready = "" if held_back() else await rolling.before(host)
+            if unready:
+                await run.release()
+                result = HostResult("failed", f"nothing was written: {unready}")
+            elif saved is not None and exactly and saved.hosts[host].outcome == "planned":
                 result = await run.apply(saved.hosts[host].observed, saved.id)
             else:
                 result = await run.apply(run.plan.observed, "")
@@ -343,6 +367,9 @@ async def _go(
         if host not in ended.results:  # it ended without the executor's last word
             with suppress(asyncio.CancelledError):  # let go while this was written: it had ended, and its row says how
                 await record(result)
+        wrong = await rolling.after(host, result)
+        if wrong:
+            await worse(host, f"{result.reason}; {wrong}" if result.reason else wrong)
         observer.applied(host, result)
         return result.outcome
 
@@ -350,18 +377,21 @@ async def _go(
         await cancel.requested.wait()
         await asyncio.gather(*(runs[host].cancel() for host in list(in_flight)), return_exceptions=True)
 
+    async def between(wave: Sequence[str], later: Sequence[str]) -> None:
+        await rolling.between(wave, later, ended.results, cancel, worse)
+
+    if rate.batch or not rolling.batch:
+        cut = split(ready, batches(rate.batch or "100%", len(ready)))
+    else:
+        cut = waves(ready, rolling.changes, rolling.batch)
+    if rolling.batch:  # who waits for batches before it must not hold its host, nor wait longer than its host does
+        await asyncio.gather(*(runs[host].release() for wave in cut[1:] for host in wave))
     passing = asyncio.create_task(pass_on_cancel())
     try:
-        outcomes = await run_targets(
-            split(ready, batches(rate.batch, len(ready))),
-            go,
-            concurrency=at_once,
-            budget=budget,
-            cancel=cancel,
-        )
+        outcomes = await run_targets(cut, go, concurrency=at_once, budget=budget, cancel=cancel, between=between)
     finally:
         passing.cancel()
-    not_started = BUDGET_SPENT if outcomes.stopped_by == "errors" else STOPPED
+    not_started = over() if outcomes.stopped_by == "errors" else STOPPED
     for host in ready:
         if host not in ended.results:
             reason = not_started if outcomes[host] == TERMINATED else "stopped in the middle"
@@ -372,6 +402,7 @@ async def _go(
     words = [result.outcome for result in ended.results.values()]
     ended.errors, ended.errors_allowed = budget.errors, budget.allowed
     ended.unreachable_counts, ended.stopped_by = budget.unreachable_counts, outcomes.stopped_by
+    ended.halted = budget.halted
     ended.outcome = run_outcome(words, spent=budget.spent, cancelled=cancel.requested.is_set())
     ended.cancelled_by = watch.cancelled_by if watch is not None else ""
     if ended.cancelled_by:
@@ -412,6 +443,31 @@ def _pace(fleet: Fleet, rate: Rate, ready: Sequence[HostRun], total: int) -> tup
         shares = [(fleet.errors.get(name, ""), hosts) for name, hosts in changed.items()]
         allowed = strictest(allowed, shares, allowed_errors)
     return at_once, allowed
+
+
+def _rolling(fleet: Fleet, runs: Mapping[str, HostRun], observer: Observer, run_id: str) -> Rolling:
+    def tell(host: str, words: str) -> None:
+        observer.message(host, {"type": "log", "level": "warning", "text": words})
+
+    return Rolling(
+        rules=fleet.rollouts,
+        runs=runs,
+        changes={host: _changing(run, fleet.association_order) for host, run in runs.items()} if fleet.rollouts else {},
+        run_id=run_id,
+        run_step=fleet.run_step,
+        check_health=fleet.check_health,
+        tell=tell,
+    )
+
+
+def _changing(run: HostRun, order: Sequence[str]) -> list[str]:
+    """Associations that change something on this host, in their order: a resource, or a restart that is still owed."""
+    owners = {entry["address"]: entry["owners"] for entry in run.declared()}
+    verdicts = (one for one in run.plan.verdicts if one.verdict in ("change", "unknown"))
+    changes = [one for one in verdicts if not one.audited and not one.waits]
+    names = {name for one in changes for name in (one.association, *owners.get(one.address, ()))}
+    names |= {name for debt in run.plan.debts for name in owners.get(debt.partition(" ")[2], ())}
+    return [name for name in order if name in names]
 
 
 def _blocked(plans: Mapping[str, HostPlan]) -> bool:

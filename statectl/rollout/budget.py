@@ -6,7 +6,7 @@ rounded down; concurrency is at least 1. New hosts stop starting as soon as erro
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from statectl.errors import UsageError
@@ -55,12 +55,18 @@ def _share(text: str, whole: int) -> int:
 
 @dataclass
 class Budget:
-    """Counts errors. `unreachable_counts`: an unreachable host is an error too (Systems Manager: it is not)."""
+    """Counts errors. `unreachable_counts`: an unreachable host is an error too (Systems Manager: it is not).
+
+    `stops`: {host: association whose rollout ends with the first failure of such a host}; `halted`: why one has ended, '' : none.
+    """
 
     allowed: int
     unreachable_counts: bool = False
     errors: int = 0
+    stops: Mapping[str, str] = field(default_factory=dict)
+    halted: str = ""
     _counted: set[str] = field(default_factory=set)
+    _wrong: set[str] = field(default_factory=set)
 
     def record(self, host: str, outcome: str) -> None:
         """One host ended. `failed` and `unknown` are errors; `unreachable` only when declared so; `refused` and `stopped` never.
@@ -71,11 +77,23 @@ class Budget:
             return
         self._counted.add(host)
         if outcome in ("failed", "unknown") or (outcome == "unreachable" and self.unreachable_counts):
-            self.errors += 1
+            self._error(host)
+
+    def failed_later(self, host: str) -> None:
+        """One that had ended well turned out not to be."""
+        self._counted.add(host)
+        if host not in self._wrong:
+            self._error(host)
+
+    def _error(self, host: str) -> None:
+        self._wrong.add(host)
+        self.errors += 1
+        if host in self.stops and not self.halted:
+            self.halted = f"{host} did not end well, and the rollout of association {self.stops[host]} stops there"
 
     @property
     def spent(self) -> bool:
-        return self.errors > self.allowed
+        return bool(self.halted) or self.errors > self.allowed
 
 
 def strictest(default: int, shares: Iterable[tuple[str, int]], of: Callable[[str, int], int]) -> int:

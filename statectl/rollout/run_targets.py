@@ -41,8 +41,11 @@ async def run_targets(
     budget: Budget,
     cancel: Cancel,
     on_outcome: Callable[[str, str], None] | None = None,
+    between: Callable[[Sequence[str], Sequence[str]], Awaitable[None]] | None = None,
 ) -> Outcomes:
     """Run `work(host)` for every host of every wave in order; a wave begins when the one before has ended.
+
+    `between(wave, later hosts)` is awaited after a wave that others follow, unless the run is over; it minds `cancel` itself.
 
     Hosts that were never started are `terminated`, those that were let go `unknown`; `work` may itself return `terminated` for a
     host that it found held back. An exception of `work` is a bug: nothing new starts, and it propagates once what is in flight ended.
@@ -63,7 +66,7 @@ async def run_targets(
         outcomes.stopped_by = outcomes.stopped_by or reason
         return bool(outcomes.stopped_by)
 
-    for wave in waves:
+    for number, wave in enumerate(waves):
         waiting = list(reversed(wave))
         running: dict[asyncio.Task[None], str] = {}
         abort = asyncio.create_task(cancel.aborted.wait())
@@ -87,6 +90,9 @@ async def run_targets(
                 await asyncio.gather(*running, return_exceptions=True)
         for host in reversed(waiting):
             outcomes[host] = TERMINATED
+        later = [host for following in waves[number + 1 :] for host in following]
+        if between is not None and later and wave and not stopped():
+            await between(wave, later)
     return outcomes
 
 

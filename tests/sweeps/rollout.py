@@ -40,6 +40,10 @@ KINDS = {
     "cut after": "its channel is lost after the last resource, before its last word",
     "twice": "says a result twice",
     "silent": "says nothing any more after go",
+    # these are as `ok` where no rollout asks for what goes wrong
+    "unwell": "does everything, and its health check fails",
+    "sickens": "is well after its change, and not any more after the bake",
+    "stuck": "the command before its change fails",
 }
 SECONDS = {"slow": 200.0}  # for a resource; others: a quarter
 QUIRK_AT = {
@@ -49,6 +53,17 @@ QUIRK_AT = {
     "silent": 0,
 }  # resources done until nothing it says can be believed
 ERRORS = {"failed", "unknown"}
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What the association asks for. `steps`: a command before and one after each host."""
+
+    batch: tuple[str, ...]
+    health: bool = True
+    bake_s: float = 60.0
+    on_failure: str = "stop"
+    steps: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,11 @@ class Case:
     signals: tuple[float, ...] = ()
     kept: bool = True
     of_association: tuple[str, str] = ("", "")  # its max_concurrency and max_errors
+    rollout: Rollout | None = None
+
+    def rolls(self, kind: str) -> bool:
+        """Is a host of this kind changed by the association, and the association rolled out?"""
+        return self.rollout is not None and kind != "nothing"
 
 
 @dataclass
@@ -84,8 +104,9 @@ class Log:
 class Host:
     """What a host is and knows of itself, whoever listens."""
 
-    def __init__(self, name: str, kind: str, delay: float, log: Log) -> None:
-        self.name, self.kind, self.delay, self.log = name, kind, delay, log
+    def __init__(self, name: str, kind: str, delay: float, log: Log, *, asked: bool = False) -> None:
+        """asked: is its health asked once it was changed?"""
+        self.name, self.kind, self.delay, self.log, self.asked = name, kind, delay, log, asked
         self.went = 0
         self.done: list[str] = []  # outcome of each resource that it came to
         self.begun_after_cancel = 0
@@ -111,6 +132,12 @@ class Host:
                 say(None)
         stopped = len(self.done) < RESOURCES
         self.ended = "stopped" if stopped else "failed" if "failed" in self.done else "applied"
+        if self.asked and self.ended == "applied":
+            await asyncio.sleep(0.25)
+            self.ended = "failed" if self.kind == "unwell" else "applied"
+            if self.kind not in ("cut after", "silent"):
+                word = "failed" if self.kind == "unwell" else "ok"
+                say({"type": "notified", "address": "health:web", "verb": "check", "outcome": word})
         if self.kind == "cut after":
             say(None)
         elif self.kind != "silent":
@@ -214,8 +241,17 @@ async def _simulate(case: Case) -> Played:
     log = Log(loop.time)
     names = [f"h{number:02}" for number in range(len(case.hosts))]
     kinds = zip(case.hosts, case.delays, strict=True)
-    hosts = {name: Host(name, *is_, log) for name, is_ in zip(names, kinds, strict=True)}
+    asks = case.rollout
+    hosts = {
+        name: Host(name, *is_, log, asked=asks is not None and asks.health and is_[0] != "nothing")
+        for name, is_ in zip(names, kinds, strict=True)
+    }
     records, cancel = Records(log), Cancel()
+    step = SimpleNamespace(argv=["switch"], hosts=["balancer"], timeout_s=60.0)
+    steps = (step,) if asks is not None and asks.steps else ()
+    check = (
+        {"kind": "tcp", "what": ["80"], "expect": 200, "within_s": 30.0} if asks is not None and asks.health else None
+    )
     compiled = SimpleNamespace(
         catalogue={
             "type": "hash",
@@ -226,6 +262,7 @@ async def _simulate(case: Case) -> Played:
         blobs={},
         secrets={},
         problems=[],
+        rollouts={"web": SimpleNamespace(health=check, before=steps, after=steps)} if asks is not None else {},
     )
 
     async def open_conversation(endpoint: Endpoint, _: Any) -> Conversation:
@@ -248,6 +285,16 @@ async def _simulate(case: Case) -> Played:
             compile_with=lambda *_: compiled,
         )
 
+    async def run_step(_: str, __: Any, about: Any) -> str:
+        await asyncio.sleep(0.1)
+        log.add(about["when"], about["about"])
+        return "exited with 1" if about["when"] == "before" and hosts[about["about"]].kind == "stuck" else ""
+
+    async def check_health(name: str, _: Any) -> str:
+        await asyncio.sleep(0.1)
+        log.add("looked", name)
+        return "no answer" if hosts[name].kind == "sickens" else ""
+
     def press() -> None:
         log.add("signal")
         cancel.request()
@@ -268,6 +315,9 @@ async def _simulate(case: Case) -> Played:
         scope={},
         concurrency={"web": case.of_association[0]},
         errors={"web": case.of_association[1]},
+        rollouts={"web": asks} if asks is not None else {},
+        run_step=run_step,
+        check_health=check_health,
     )
     rate = reconcile.Rate(case.concurrency, case.errors, case.batch, case.unreachable_counts)
     observer = SimpleNamespace(
@@ -304,6 +354,8 @@ def judge(played: Played) -> None:
     _waves_follow_each_other(played)
     _starts_are_exact(played, signals)
     _cancel_is_obeyed(played, signals)
+    _around_each_host(played, signals)
+    _batches_bake(played, signals)
     _stated_from_the_log(played, signals)
 
 
@@ -314,7 +366,10 @@ def _every_host_is_one_thing(played: Played) -> None:
     for name, host in played.hosts.items():
         word = results[name].outcome
         assert played.records.rows[name][-1] == word, f"{name} is {word}, its row {played.records.rows[name]}"
-        assert len(played.records.rows[name]) == 1, f"{name} has rows {played.records.rows[name]}"
+        rows = played.records.rows[name]
+        looked = name in [who for _, who, _ in played.log.of("looked")]
+        later = looked and host.kind == "sickens" and rows == ["changed", "failed"]
+        assert len(rows) == 1 or later, f"{name} has rows {rows}"
         assert host.went <= 1, f"{name} was told to go {host.went} times"
         heard = [entry["outcome"] for entry in results[name].results]
         assert heard == host.done[: len(heard)], f"{name} says {heard}, did {host.done}"
@@ -324,7 +379,8 @@ def _every_host_is_one_thing(played: Played) -> None:
             assert host.ended == "applied", f"{name} is {word} and {host.ended}"
             assert word == ("ok" if host.kind == "nothing" else "changed"), f"{name} is {word}"
         if word == "failed":
-            assert host.kind == "fails", f"{name} ({host.kind}) is {word}"
+            reasons = {"fails": True, "unwell": host.asked, "sickens": later, "stuck": played.case.rollout is not None}
+            assert reasons.get(host.kind), f"{name} ({host.kind}) is {word}"
         if word == "stopped":
             assert len(host.done) < RESOURCES, f"{name} is stopped and did everything"
         if word == "unreachable":
@@ -372,14 +428,77 @@ def _ready(played: Played) -> list[str]:
     return [name for name in played.hosts if name in planned]
 
 
-def _waves_follow_each_other(played: Played) -> None:
-    ready, parts = _ready(played), played.case.batch.split(",")
-    wave_of, wave = {}, 0
-    left = list(ready)
+def _wave_of(played: Played) -> dict[str, int]:
+    """{host: number of its wave}: of all that are ready when batches were typed, else of those that the rollout changes."""
+    ready, case = _ready(played), played.case
+    parts = case.batch.split(",") if case.batch else ["100%"]
+    left, wave_of, wave = list(ready), {}, 0
+    if not case.batch and case.rollout is not None:
+        parts = list(case.rollout.batch)
+        left = [name for name in ready if case.rolls(played.hosts[name].kind)]
+        wave_of = {name: 0 for name in ready if name not in left}
+    whole = len(left)
     while left:
-        size = max(1, _share(parts[min(wave, len(parts) - 1)], len(ready)))
+        size = max(1, _share(parts[min(wave, len(parts) - 1)], whole))
         wave_of.update(dict.fromkeys(left[:size], wave))
         left, wave = left[size:], wave + 1
+    return wave_of
+
+
+def _around_each_host(played: Played, signals: list[int]) -> None:
+    """Before, go, after: in this order, once each, and `after` for those alone that are well, or that nothing was done to."""
+    steps = played.case.rollout is not None and played.case.rollout.steps
+    for name, host in played.hosts.items():
+        what = [kind for _, kind, who, _ in played.log.entries if who == name and kind in ("before", "go", "after")]
+        word = played.records.rows.get(name, [""])[0]
+        if not steps or host.kind == "nothing":
+            assert what in ([], ["go"]), f"{name}: {what}"
+            continue
+        assert what in (
+            [],
+            ["before"],
+            ["before", "go"],
+            ["before", "after"],
+            ["before", "go", "after"],
+        ), f"{name} ({host.kind}): {what}"
+        if host.kind == "stuck":
+            assert what in ([], ["before"]), f"{name}: {what}"
+        elif len(signals) < 2 and what:
+            assert ("after" in what) == (word in ("ok", "changed", "terminated", "refused")), (
+                f"{name} is {word}: {what}"
+            )
+
+
+def _batches_bake(played: Played, signals: list[int]) -> None:
+    """Between two batches of a rollout lies its time, and what was changed is asked again then."""
+    rollout = played.case.rollout
+    if rollout is None or not rollout.bake_s:
+        assert not played.log.of("looked")
+        return
+    wave_of = _wave_of(played)
+    rolled = [name for name in wave_of if played.case.rolls(played.hosts[name].kind)]
+    ended: dict[int, float] = {}
+    last = max((wave_of[name] for name in rolled), default=0)
+    for moment, what, host, _ in played.log.entries:
+        if what == "row" and host in rolled and not played.log.of("looked"):
+            ended[wave_of[host]] = moment
+        elif what == "row" and host in rolled:
+            ended.setdefault(wave_of[host], moment)
+        elif what == "go" and host in rolled and wave_of[host]:
+            before = max((at for wave, at in ended.items() if wave < wave_of[host]), default=None)
+            assert before is None or moment >= before + rollout.bake_s, (
+                f"{host} began {moment - before} s after a batch"
+            )
+    if rollout.health and not signals:
+        looked = {host for _, host, _ in played.log.of("looked")}
+        begun = {wave_of[name] for name in rolled if played.hosts[name].went}
+        for name in rolled:
+            well = played.records.rows[name][0] == "changed" and wave_of[name] < last
+            assert not well or name in looked or wave_of[name] == max(begun), f"{name} was not asked again"
+
+
+def _waves_follow_each_other(played: Played) -> None:
+    wave_of = _wave_of(played)
     flying: set[str] = set()
     for _, what, host, _ in played.log.entries:
         if what == "go":
@@ -397,6 +516,8 @@ def _starts_are_exact(played: Played, signals: list[int]) -> None:
     """Nothing starts once the errors are more than allowed or a stop was asked for; and without either, everything starts."""
     at_once, allowed = _allowed(played)
     ready = _ready(played)
+    strict = played.case.rollout is not None and played.case.rollout.on_failure == "stop"
+    halted = False  # a host of the rollout failed
     errors = before = sum(
         _is_error(result.outcome, played) for host, result in played.run.results.items() if host not in ready
     )
@@ -404,22 +525,29 @@ def _starts_are_exact(played: Played, signals: list[int]) -> None:
     for place, (_, what, host, word) in enumerate(played.log.entries):
         if what == "go":
             assert errors <= allowed, f"{host} started after {errors} errors, {allowed} allowed"
+            assert not halted, f"{host} started after a failure of its rollout"
             assert place < first, f"{host} started after the stop"
         elif what == "row" and host in ready and _is_error(word, played):
             errors += 1
+            halted = halted or (strict and played.case.rolls(played.hosts[host].kind))
     held = [host for host, result in played.run.results.items() if result.outcome == "terminated"]
     if held:
-        assert errors > allowed or signals, f"{held} held back for nothing"
-    if before <= allowed:
+        assert errors > allowed or signals or halted, f"{held} held back for nothing"
+    if played.log.of("looked"):
+        pass  # a whole batch may turn out to be unwell at once
+    elif before <= allowed:
         assert errors <= allowed + at_once, f"{errors} errors, {allowed} allowed, {at_once} at once"
     else:
         assert not played.log.of("go")
-    never = [name for name in ready if not played.hosts[name].went]
-    if not signals and errors <= allowed:
+    stuck = "stuck" if played.case.rollout is not None and played.case.rollout.steps else ""
+    never = [name for name in ready if not played.hosts[name].went and played.hosts[name].kind != stuck]
+    if not signals and errors <= allowed and not halted:
         assert not never, f"{never} never started"
     said = {result.reason for result in played.run.results.values() if result.outcome == "terminated"}
-    if said and not signals:
+    if said and not signals and not halted:
         assert said == {"not started: the error budget was spent"}, said
+    elif said and not signals:
+        assert all("the rollout of association web stops there" in reason for reason in said), said
 
 
 def _cancel_is_obeyed(played: Played, signals: list[int]) -> None:
@@ -471,6 +599,14 @@ def _stated_from_the_log(played: Played, signals: list[int]) -> None:
 
 
 NUMBERS = st.sampled_from(["1", "2", "3", "5", "10%", "34%", "50%", "100%"])
+ROLLOUTS = st.builds(
+    Rollout,
+    batch=st.sampled_from([("100%",), ("1", "100%"), ("2",), ("1", "10%", "50%"), ("3", "1")]),
+    health=st.booleans(),
+    bake_s=st.sampled_from([0.0, 0.5, 60.0]),
+    on_failure=st.sampled_from(["stop", "continue"]),
+    steps=st.booleans(),
+)
 CASES = st.integers(1, 14).flatmap(
     lambda count: st.builds(
         Case,
@@ -478,13 +614,14 @@ CASES = st.integers(1, 14).flatmap(
         delays=st.tuples(*[st.sampled_from([0.0, 0.0, 0.1, 3.0])] * count),
         concurrency=st.just("") | NUMBERS,
         errors=st.just("") | st.just("0") | st.just("0%") | NUMBERS,
-        batch=st.sampled_from(["100%", "1,100%", "2", "1,10%,50%", "3,1"]),
+        batch=st.sampled_from(["", "", "", "100%", "1,100%", "2", "1,10%,50%", "3,1"]),
         unreachable_counts=st.booleans(),
         signals=st.lists(st.sampled_from([0.0, 0.05, 0.3, 0.5, 0.6, 3.1, 4.0, 150.0, 700.0]), max_size=3).map(
             lambda moments: tuple(sorted(moments))
         ),
         kept=st.booleans(),
         of_association=st.tuples(st.just("") | NUMBERS, st.just("") | st.just("0") | NUMBERS),
+        rollout=st.none() | ROLLOUTS,
     )
 )
 

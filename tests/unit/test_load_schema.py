@@ -54,7 +54,7 @@ def test_example_is_accepted():
         "services: {x: started}",
         "lines: {x: {line: a}}",
         "mode: enforced",
-        "rollout: {}",
+        "rollout: {bacth: [1]}",
         "where: [{mode: audit}]",
         "use: {p: {wiht: {}}}",
         "given: [{whem: x}]",

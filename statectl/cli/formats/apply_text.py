@@ -100,7 +100,9 @@ def _counts(run: Run) -> Iterator[str]:
     if not_done:
         listed = ", ".join(f"{count} {word}" for word, count in sorted(hosts.items()) if word not in ("ok", "changed"))
         yield f"{done} done, {not_done} not done ({listed})."
-    if run.budget_spent:
+    if run.halted:
+        yield f"Stopped: {one_line(run.halted)}; nothing new was started."
+    elif run.budget_spent:
         yield f"Stopped: more than {run.errors_allowed} error{'s' * (run.errors_allowed != 1)} (--max-errors); nothing new was started."
 
 
