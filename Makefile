@@ -29,7 +29,7 @@ lab-packages:
 
 test: setup-dev lab-packages lint ## Everything; lab tests skip loudly where root or systemd-container is missing
 	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not lab" --ignore=tests/onhost
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m lab tests/hosts
+	$(BIN)/pytest -q -n 3 --dist loadgroup -m lab tests/hosts
 
 faults: setup-dev lab-packages ## Every fault three times in a row, judged by six oracles; hours
 	$(BIN)/python -m tests.faults
@@ -50,10 +50,13 @@ benchmark: setup-dev lab-packages ## What statectl costs, and statectl beside it
 	$(BIN)/python -m tests.benchmarks.cost
 	$(BIN)/python -m tests.benchmarks.run
 
+floor: setup-dev ## Every test of the host half on every Python from 3.6 up that is here
+	STATECTL_EVERY_PYTHON=1 $(BIN)/pytest -q tests/unit/test_python_floor.py
+
 fuzz: setup-dev ## Every fuzz target for an hour; for the night
 	$(BIN)/python -m tests.fuzz 3600
 
 lock: ## Renew the hash-locked requirements files (needs uv)
 	.ci/lock
 
-.PHONY: help setup demo setup-dev lint test-fast lab-packages test faults sweeps truth benchmark lock fuzz
+.PHONY: help setup demo setup-dev lint test-fast lab-packages test faults sweeps truth benchmark lock floor fuzz
