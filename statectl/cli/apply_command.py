@@ -250,8 +250,7 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
         from statectl.cli.formats.apply_text import report_lines
         from statectl.cli.formats.plan_text import plan_lines
 
-        changed = any(result.outcome == "changed" for result in run.results.values())  # a window may have opened since
-        if not run.results or (not run.plan.has_changes and run.outcome == "done" and not changed):
+        if not run.results or (not run.plan.has_changes and run.outcome == "done"):
             again = plan_lines(run.plan, shown.screen, compress, full=options["full"], by_host=options["by_host"])
             lines = [] if plan_is_shown else list(again)
             if run.outcome == "failed":

@@ -51,17 +51,36 @@ def _waits(one: MaintenanceWindow, at: dt.datetime) -> str:
     return f"{said}, opens {later.start.astimezone(one.window.timing.zone):%Y-%m-%d %H:%M} {one.timezone}"
 
 
+class WindowsOfRun:
+    """The windows as one run sees them on one host: what was closed when it planned stays closed for it.
+
+    People agreed to a plan that showed it as waiting, and nobody was drained for it. The next run does it.
+    """
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+        self._closed: dict[str, dict[str, Any]] | None = None  # as of the first plan
+
+    def granted(self, associations: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """As Windows.granted."""
+        now = self._windows.granted(associations)
+        if self._closed is None:
+            self._closed = {name: grant for name, grant in now.items() if grant["seconds"] <= 0}
+        return {name: self._closed.get(name, grant) for name, grant in now.items()}
+
+
 @dataclass(frozen=True)
 class Waiting:
-    """What of one host's plan must wait now. `granted`: of Windows; `owners`: {address: associations that declare it}."""
+    """What of one host's plan must wait now. `granted`: of WindowsOfRun; `owners`: {address: associations that declare it}."""
 
     granted: Mapping[str, Mapping[str, Any]]
     owners: Mapping[str, Sequence[str]]
 
     @classmethod
-    def of(cls, windows: Windows, catalogue: Mapping[str, Any]) -> "Waiting":
-        owners = {entry["address"]: entry["owners"] for entry in catalogue["resources"]}
-        return cls(windows.granted(catalogue["associations"]), owners)
+    def of(cls, windows: WindowsOfRun, catalogue: Mapping[str, Any]) -> "Waiting":
+        granted = windows.granted(catalogue["associations"])
+        owners = {entry["address"]: entry["owners"] for entry in catalogue["resources"]} if granted else {}
+        return cls(granted, owners)
 
     def mark(self, plan: HostPlan, messages: Sequence[Mapping[str, Any]], debts: Iterable[Mapping[str, Any]]) -> None:
         """Mark what waits in the plan. messages: its verdicts as the host told them; debts: what it owes."""

@@ -18,7 +18,7 @@ from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
 from statectl.plans.plan import Change, HostPlan, Source, Verdict
 from statectl.problems import Problem
 from statectl.reconcile.confirm import Confirmation, confirm, lock_out
-from statectl.reconcile.disruption import Waiting, Windows
+from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun
 from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard, right_result
 from statectl.reconcile.holder import hint, holder_of, known_here
 from statectl.secrets import Secret
@@ -115,7 +115,7 @@ class HostRun:
         self._expected = expected
         self._seen = seen
         self._progress = progress
-        self._windows = windows or Windows({})
+        self._windows = WindowsOfRun(windows or Windows({}))
         self.holder: dict[str, Any] | None = None  # of the lock, while we waited for it or were refused
         self._conversation: Conversation | None = None
         self._heard = Heard()

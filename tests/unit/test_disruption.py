@@ -1,5 +1,6 @@
 """`disrupt` of associations: from the files to what a host is told, and from what it told to what people see."""
 
+import asyncio
 import datetime as dt
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +16,12 @@ from statectl.cli.formats.terminal import Screen
 from statectl.onhost import messages as onhost_messages
 from statectl.plans.plan import HostPlan, Verdict, summarise
 from statectl.project.schema import states_schema
-from statectl.reconcile.disruption import Waiting, Windows
-from statectl.reconcile.host_run import HostResult
+from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun
+from statectl.reconcile.host_run import HostResult, HostRun, Order
 from statectl.reconcile.reconcile import Run
 from statectl.reconcile.record import host_record
 from statectl.sections import table
+from statectl.transport.channel import Endpoint
 from tests.bad_input.loading import lines, load_files
 from tests.cli.plans import compress, plan_of
 from tests.unit.compiling import Compiled
@@ -105,7 +107,7 @@ def waiting(at: dt.datetime, tmp_path) -> Waiting:
             {"address": "package:shared", "owners": ["base", "web"]},
         ],
     }
-    return Waiting.of(Windows(project.maintenance_windows, lambda: at), catalogue)
+    return Waiting.of(WindowsOfRun(Windows(project.maintenance_windows, lambda: at)), catalogue)
 
 
 def change(address: str, association: str, **more: Any) -> Verdict:
@@ -187,6 +189,73 @@ def test_an_apply_reports_what_waits():
     assert f"→ pending: restart service:own, {WAITS} on a[1-2]" in shown
     assert f"→ pending: change package:x, {WAITS} on a[1-2]" in shown
     assert "Run R1: 0 changed, 4 pending on 2 hosts." in shown
+
+
+class Executor:
+    """Stands in for a host that owes a restart: what it is told goes to `heard`."""
+
+    def __init__(self, heard: list[dict[str, Any]]) -> None:
+        self.heard = heard
+        debts = [{"verb": "restart", "address": "service:own", "because": ["file:/a"]}]
+        self.answers = [
+            {"type": "ready", "facts": {}, "probes": {}, "memory": {"debts": debts}},
+            {"type": "planned", "counts": {}},
+            {"type": "end", "outcome": "applied"},
+        ]
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.heard.append(message)
+
+    async def receive(self) -> dict[str, Any]:
+        return self.answers.pop(0)
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("planned", "go", "seconds", "pending"),
+    [
+        (FRIDAY, FRIDAY, 0, 1),
+        (SUNDAY, SUNDAY + dt.timedelta(hours=1), 2 * 3600, 0),
+        (SUNDAY, SUNDAY + dt.timedelta(hours=4), 0, 0),  # it closed while somebody thought about it
+        (SUNDAY - dt.timedelta(minutes=1), SUNDAY + dt.timedelta(minutes=1), 0, 1),  # shown as waiting: not in this run
+    ],
+)
+def test_the_moment_of_go_counts_and_the_plan_is_kept_to(tmp_path, planned, go, seconds, pending):
+    """A host is told what holds when its part begins; what its plan showed as waiting is not done after all."""
+    project = load_files(tmp_path, {"states/a.yml": WINDOWS})
+    clock, heard = [planned], []
+    catalogue = {
+        "type": "catalogue",
+        "hash": "h",
+        "associations": [{"name": "web", "disrupt": "window:sunday-night"}],
+        "resources": [{"address": "service:own", "owners": ["web"], "association": "web"}],
+    }
+    compiled = SimpleNamespace(catalogue=catalogue, blobs={}, secrets={}, problems=(), rollouts={})
+
+    async def start(*_: object) -> Executor:
+        return Executor(heard)
+
+    run = HostRun(
+        "one",
+        Endpoint("one", "", connection="local"),
+        Order("R1", "apply", "ana@laptop"),
+        open_conversation=start,
+        compile_with=lambda *_: compiled,
+        windows=Windows(project.maintenance_windows, lambda: clock[0]),
+    )
+
+    async def drive() -> None:
+        await run.contact()
+        clock[0] = go
+        await run.apply({})
+
+    asyncio.run(drive())
+    assert len(run.plan.pending) == pending
+    (told,) = [message for message in heard if message["type"] == "go"]
+    assert told["disrupt"]["web"]["seconds"] == seconds
+    onhost_messages.check(told)
 
 
 def statuses(plan: HostPlan, result: HostResult | None, tmp_path) -> dict[str, tuple[str, str]]:

@@ -91,7 +91,9 @@ def _counts(run: Run) -> Iterator[str]:
         for entry in result.notified
     )
     parts = [f"{resources.get('changed', 0)} changed"]
-    parts += [f"{resources[word]} {word}" for word in ("failed", "skipped", "pending", "unknown") if resources.get(word)]
+    parts += [
+        f"{resources[word]} {word}" for word in ("failed", "skipped", "pending", "unknown") if resources.get(word)
+    ]
     if restarts:
         parts.append(f"{restarts} restart{'s' * (restarts != 1)} or reload{'s' * (restarts != 1)}")
     yield ""
