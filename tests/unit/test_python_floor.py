@@ -60,7 +60,7 @@ def run_tests(pair: tuple[int, int]) -> Done:
 
 def test_every_module_is_shared_out():
     """No module of tests is left out between the oldest and the newest Python."""
-    assert len(MODULES) > 40
+    assert len(MODULES) > 30
     if BETWEEN:
         assert sorted(name for pair in BETWEEN for name in share(pair)) >= MODULES
 
