@@ -118,6 +118,7 @@ class HostRun:
         self._windows = WindowsOfRun(windows or Windows({}))
         self.holder: dict[str, Any] | None = None  # of the lock, while we waited for it or were refused
         self._conversation: Conversation | None = None
+        self._partings: list[asyncio.Task[None]] = []
         self._heard = Heard()
         self.on_message: Callable[[str, Mapping[str, Any]], None] | None = None  # told of every message as it comes
         self.take_over: Callable[[Mapping[str, Any]], Awaitable[None]] | None = (
@@ -307,6 +308,7 @@ class HostRun:
         with contextlib.suppress(Unreachable):  # a channel that was lost is no reason not to come back
             await self._finish(own=False)
         await self.drop()
+        await self.parted()
         message = {key: value for key, value in self._order_message().items() if key not in ("lock_out", "probes")}
         message["kind"] = "confirm"
 
@@ -348,7 +350,14 @@ class HostRun:
                 await self.take_over(entry)
                 runs.append(str(entry["run"]))
         await self._say({"type": "ack", "runs": runs})
-        await self.drop()
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:  # until the executor is gone takes a round trip, in which nobody need wait
+            self._partings.append(asyncio.create_task(conversation.close()))
+
+    async def parted(self) -> None:
+        """Wait until what was heard to its end is closed."""
+        while self._partings:
+            await self._partings.pop()
 
     async def drop(self) -> None:
         """Close the channel, whatever state it is in."""

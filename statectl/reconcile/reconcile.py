@@ -151,9 +151,12 @@ async def plan(fleet: Fleet, rate: Rate, observer: Observer, cancel: Cancel, *, 
         deadline_s=rate.deadline_s,
     )
     runs = _runs(fleet, order, observer)
-    await _contact_all(runs, rate, observer, cancel)
-    document = _document(fleet, {host: run.plan for host, run in runs.items()})
-    await asyncio.to_thread(_record_plan, fleet, order, runs, document)
+    try:
+        await _contact_all(runs, rate, observer, cancel)
+        document = _document(fleet, {host: run.plan for host, run in runs.items()})
+        await asyncio.to_thread(_record_plan, fleet, order, runs, document)
+    finally:
+        await asyncio.gather(*(run.parted() for run in runs.values()))
     return document
 
 
@@ -224,6 +227,7 @@ async def apply(
         return ended
     finally:
         await asyncio.gather(*(run.drop() for run in runs.values()))
+        await asyncio.gather(*(run.parted() for run in runs.values()))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ class Host:
         ]
         self.plan = HostPlan(outcome="planned", verdicts=verdicts)
 
+    async def parted(self):
+        pass
+
     def declared(self):
         return [{"address": "file:/web", "owners": ["web", *self._owners]}]
 
