@@ -26,6 +26,7 @@ LEVELS = {
     "rollout": 4,
     "compliance": 5,
     "reconcile": 6,
+    "server": 6,
     "sections": 6,
     "cli": 7,
     "__main__": 8,

@@ -37,12 +37,13 @@ def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **option
         _refresh(opened, scope, options, quiet=shown.quiet)
     store = opened.records()
     schedule, severity = _said(opened, "schedule"), _said(opened, "severity")
+    zones = {name: (one.timezone, one.schedule_offset) for name, one in opened.project.associations.items()}
     now = datetime.now(UTC)
     result = judge(
         opened.expected(scope),
         store.current(),
         store.host_states(),
-        lambda host, name: too_old(schedule(host, name), now),
+        lambda host, name: too_old(schedule(host, name), now, *zones[name]),
         now,
         severity,
     )
@@ -86,20 +87,24 @@ def _said(opened: Any, field: str) -> Callable[[str, str], str]:
 
 
 @cache
-def too_old(schedule: str, at: datetime) -> tuple[datetime, str] | None:
+def too_old(
+    schedule: str, at: datetime, timezone: str = "UTC", offset_days: int = 0
+) -> tuple[datetime, str] | None:
     """What was read before that moment is too old, and why: two intervals of a rate, or two times of a cron, have gone by since.
 
     at() names one time, and without a schedule nothing is due: there nothing grows too old by itself.
     """
     from itertools import islice
 
-    from statectl.schedules import Cron, Rate, Timing, fires_before, parse_schedule
+    from statectl.project.schedules import timing_of
+    from statectl.schedules import Cron, Rate, fires_before
 
-    parsed = parse_schedule(schedule) if schedule else None
+    timing = timing_of(schedule, timezone, offset_days) if schedule else None
+    parsed = timing.schedule if timing is not None else None
     if isinstance(parsed, Rate):
         return at - 2 * timedelta(seconds=parsed.every_s), "more than two intervals ago"
-    if isinstance(parsed, Cron):
-        times = list(islice(fires_before(Timing(parsed), at), 2))
+    if timing is not None and isinstance(parsed, Cron):
+        times = list(islice(fires_before(timing, at), 2))
         return (times[1], "before the last two times that it was due") if len(times) == 2 else None
     return None
 

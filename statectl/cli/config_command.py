@@ -31,6 +31,7 @@ def show(obj: dict[str, Any], /, out: tuple[str, ...], as_json: bool, quiet: boo
         "limits.deny": list(limits.deny),
         "limits.max_removals": limits.max_removals,
         "limits.become": limits.become,
+        "serve.missed": settings.missed,
     }
     rows = {
         name: {

@@ -136,6 +136,7 @@ class Opened:
         self._store_root = store_root or project.root
         self._revision = at
         self._store: Store | None = None
+        self._store_is_shared = False
         self._store_lock = threading.Lock()
         self._renderer: Renderer | None = None
         self._compiler: Compiler | None = None
@@ -200,9 +201,9 @@ class Opened:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
-        if self._store is not None:
+        if self._store is not None and not self._store_is_shared:
             self._store.close()
-            self._store = None
+        self._store = None
         if self.checked_out is not None:
             self.checked_out.cleanup()
             self.checked_out = None
@@ -280,6 +281,10 @@ class Opened:
             yield from ((host, association.name) for host in self.concerned(association.targets) if host in names)
 
     # parts
+
+    def share(self, store: "Store") -> None:
+        """Use a store that somebody else opened, and closes."""
+        self._store, self._store_is_shared = store, True
 
     def records(self) -> "Store":
         with self._store_lock:
@@ -398,9 +403,18 @@ class Opened:
         }
 
     def fleet(
-        self, scope: Scope, *, kind: str, saved: Plan | None = None, hosts: Sequence[str] | None = None
+        self,
+        scope: Scope,
+        *,
+        kind: str,
+        saved: Plan | None = None,
+        hosts: Sequence[str] | None = None,
+        unattended: bool = False,
     ) -> "Fleet":
-        """The hosts of a run, all compiled offline first: a mistake is a ConfigError and nothing was contacted."""
+        """The hosts of a run, all compiled offline first: a mistake is a ConfigError and nothing was contacted.
+
+        `unattended`: a mistake that some hosts only meet fails these hosts when they are contacted, and the others go on.
+        """
         from statectl.reconcile.disruption import Windows
         from statectl.reconcile.host_run import HostRun
         from statectl.reconcile.reconcile import Fleet
@@ -424,7 +438,7 @@ class Opened:
             _, problems = compiler.fleet(names)
             probes, wrong = _probes(compiler, self.project, names)
             problems = once([*problems, *wrong])
-            if any(not problem.is_warning for problem in problems):
+            if any(not problem.is_warning and not (unattended and problem.hosts) for problem in problems):
                 self.revision()  # as when they were read: files that moved are not wrong
                 raise ConfigError(problems, root=self.root)
             warnings += problems

@@ -31,6 +31,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "inventory": ("inventory", "List and show hosts; trust their keys"),
     },
     "operate": {
+        "serve": ("serve", "Run associations on their schedules"),
         "window": ("window", "List and show maintenance windows, and when they are open"),
         "runs": ("runs", "List and show runs; follow and cancel those that go on"),
     },

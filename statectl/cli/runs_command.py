@@ -91,9 +91,15 @@ def _list_text(runs: list[dict[str, Any]], shown: Outputs) -> str:
         lines.append(
             shown.screen.fit(
                 f"{run['id']}  {run['started']}  {run['verb']:6} {run['outcome']:12} {one_line(counts)}  {one_line(run['who'])}"
+                + (f"  for {one_line(', '.join(_slots(run)))}" if _slots(run) else "")
             )
         )
     return "\n".join(lines) + "\n"
+
+
+def _slots(run: dict[str, Any]) -> list[str]:
+    """The slots that it was started for; none when somebody typed it."""
+    return [str(slot) for slot in run["scope"].get("slot", ())]
 
 
 def run_text(run: dict[str, Any], shown: Outputs) -> str:
@@ -106,6 +112,8 @@ def run_text(run: dict[str, Any], shown: Outputs) -> str:
     ]
     if run["commit"]:
         lines.append(f"  commit {one_line(run['commit'][:12])}")
+    if _slots(run):
+        lines.append(f"  scheduled for {one_line(', '.join(_slots(run)))}")
     if run["plan"]:
         lines.append(f"  plan {one_line(run['plan'])}")
     for host, entry in run["hosts"].items():

@@ -13,9 +13,10 @@ from statectl.project.model import Association, Override, Probe, Variant
 from statectl.project.names import check_name, check_slug
 from statectl.project.rollouts import RolloutReader
 from statectl.project.scalars import Expression
-from statectl.project.schedules import read_schedule
+from statectl.project.schedules import read_offset, read_schedule, read_zone
 from statectl.project.yaml_nodes import Path
 from statectl.project.yaml_tree import BROKEN
+from statectl.schedules import parse_schedule
 
 CheckSelector = Callable[[str, Span | None], Sequence[Problem]]
 """The syntax of `targets`: problems of a text whose span is given. Whether a host matches is known with an inventory only."""
@@ -26,12 +27,18 @@ DISRUPT = ("always", "never")
 WINDOW = r"window:[a-z][a-z0-9_-]{0,63}"
 PROBE_TYPES = ("text", "integer", "boolean", "json")
 MAX_PROBE_S = 300.0
+MAX_JITTER_S = 86400
+TIMING_FIELDS = ("timezone", "schedule_offset", "jitter", "only_at_schedule")  # beside a schedule, or nowhere
 
 FIELDS: Mapping[str, str] = {
     "description": "What it is for, for people",
     "targets": "Who gets it: all, web01, web*, web[01-20], group:web, env=prod (a tag), facts.os.id=debian, with and, or, not, ( )",
     "requires": "Associations that come first on the same host; when one fails there, this one is skipped there",
-    "schedule": "How often it is due: rate(30 minutes), cron(0 2 ? * SUN *) or at(2027-06-30T22:00). Results older than two intervals of a rate, or than the last two times of a cron, are unknown; nothing runs by itself in this version",
+    "schedule": "How often it is due: rate(30 minutes), cron(0 2 ? * SUN *) or at(2027-06-30T22:00). Results older than two intervals of a rate, or than the last two times of a cron, are unknown. `statectl serve` runs it then",
+    "timezone": "Zone of the schedule's times of day, such as Europe/Oslo (default UTC); its changes of clocks are followed",
+    "schedule_offset": "With cron(): it is due that many days later, 1 to 6, at the same time of day",
+    "jitter": "By how much hosts may begin later, such as 10m: each has its own delay, the same every time (default 0s)",
+    "only_at_schedule": "true: `statectl serve` runs it at its schedule only; false (default): also once when it, or a file it names, was edited",
     "mode": "enforce (default): make it so; audit: report differences and change nothing",
     "severity": "What a deviation means: critical, high, medium, low or unspecified (default)",
     "max_concurrency": "How many hosts an apply writes to at a time: a number, or a share such as 10% of the hosts it changes; --max-concurrency wins",
@@ -63,10 +70,6 @@ OVERRIDE_FIELDS: Mapping[str, str] = {
     "reason": "Why, for people; it is shown in every plan",
     "until": "Last day, such as 2027-06-30; afterwards it is an error",
 }
-# Fields of later features. Refused, because a promise that nobody keeps would be a lie.
-RESERVED: Mapping[str, str] = {
-    "only_at_schedule": "nothing runs by itself in this version, so an edit alone triggers nothing",
-}
 
 
 class AssociationReader:
@@ -82,28 +85,29 @@ class AssociationReader:
         if fields is None:
             return None
         findings = self.findings
-        for key in RESERVED.keys() & fields.keys():
-            findings.add("E106", (*path, key), f"`{key}` is not part of this version", key=True, hint=RESERVED[key])
         if "targets" not in fields:
             findings.add("E109", path, "an association needs `targets`", key=True, hint="targets: all means every host")
         plain = self.plain_fields(fields, path)
+        where = self._where(fields.get("where"), (*path, "where"))
+        timing = self._timing(fields, path, plain, where)
         return Association(
             name=name,
             description=self._optional_text(fields, "description", path),
             targets=self._targets(fields.get("targets"), (*path, "targets")) if "targets" in fields else "",
             requires=self._requires(fields.get("requires"), (*path, "requires")),
             schedule=plain.get("schedule", ""),
+            **timing,
             mode=plain.get("mode", "enforce"),
             severity=plain.get("severity", "unspecified"),
             max_concurrency=plain.get("max_concurrency", ""),
             max_errors=plain.get("max_errors", ""),
             disrupt=plain.get("disrupt", "always"),
-            where=self._where(fields.get("where"), (*path, "where")),
+            where=where,
             vars=plain.get("vars", {}),
             merge_vars=self._merge_vars(fields.get("merge_vars"), (*path, "merge_vars")),
             probes=self._probes(fields.get("probes"), (*path, "probes")),
             overrides=self._overrides(fields.get("override"), (*path, "override")),
-            body=self.bodies.read(fields, path, [*FIELDS, *RESERVED], "an association"),
+            body=self.bodies.read(fields, path, [*FIELDS], "an association"),
             places=findings.places,
             path=path,
             rollout=self.rollouts.read(fields.get("rollout"), (*path, "rollout")),
@@ -126,6 +130,44 @@ class AssociationReader:
         if "severity" in fields:
             found["severity"] = findings.choice(fields["severity"], (*path, "severity"), SEVERITIES)
         return {key: value for key, value in found.items() if value is not None}
+
+    def _timing(
+        self, fields: Mapping[str, Any], path: Path, plain: Mapping[str, Any], where: Sequence[Variant]
+    ) -> dict[str, Any]:
+        """What stands beside the schedule; defaults where nothing is given, and after a problem."""
+        findings = self.findings
+        if "schedule" not in fields and not any("schedule" in variant.fields for variant in where):
+            for key in TIMING_FIELDS:
+                if key in fields:
+                    hint = "without one nothing runs by itself: give a schedule, or leave it out"
+                    findings.add("E110", (*path, key), f"`{key}` goes with a `schedule`", key=True, hint=hint)
+        zone = read_zone(findings, fields, path)
+        schedule = parse_schedule(plain["schedule"]) if "schedule" in plain else None
+        only = (
+            findings.flag(fields["only_at_schedule"], (*path, "only_at_schedule"))
+            if "only_at_schedule" in fields
+            else False
+        )
+        return {
+            "timezone": zone[0] if zone is not None else "UTC",
+            "schedule_offset": read_offset(findings, fields, path, schedule) or 0,
+            "jitter_s": self._jitter(fields["jitter"], (*path, "jitter")) if "jitter" in fields else 0,
+            "only_at_schedule": bool(only),
+        }
+
+    def _jitter(self, value: Any, path: Path) -> int:
+        """`30s`, `10m`, `1h30m` in seconds."""
+        match = (
+            re.fullmatch(r"(?:(\d{1,2})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?", value) if isinstance(value, str) else None
+        )
+        hours, minutes, seconds = (
+            (int(part or 0) for part in match.groups()) if match is not None and value else (0, 0, -1)
+        )
+        found = hours * 3600 + minutes * 60 + seconds
+        if value is not BROKEN and not 0 <= found <= MAX_JITTER_S:
+            self.findings.wrong(path, "expected a time such as 30s, 10m or 1h30m, at most 24h")
+            return 0
+        return max(0, found)
 
     def _optional_text(self, fields: Mapping[str, Any], key: str, path: Path) -> str:
         return (self.findings.text(fields[key], (*path, key)) or "") if key in fields else ""

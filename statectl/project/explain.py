@@ -34,6 +34,7 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "connection": ("How hosts are reached (statectl.yml and inventories)", settings.CONNECTION_FIELDS),
     "limits": ("What may be changed at all (statectl.yml)", settings.LIMIT_FIELDS),
+    "serve": ("How `statectl serve` works (statectl.yml)", settings.SERVE_FIELDS),
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from statectl.problems import Problem, Span
 from statectl.project.scalars import Expression
 from statectl.schedules import Window
+from statectl.schedules.slots import Missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,10 @@ class Association:
     targets: str
     requires: tuple[str, ...]  # association names, same host
     schedule: str
+    timezone: str  # IANA name
+    schedule_offset: int  # days
+    jitter_s: int
+    only_at_schedule: bool
     mode: str  # enforce | audit
     severity: str
     max_concurrency: str  # '' : default
@@ -246,6 +251,7 @@ class Settings:
     connection: Mapping[str, Any] = field(default_factory=dict)  # defaults for all hosts
     limits: Limits = field(default_factory=Limits)
     sources: Mapping[str, str] = field(default_factory=dict)  # setting -> where its value came from
+    missed: Missed = "once"  # what `serve` does about slots that nobody ran
     trusted: bool = False  # the user's or the machine's configuration names this project in trusted_projects
 
 

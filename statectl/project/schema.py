@@ -78,6 +78,7 @@ def settings_schema() -> Schema:
                 },
             )
         ),
+        "serve": _closed(_described(settings.SERVE_FIELDS, {"missed": {"enum": list(settings.MISSED)}})),
     }
     return {
         "$schema": DRAFT,
@@ -251,6 +252,10 @@ _ASSOCIATION: Mapping[str, Schema] = {
     **_REPLACEABLE,
     "description": {"type": "string"},
     "targets": {"type": "string"},
+    "timezone": {"type": "string"},
+    "schedule_offset": {"type": "integer", "minimum": 1, "maximum": 6},
+    "jitter": {"type": "string", "pattern": r"^(\d{1,2}h)?(\d{1,4}m)?(\d{1,5}s)?$", "minLength": 2},
+    "only_at_schedule": {"type": "boolean"},
     "requires": {"type": "array", "items": {"type": "string"}},
     "rollout": _ROLLOUT,
     "where": {

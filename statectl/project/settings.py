@@ -29,6 +29,7 @@ FIELDS: Mapping[str, str] = {
     "store": f"Where runs and results are kept: sqlite:PATH (default {DEFAULT_STORE})",
     "connection": "How hosts are reached, unless the inventory says otherwise",
     "limits": "What may be changed at all; enforced when compiling and again on the host",
+    "serve": "How `statectl serve` runs associations on their schedules",
 }
 USER_FIELDS: Mapping[str, str] = {
     **{name: text for name, text in FIELDS.items() if name != "project"},
@@ -50,6 +51,10 @@ LIMIT_FIELDS: Mapping[str, str] = {
     "deny": "Paths that are never changed",
     "max_removals": "How many resources one apply may remove on one host",
     "become": "false: nothing may ask for another user's rights",
+}
+MISSED = ("once", "skip", "all")
+SERVE_FIELDS: Mapping[str, str] = {
+    "missed": "Slots that nobody ran at their time: once (default) runs the latest and it stands for all; skip runs none that is late; all runs each, the latest ten at most",
 }
 VARIABLES: Mapping[str, str] = {
     "STATECTL_INVENTORY": "inventory",
@@ -125,6 +130,7 @@ def _settled(
         store=values["store"],
         connection=connection,
         limits=values.get("limits", Limits()),
+        missed=values.get("serve.missed", "once"),
         sources=sources,
         trusted=is_trusted(root, trusted),
     )
@@ -170,6 +176,9 @@ def _layer(document: Document, allowed: Mapping[str, str], root: Path, problems:
         elif key == "connection":
             for name, below in reader.known(value, (key,), CONNECTION_FIELDS, "`connection`").items():
                 reader.keep(layer, f"connection.{name}", below, (key, name))
+        elif key == "serve":
+            for name, below in reader.known(value, (key,), SERVE_FIELDS, "`serve`").items():
+                reader.keep(layer, f"serve.{name}", below, (key, name))
         elif key == "limits":
             if value is not BROKEN:
                 layer.values[key] = reader.limits(value, (key,), root)
@@ -215,6 +224,8 @@ class _Reader:
             return self.findings.number(value, path, 1, 65535)
         if key == "connection.connection":
             return self.findings.choice(value, path, ("ssh", "local"))
+        if key == "serve.missed":
+            return self.findings.choice(value, path, MISSED)
         if key == "connection.become" and value in ("true", "false"):
             return self.findings.flag(value, path)
         if key in ("connection.jump", "connection.identity_files", "trusted_projects"):

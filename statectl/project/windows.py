@@ -3,19 +3,17 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from statectl.problems import did_you_mean, nearest
 from statectl.project.findings import Findings
 from statectl.project.model import MaintenanceWindow
 from statectl.project.names import check_slug
 from statectl.project.scalars import Plain
-from statectl.project.schedules import read_schedule
+from statectl.project.schedules import read_offset, read_schedule, read_zone
 from statectl.project.yaml_nodes import Path
 from statectl.project.yaml_tree import BROKEN
-from statectl.schedules import Cron, Rate, Schedule, Timing, Window
-from statectl.schedules.due import EPOCH, LEAST_OFFSET, MOST_OFFSET
+from statectl.schedules import Rate, Timing, Window
+from statectl.schedules.due import EPOCH
 
 SHORTEST, LONGEST = dt.timedelta(hours=1), dt.timedelta(hours=24)
 
@@ -35,7 +33,6 @@ RESERVED: Mapping[str, str] = {
     "tasks": "a window says when it is open; work that it starts by itself comes with a later version",
     "targets": "the hosts of a window's tasks, which come with a later version; leave it out",
 }
-UTC_NAMES = ("UTC", "Etc/UTC")
 
 
 class WindowReader:
@@ -58,13 +55,13 @@ class WindowReader:
             if key not in fields:
                 findings.add("E109", path, f"a maintenance window needs `{key}`", key=True, hint=FIELDS[key])
         schedule = read_schedule(findings, fields.get("schedule"), (*path, "schedule"))
-        named = self._zone(fields, path)
+        named = read_zone(findings, fields, path)
         duration = self._duration(fields, path)
         cutoff = self._cutoff(fields, path, duration)
         start, end = self._date(fields, "start_date", path), self._date(fields, "end_date", path)
         if start is not None and end is not None and end <= start:
             findings.wrong((*path, "end_date"), "expected a time after `start_date`")
-        offset = self._offset(fields, path, schedule)
+        offset = read_offset(findings, fields, path, schedule)
         if isinstance(schedule, Rate) and "start_date" not in fields:
             hint = "rate() counts from there; without it nobody could say when it opens"
             findings.add("E109", path, "a maintenance window with rate() needs `start_date`", key=True, hint=hint)
@@ -76,29 +73,6 @@ class WindowReader:
         timing = Timing(schedule, zone, offset, anchor=start or EPOCH)
         window = Window(timing, duration, cutoff, start, end, enabled)
         return MaintenanceWindow(name, description or "", timezone, window, findings.places, path)
-
-    def _zone(self, fields: Mapping[str, Any], path: Path) -> tuple[str, dt.tzinfo] | None:
-        """The zone's name and the zone."""
-        if "timezone" not in fields:
-            return "UTC", dt.UTC
-        place = (*path, "timezone")
-        text = self.findings.text(fields["timezone"], place)
-        if text is None:
-            return None
-        zone = zone_of(text)
-        if zone is not None:
-            return text, zone
-        if not _zones():
-            hint = "install tzdata (the package of the system, or from PyPI beside statectl)"
-            self.findings.wrong(place, "this machine has no data about time zones but UTC", hint=hint)
-            return None
-        near = _near_zone(text)
-        hint = "" if near else "a name such as Europe/Oslo or UTC"
-        if re.search(r"[+-]\d", text):
-            hint = "a name such as Europe/Oslo: an offset does not know when clocks change"
-        label = did_you_mean(near, [near]) if near else ""
-        self.findings.wrong(place, "expected the IANA name of a time zone", label=label, hint=hint, replacement=near)
-        return None
 
     def _duration(self, fields: Mapping[str, Any], path: Path) -> dt.timedelta | None:
         place = (*path, "duration")
@@ -156,49 +130,9 @@ class WindowReader:
             )
         return found
 
-    def _offset(self, fields: Mapping[str, Any], path: Path, schedule: Schedule | None) -> int | None:
-        if "schedule_offset" not in fields:
-            return 0
-        place = (*path, "schedule_offset")
-        if schedule is not None and not isinstance(schedule, Cron):
-            hint = "leave it out, and say the time that is meant in `schedule`"
-            self.findings.add("E110", place, "`schedule_offset` goes with cron() only", key=True, hint=hint)
-            return None
-        return self.findings.number(fields["schedule_offset"], place, LEAST_OFFSET, MOST_OFFSET)
-
 
 def _moment(text: str) -> dt.datetime | None:
     try:
         return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def zone_of(name: str) -> dt.tzinfo | None:
-    """The zone of that name; `localtime` and its like are none: they are another one on every machine."""
-    if name in UTC_NAMES:
-        return dt.UTC  # needs no data
-    if not re.fullmatch(r"[A-Z][A-Za-z0-9_+/-]{0,63}", name) or name == "Factory":
-        return None
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # 5 ms, for projects that name a zone
-
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-
-
-@cache
-def _zones() -> tuple[str, ...]:
-    from zoneinfo import available_timezones
-
-    return tuple(sorted(name for name in available_timezones() if name[:1].isupper() and name != "Factory"))
-
-
-def _near_zone(text: str) -> str | None:
-    """The zone that was probably meant: by its city, or by how it is spelt."""
-    word = text.strip().replace(" ", "_").lower()
-    for name in _zones():
-        if word in (name.lower(), name.rpartition("/")[2].lower()):
-            return name
-    return nearest(text, _zones()) or None

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from statectl.errors import StatectlError
 from statectl.plans.fold import fold
-from statectl.plans.plan import HostPlan, Plan, checksum, summarise
+from statectl.plans.plan import HostPlan, Plan, Verdict, checksum, summarise
 from statectl.reconcile.host_run import HostResult, HostRun, Order
 from statectl.reconcile.record import host_record
 from statectl.reconcile.rolling import CheckHealth, Rolling, Rules, RunStep
@@ -169,14 +169,17 @@ async def apply(
     agree: Callable[[Plan], Awaitable[bool]],
     saved: Plan | None = None,
     resumes: "Resumed | None" = None,
+    unattended: bool = False,
+    run_id: str = "",
 ) -> Run:
     """Make the hosts as the files say; `saved`: exactly that plan and nothing else, once; `resumes`: what a run left of it.
 
     All hosts are planned before any is written to. A host that cannot be planned for another reason than being out of reach, or a
-    resource that cannot be applied as declared, means that nothing is written anywhere.
+    resource that cannot be applied as declared, means that nothing is written anywhere; `unattended`, that this host has failed
+    and the others go on. `run_id`: the run's id, where the caller has to know it before.
     """
     order = Order(
-        run_id=new_id(),
+        run_id=run_id or new_id(),
         kind="apply",
         controller=who(),
         commit=fleet.commit,
@@ -195,7 +198,7 @@ async def apply(
         ended = Run(order.run_id, document, resumes=resumes.run_id if resumes else "")
         if cancel.requested.is_set():
             ended.outcome = "interrupted"
-        elif saved is None and _blocked(plans):
+        elif saved is None and not unattended and _blocked(plans):
             ended.outcome = "failed"
         elif not await agree(document):
             ended.outcome = "interrupted" if cancel.requested.is_set() else "declined"
@@ -217,13 +220,14 @@ async def apply(
             document=None if saved is not None else document.model_dump(mode="json"),
         )
         begun = resumes.begun if resumes else frozenset()
+        dropped = await _drop_refused(runs) if unattended else {}
         if fleet.watch is None:
-            await _go(fleet, rate, runs, observer, cancel, ended, records, saved, begun)
+            await _go(fleet, rate, runs, observer, cancel, ended, records, saved, begun, dropped=dropped)
             return ended
         async with fleet.watch(order.run_id, cancel) as watch:
             for run in runs.values():
                 run.on_message = _both(observer.message, watch.message)
-            await _go(fleet, rate, runs, observer, cancel, ended, records, saved, begun, watch)
+            await _go(fleet, rate, runs, observer, cancel, ended, records, saved, begun, watch, dropped=dropped)
         return ended
     finally:
         await asyncio.gather(*(run.drop() for run in runs.values()))
@@ -300,17 +304,20 @@ async def _go(
     saved: Plan | None,
     begun: frozenset[str] = frozenset(),
     watch: Watching | None = None,
+    *,
+    dropped: Mapping[str, HostResult],
 ) -> None:
-    ready = [host for host, run in runs.items() if run.plan.outcome == "planned"]
+    ready = [host for host, run in runs.items() if run.plan.outcome == "planned" and host not in dropped]
+    to_go = set(ready)
     at_once, allowed = _pace(fleet, rate, [runs[host] for host in ready], len(runs))
     rolling = _rolling(fleet, {host: runs[host] for host in ready}, observer, ended.run_id)
     budget = Budget(allowed, rate.unreachable_counts, stops=rolling.stops)
     for host, run in runs.items():
-        if run.plan.outcome != "planned":
-            budget.record(host, run.plan.outcome)
-            ended.results[host] = HostResult(
+        if host not in to_go:
+            ended.results[host] = dropped.get(host) or HostResult(
                 run.plan.outcome, run.plan.reason, run.plan.code, run.plan.hint, held_by=run.holder
             )
+            budget.record(host, ended.results[host].outcome)
             await asyncio.to_thread(
                 records.record_host, ended.run_id, host_record(run, ended.results[host], fleet.selected)
             )
@@ -476,11 +483,27 @@ def _changing(run: HostRun, order: Sequence[str]) -> list[str]:
 
 def _blocked(plans: Mapping[str, HostPlan]) -> bool:
     """Is there an error that means: write nothing anywhere?"""
-    return any(
-        plan.outcome == "failed"
-        or any(verdict.verdict == "refused" and not verdict.audited for verdict in plan.verdicts)
-        for plan in plans.values()
-    )
+    return any(plan.outcome == "failed" or _refused(plan) for plan in plans.values())
+
+
+def _refused(plan: HostPlan) -> list[Verdict]:
+    """What cannot be applied as declared."""
+    return [verdict for verdict in plan.verdicts if verdict.verdict == "refused" and not verdict.audited]
+
+
+async def _drop_refused(runs: Mapping[str, HostRun]) -> dict[str, HostResult]:
+    """Let go of the hosts with something that cannot be applied as declared: nothing is written there, and they have failed."""
+    found = {host: _refused(run.plan) for host, run in runs.items() if run.plan.outcome == "planned"}
+    dropped = {
+        host: HostResult(
+            "failed",
+            f"{wrong[0].address}: {wrong[0].reason}" + (f" (and {len(wrong) - 1} more)" if wrong[1:] else ""),
+        )
+        for host, wrong in found.items()
+        if wrong
+    }
+    await asyncio.gather(*(runs[host].release() for host in dropped))
+    return dropped
 
 
 def _document(fleet: Fleet, hosts: dict[str, HostPlan]) -> Plan:

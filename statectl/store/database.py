@@ -5,6 +5,7 @@ with SQLITE_BUSY_SNAPSHOT, whatever the timeout. Files are 0600 under any umask.
 toolkit stands between is in docs/decisions.
 """
 
+import errno
 import os
 import re
 import sqlite3
@@ -152,7 +153,7 @@ def open_database(url: str, root: Path) -> Database:
                 code="E522",
                 hint="restore a backup, or delete the file to begin a new history",
             )
-        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))  # sqlite itself would read what it may not write
+        _writable(path)
     except OSError as error:
         raise Refused(f"store {path} cannot be written: {error.strerror or error}", code="E520") from None
     database = Database(path)
@@ -163,6 +164,18 @@ def open_database(url: str, root: Path) -> Database:
         database.close()
         raise
     return database
+
+
+def _writable(path: Path) -> None:
+    """Raises OSError when it may not be written: sqlite itself would read it all the same.
+
+    The file is not opened to find out: to close it would drop the locks of every other connection that this process has to it, and
+    another process could then take the log away from under them.
+    """
+    if os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        return
+    number = errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
+    raise OSError(number, os.strerror(number), str(path))
 
 
 def _create(path: Path) -> None:

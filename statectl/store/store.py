@@ -16,6 +16,7 @@ from statectl.store.database import Database, open_database
 from statectl.store.ids import now, this_process, who
 from statectl.store.records import HostRecord
 from statectl.store.resolving import never_began, outcome_of
+from statectl.store.slots import Slots
 from statectl.store.status import host_status, run_status
 from statectl.store.under_way import UnderWay, add_targets, forget_messages, outcomes
 
@@ -36,6 +37,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.under_way = UnderWay(database)
+        self.slots = Slots(database)
 
     @classmethod
     def open(cls, url: str, root: Path) -> "Store":

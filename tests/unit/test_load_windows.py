@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
-from statectl.project import windows as reading
+from statectl.project import schedules as reading
 from statectl.project.schema import states_schema
 from statectl.schedules import Cron, Window, next_opening
 from statectl.sections import table

@@ -204,3 +204,20 @@ def test_a_newer_store_is_refused(tmp_path, store):
     database.close()
     with pytest.raises(Refused, match="newer statectl"):
         Store.open("sqlite:.statectl/state.db", tmp_path)
+
+
+def test_a_second_connection_takes_no_locks_away(tmp_path):
+    """A process that opens the store twice still counts as there: another one that comes and goes takes nothing away from it."""
+    import subprocess
+    import sys
+
+    first = Store.open("sqlite:state.db", tmp_path)
+    Store.open("sqlite:state.db", tmp_path).close()
+    other = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM runs').fetchone(); c.close()"
+    subprocess.run([sys.executable, "-c", other, str(tmp_path / "state.db")], check=True)
+    first.begin_run("apply", {}, run_id="R1")
+    first.end_run("R1", "done", {})
+    with sqlite3.connect(tmp_path / "state.db") as fresh:
+        assert fresh.execute("SELECT id, outcome FROM runs").fetchall() == [("R1", "done")]
+    fresh.close()
+    first.close()

@@ -1,0 +1,1 @@
+"""What runs by itself: associations on their schedules, and what is told of it over HTTP on loopback."""
