@@ -28,6 +28,7 @@ _BESIDES = frozenset(
         "only_at_schedule",
         "max_concurrency",
         "max_errors",
+        "rollout",
         "severity",
     )
 )

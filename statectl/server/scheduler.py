@@ -402,9 +402,8 @@ class Scheduler:
         """What was not begun when it was to stop."""
         ends = [(slot, "interrupted", "stopped before it began") for slot in self._due]
         self._due = []
-        for one in self._open.values():
-            if not one.working:
-                ends.append((one.slot, *verdict_of(one.hosts, stopped=True, left=len(one.waiting))))
+        idle = [one for one in self._open.values() if not one.working]
+        ends += [(one.slot, *verdict_of(one.hosts, stopped=True, left=len(one.waiting))) for one in idle]
         await self._end(ends)
 
     def _show_running(self) -> None:
