@@ -166,7 +166,12 @@ def test_audit_only_reports(project):
 
 def test_a_host_with_a_mistake_is_dropped_and_the_others_go_on(project):
     """A scheduled run marks the affected host failed with the reason and converges the rest; exit 1. A typed apply writes nothing."""
-    prepared(project, STATES.replace("{source: motd}", '{content: "{{ vars.word | upper }}"}').replace("vars.word", "word"), "a", "b")
+    prepared(
+        project,
+        STATES.replace("{source: motd}", '{content: "{{ vars.word | upper }}"}').replace("vars.word", "word"),
+        "a",
+        "b",
+    )
     project.write(
         "inventories/local/hosts.yml",
         "hosts:\n"
@@ -186,7 +191,11 @@ def test_a_host_with_a_mistake_is_dropped_and_the_others_go_on(project):
 
 def test_what_the_host_refuses_drops_that_host_only(project):
     """A resource that one host cannot take as declared fails that host, with the address, and nothing is written there."""
-    project.states(STATES.replace("{source: motd}", "{content: x}").replace("files:", 'files:\n      "{{ machine }}/first": {content: x}'))
+    project.states(
+        STATES.replace("{source: motd}", "{content: x}").replace(
+            "files:", 'files:\n      "{{ machine }}/first": {content: x}'
+        )
+    )
     project.hosts("a", "b")
     project.statectl("serve", "--once", expect=0)
     make_due(project)
@@ -217,7 +226,9 @@ def test_serves_health_and_metrics_and_ends_gracefully(project, serving):
     process = serving()
     took = time.monotonic() - moment
     assert took < 10, took  # the promise is 2 s on a machine with nothing else to do
-    until(lambda: slots(project) and slots(project)[-1]["state"] == "done", told=lambda: (process.said(), slots(project)))
+    until(
+        lambda: slots(project) and slots(project)[-1]["state"] == "done", told=lambda: (process.said(), slots(project))
+    )
     status, text = get(process, "/health")
     health = json.loads(text)
     assert (status, health["status"], health["running"], health["problems"]) == (200, "ok", [], [])
