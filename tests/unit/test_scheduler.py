@@ -442,7 +442,7 @@ def test_a_store_that_fails_for_a_while(at):
 
     def at_time():
         minutes = (world.clock.wall - START) / MINUTE
-        down[0] = 9 < minutes < 11
+        down[0] = 8 < minutes < 11
         if down[0]:
             seen.append(dict(scheduler.health.problems))
         return minutes > 15
