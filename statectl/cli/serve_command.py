@@ -65,6 +65,7 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
     scheduler = Scheduler(runs, store.slots, clock, this_process(), say, warn)
     scheduler.health.looked = clock.monotonic()
     listener: Listener | None = None
+    ready = ""
     try:
         if not once:
             listener = Listener(
@@ -76,8 +77,8 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
                 },
             )
             shown = f"[{host}]" if ":" in host else host
-            say(f"serving {one_line(str(root))}; http://{shown}:{listener.port}/health and /metrics")
-        asyncio.run(_serve(scheduler, warn, once=once))
+            ready = f"serving {one_line(str(root))}; http://{shown}:{listener.port}/health and /metrics"
+        asyncio.run(_serve(scheduler, warn, lambda: say(ready) if ready else None, once=once))
     finally:
         if listener is not None:
             listener.close()
@@ -85,7 +86,8 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
     return _code(scheduler) if once else 0
 
 
-async def _serve(scheduler: "Scheduler", warn: Any, *, once: bool) -> None:
+async def _serve(scheduler: "Scheduler", warn: Any, ready: Any, *, once: bool) -> None:
+    """`ready` is called once signals are heard: whoever waits for its line may stop us from then on."""
     loop = asyncio.get_running_loop()
     told = 0
 
@@ -98,6 +100,7 @@ async def _serve(scheduler: "Scheduler", warn: Any, *, once: bool) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
+    ready()
     await scheduler.serve(once=once)
 
 

@@ -306,3 +306,13 @@ def test_an_address_that_is_taken(project, serving):
     process = serving()
     said = project.statectl("serve", "--listen", f"127.0.0.1:{process.port}", expect=5)
     assert "E602" in said.err
+
+
+def test_told_to_stop_at_once(project, serving):
+    """A signal right behind the line that says that it serves is heard: exit 0, and nothing is left behind."""
+    project.states(STATES)
+    project.write("states/motd", "hello\n")
+    for _ in range(3):
+        process = serving()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
