@@ -87,9 +87,7 @@ def _said(opened: Any, field: str) -> Callable[[str, str], str]:
 
 
 @cache
-def too_old(
-    schedule: str, at: datetime, timezone: str = "UTC", offset_days: int = 0
-) -> tuple[datetime, str] | None:
+def too_old(schedule: str, at: datetime, timezone: str = "UTC", offset_days: int = 0) -> tuple[datetime, str] | None:
     """What was read before that moment is too old, and why: two intervals of a rate, or two times of a cron, have gone by since.
 
     at() names one time, and without a schedule nothing is due: there nothing grows too old by itself.
