@@ -211,16 +211,16 @@ class Orphans(object):
         """A package that one of those needs which this plan installs stays: it goes after they have come."""
         coming = [item for item in self._engine.items if item.type == "package" and item.verdict == "change"]
         coming = [item for item in coming if not compare.want_gone(item.want) and self._engine.enforced(item)]
+        # each value of `recommends` is a transaction of its own
+        together = [[one.want for one in coming if one.want.recommends is value] for value in (None, True, False)]
         for item in [item for item in self.removals if item.type == "package" and compare.want_gone(item.want)]:
-            if not coming or item.unknown is not None:
-                continue
-            wanted = [one.want for one in coming] + [item.want]
-            refusal = getattr(
-                self._engine.read_type(item.module, wanted, item.module.read)[item.want.name], "refusal", ""
-            )
-            if refusal:
-                self.removals.remove(item)
-                self.kept.append((item.address, "no longer declared; kept: %s" % refusal))
+            for wanted in together if item.unknown is None else ():
+                found = self._engine.read_type(item.module, [*wanted, item.want], item.module.read) if wanted else {}
+                refusal = getattr(found.get(item.want.name), "refusal", "")
+                if refusal:
+                    self.removals.remove(item)
+                    self.kept.append((item.address, "no longer declared; kept: %s" % refusal))
+                    break
 
     def _refusals(self) -> "List[str]":
         engine, reasons = self._engine, []

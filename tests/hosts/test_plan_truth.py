@@ -163,11 +163,12 @@ def test_what_is_undone_before_the_report_is_reported(lab_host, project_for, wha
 def test_a_package_that_another_one_comes_to_need_is_not_removed(lab_host, project_for):
     """Declared no longer, and needed by what the same plan installs: it is kept, the plan says why, and the apply works."""
     project = project_for([lab_host])
-    states = "associations:\n  needs:\n    targets: all\n    packages: [{}]\n"
-    project.write("states/s.yml", states.format("lab-tool-03"))
+    states = "associations:\n  needs:\n    targets: all\n    packages: {}\n"
+    project.write("states/s.yml", states.format("[lab-tool-03]"))
     project.commit("one")
     project.statectl("apply", "--yes", expect=0)
-    project.write("states/s.yml", states.format("lab-depends"))
+    # one transaction for each value of `recommends`: the removal goes with the first
+    project.write("states/s.yml", states.format("{lab-depends: present, lab-recommends: {recommends: false}}"))
     project.commit("another that depends on it")
     planned = project.statectl("plan", "--prune", "--json", expect=0).json
     verdicts = {entry["address"]: entry for entry in planned["hosts"][lab_host.name]["verdicts"]}
