@@ -346,4 +346,4 @@ def test_content_of_another_host(servers: Servers, project) -> None:
     assert "content that is not its own" in ran.out
     assert evil.channels and canary.strip() not in b"".join(channel.heard for channel in evil.channels)
     catalogue = b"".join(channel.heard for channel in evil.channels)
-    assert b"/x" in catalogue and b"secret" not in catalogue
+    assert b"/x" in catalogue and b"/secret" not in catalogue

@@ -40,6 +40,13 @@ class Check(unittest.TestCase):
         except Failed as error:
             return error.message
 
+    def beside(self, work, stop):
+        """Run it in a thread that is gone when the test is over: a signal of another test must not find it."""
+        thread = threading.Thread(target=work)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(stop)
+
     def test_a_port(self):
         """A port that listens is well, with and without a host in front of it; one that does not is told with the system's word."""
         listening = socket.socket()
@@ -57,8 +64,7 @@ class Check(unittest.TestCase):
         answers = type("Page", (Answers,), {})
         server = http.server.HTTPServer(("127.0.0.1", 0), answers)
         self.addCleanup(server.server_close)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.addCleanup(server.shutdown)
+        self.beside(server.serve_forever, server.shutdown)
         url = f"http://127.0.0.1:{server.server_port}/healthz?deep=1"
         assert self.wait("http", url) == ""
         answers.status = 503
@@ -83,7 +89,7 @@ class Check(unittest.TestCase):
                 client.sendall(b"220 mail ready\r\n\r\n")
                 client.close()
 
-        threading.Thread(target=greet, daemon=True).start()
+        self.beside(greet, lambda: listening.shutdown(socket.SHUT_RDWR))
         said = self.wait("http", f"http://127.0.0.1:{listening.getsockname()[1]}/")
         assert "does not answer as HTTP" in said, said
 

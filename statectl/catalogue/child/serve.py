@@ -80,18 +80,25 @@ class Child:
         what, number, eids, names = job
         results: list[Any] = []
         for eid in eids:
-            with self._timed():
-                try:
-                    if what == "names":
-                        results.append(["ok", self._env.free_names(eid)])
-                        continue
-                    value = self._env.evaluate(eid, self._scopes[number], names or {})
-                    results.append(["ok", self._encoded(value, eid)])
-                except Located as failure:
-                    results.append(["error", failure.report])
-                except NotYetKnown:
-                    results.append(["unknown", None])
+            result: list[Any] = []
+            try:
+                with self._timed():
+                    result = self._result(what, number, eid, names or {})
+            except TooSlow as slow:
+                # its time was over while a failure of it was being located, or in the moment of its end
+                result = result or ["error", _report(locate(slow, self._env, eid))]
+            results.append(result)
         return results
+
+    def _result(self, what: str, number: int, eid: int, names: dict[str, Any]) -> list[Any]:
+        try:
+            if what == "names":
+                return ["ok", self._env.free_names(eid)]
+            return ["ok", self._encoded(self._env.evaluate(eid, self._scopes[number], names), eid)]
+        except Located as failure:
+            return ["error", failure.report]
+        except NotYetKnown:
+            return ["unknown", None]
 
     def _encoded(self, value: Any, eid: int) -> Any:
         try:
@@ -148,6 +155,12 @@ class Child:
         """What `hosts()` gives for one host. `vars` holds names of its own scope, rendered there when touched."""
         record = self._hosts[number]
         return {**record.host, "facts": record.facts(), "facts_at": at, "vars": self._scopes[scope].mapping()}
+
+
+def _report(failure: Exception) -> dict[str, Any]:
+    if isinstance(failure, Located):
+        return failure.report
+    raise failure
 
 
 def restrict(limit: int) -> None:
