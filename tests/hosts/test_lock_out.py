@@ -278,7 +278,7 @@ def test_a_reboot_before_the_time_is_over(make, host):
     before = host.sh("sha256sum /etc/ssh/* /etc/ssh/*/* 2>/dev/null", check=False)
     project.write("statectl.yml", "project: lab\ninventory: inventories/lab\nconnection: {undo_after: 1h}\n")
     running = project.begin("apply", "--yes")
-    told = "grep -q '\"deadline\": [0-9]' /var/lib/statectl/armed/record.json && echo yes"
+    told = "grep -q '\"deadline\": *[0-9]' /var/lib/statectl/armed/record.json && echo yes"
     wait_for(lambda: host.sh(told, check=False), "the time begins", 40)
     running.send_signal(signal.SIGKILL)
     running.communicate()
