@@ -98,7 +98,8 @@ class Scene:
             argv = (argv[0], *login, "--become-password-fd", str(descriptors[1]), *argv[1:])
         process = subprocess.Popen(
             # a crash would leave its memory in a file of the working directory, were it for us
-            ["prlimit", "--core=unlimited", sys.executable, "-m", "statectl", *argv],
+            # whoever runs the tests in the background of a script has SIGQUIT ignored, and we would inherit that
+            ["env", "--default-signal=QUIT", "prlimit", "--core=unlimited", sys.executable, "-m", "statectl", *argv],
             cwd=self.project.root,
             env=environment,
             stdin=subprocess.PIPE,
