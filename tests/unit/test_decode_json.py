@@ -29,6 +29,7 @@ def nested(value, layers):
 
 
 @given(VALUE, st.integers(0, protocol.MAX_DEPTH + 3), st.lists(TEXT, max_size=3), st.booleans())
+@example("x", 0, ["\\", "[" * 99], True)
 @example('\\"[', protocol.MAX_DEPTH - 1, ["[" * 99, '"' + "[" * 99, "\\"], True)
 def test_depth_is_that_of_the_value(value, layers, texts, ascii_only):
     """What is nested too deep is refused whatever stands in the texts, and nothing else is."""
