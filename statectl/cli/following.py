@@ -20,7 +20,7 @@ from statectl.cli.options import Outputs
 from statectl.cli.planning import run_interruptible
 from statectl.errors import Interrupted, StatectlError, UsageError
 from statectl.plans.plan import Plan
-from statectl.reconcile.host_run import HostResult
+from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.reconcile import Run
 from statectl.rollout.budget import Budget
 from statectl.rollout.run_targets import Cancel, run_targets

@@ -10,17 +10,18 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
 from statectl.plans.plan import Change, HostPlan, Source, Verdict
 from statectl.problems import Problem
-from statectl.reconcile.confirm import Confirmation, confirm, lock_out
+from statectl.reconcile.confirm import confirm, lock_out
 from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun
 from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard, right_result
 from statectl.reconcile.holder import hint, holder_of, known_here
+from statectl.reconcile.host_result import HostResult, conclude, settle
 from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
 
@@ -49,20 +50,6 @@ class Compiled(Protocol):
     secrets: Mapping[str, Secret]
     problems: Sequence[Problem]
     rollouts: Mapping[str, Any]  # by association: catalogue.rollouts.HostRollout
-
-
-@dataclass
-class HostResult:
-    """How an apply ended on one host."""
-
-    outcome: str  # ok | changed | failed | unreachable | unknown | refused | stopped | terminated
-    reason: str = ""
-    code: str = ""
-    hint: str = ""  # what to do about the reason
-    results: list[dict[str, Any]] = field(default_factory=list)
-    notified: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
-    held_by: dict[str, Any] | None = None  # who held the host while we waited for it, or were refused
 
 
 @dataclass
@@ -286,7 +273,7 @@ class HostRun:
                 elif kind == "notified":
                     result.notified.append(self._heard.kept(message, ours))
                 elif kind == "end":
-                    _conclude(result, message)
+                    conclude(result, message)
                     if message.get("armed"):
                         return await self._confirmed(result, message["armed"])
                     if self.record is not None:
@@ -510,41 +497,3 @@ def _ended(message: Mapping[str, Any]) -> StatectlError:
     if message["outcome"] == "stopped" and not code:
         return _Stopped(reason)
     return StatectlError(reason, code=code or "E401")
-
-
-def settle(result: HostResult, told: Confirmation) -> None:
-    """What a confirmation, or none, makes of the result."""
-    lost = result.outcome == "unknown"  # the channel was, and the executor went on without us
-    if told.outcome == "confirmed" or (told.outcome == "nothing" and lost):
-        if lost and told.kept:
-            result.results, result.notified = list(told.kept["results"]), list(told.kept["notified"])
-            result.reason = result.code = result.hint = ""
-            if told.kept["outcome"] == "unknown":  # it was ended in the middle
-                result.reason = str(told.kept.get("reason") or "")
-            else:
-                _conclude(result, told.kept)
-        return  # lost, and nothing is kept there: it ended before it had begun, and the reason stands
-    result.outcome = "failed" if told.outcome == "undone" else "unknown"
-    result.reason, result.code, result.hint = told.reason, told.code, told.hint
-    undone = {str(entry["address"]): entry for entry in told.kept.get("results", ()) if entry["outcome"] == "failed"}
-    for place, entry in enumerate(result.results):
-        result.results[place] = {**entry, **undone.pop(str(entry["address"]), {})}
-    result.results += undone.values()
-
-
-def _conclude(result: HostResult, message: Mapping[str, Any]) -> None:
-    outcome = message["outcome"]
-    result.reason = str(message.get("reason") or "")
-    result.code = str(message.get("code") or "")
-    if outcome == "applied":
-        failed = any(entry["outcome"] == "failed" for entry in (*result.results, *result.notified))
-        unknown = any(entry["outcome"] == "unknown" for entry in result.results)
-        changed = any(entry["outcome"] == "changed" for entry in (*result.results, *result.notified))
-        result.outcome = "failed" if failed else "unknown" if unknown else "changed" if changed else "ok"
-    elif outcome in ("stale", "refused"):
-        result.outcome = "refused"
-        result.code = result.code or ("E510" if outcome == "stale" else "E501")
-    elif outcome == "stopped":
-        result.outcome = "stopped"
-    else:
-        result.outcome = "failed"

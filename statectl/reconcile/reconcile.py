@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from statectl.errors import StatectlError
 from statectl.plans.fold import fold
 from statectl.plans.plan import HostPlan, Plan, Verdict, checksum, summarise
-from statectl.reconcile.host_run import HostResult, HostRun, Order
+from statectl.reconcile.host_result import HostResult
+from statectl.reconcile.host_run import HostRun, Order
 from statectl.reconcile.record import host_record
 from statectl.reconcile.rolling import CheckHealth, Rolling, Rules, RunStep
 from statectl.rollout.budget import (

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from statectl.plans.plan import HostPlan, Verdict
-from statectl.reconcile.host_run import HostResult, HostRun
+from statectl.reconcile.host_result import HostResult
+from statectl.reconcile.host_run import HostRun
 from statectl.store.records import HostRecord, Status
 
 

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from statectl.reconcile.host_run import HostResult, HostRun
+from statectl.reconcile.host_result import HostResult
+from statectl.reconcile.host_run import HostRun
 from statectl.rollout.run_targets import Cancel
 
 UNTOUCHED = ("terminated", "refused")  # outcomes of a host that nothing was written to

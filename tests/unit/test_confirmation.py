@@ -7,7 +7,7 @@ import pytest
 
 from statectl.errors import Unreachable
 from statectl.reconcile.confirm import AFTERWARDS_S, Confirmation, confirm, lock_out
-from statectl.reconcile.host_run import HostResult, settle
+from statectl.reconcile.host_result import HostResult, settle
 from statectl.targets.undo_after import seconds, undo_after_problem
 from statectl.transport.channel import Become, Endpoint
 

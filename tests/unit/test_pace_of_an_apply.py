@@ -7,7 +7,7 @@ import pytest
 
 from statectl.plans.plan import HostPlan, Verdict
 from statectl.reconcile import reconcile
-from statectl.reconcile.host_run import HostResult
+from statectl.reconcile.host_result import HostResult
 from statectl.rollout.run_targets import Cancel
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from statectl.cli.formats.problems import Sources
 from statectl.cli.formats.terminal import Screen, clean, one_line
 from statectl.plans.plan import Plan, Source
-from statectl.reconcile.host_run import HostResult
+from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.reconcile import Run
 
 OUTPUT_LINES = 20  # of a failed command

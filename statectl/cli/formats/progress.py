@@ -9,7 +9,7 @@ from statectl.cli.formats.lasting import Lasting
 from statectl.cli.formats.terminal import Screen, one_line
 from statectl.plans.plan import HostPlan
 from statectl.reconcile.heard import right_result
-from statectl.reconcile.host_run import HostResult
+from statectl.reconcile.host_result import HostResult
 
 EVERY_S = 10.0
 MANY_HOSTS = 20  # up to here every change has its own line
