@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from statectl.errors import Unreachable
 from statectl.transport.channel import Endpoint, Transport
 from statectl.transport.loading import load_asyncssh
-from statectl.transport.ssh import NO_ANSWER, _user_config
+from statectl.transport.ssh import NO_ANSWER
+from statectl.transport.user_config import user_config
 
 SHELL_S = 20.0  # from login to the end of a command of three lines
 MAX_NOISE = 4 * 1024 * 1024  # bytes
@@ -53,7 +54,7 @@ def resolve(endpoint: Endpoint) -> Address:
 
     try:
         options = asyncssh.SSHClientConnectionOptions(
-            host=endpoint.address, port=endpoint.port or (), config=_user_config()
+            host=endpoint.address, port=endpoint.port or (), config=user_config()
         )
     except (OSError, ValueError, asyncssh.Error) as error:
         raise Unreachable(f"SSH settings for this host do not work: {error}", code="E306") from None

@@ -22,6 +22,7 @@ from statectl.transport import algorithms
 from statectl.transport.channel import Channel, Endpoint
 from statectl.transport.known_hosts import TrustedKeys, standard_files
 from statectl.transport.loading import load_asyncssh
+from statectl.transport.user_config import UserConfig, user_config
 
 if TYPE_CHECKING:
     import asyncssh
@@ -30,7 +31,6 @@ KEEPALIVE_S = 7
 JUMP_KEEPALIVE_S = 6  # a jump host is given up first: it is then the one cause for all hosts behind it
 KEEPALIVE_COUNT = 3  # asyncssh gives up when one more would be due: a lost link is noticed within 28 s
 STDERR_TAIL = 4096  # bytes
-USER_CONFIG = "~/.ssh/config"
 BACKOFF_S = (0.1, 0.3, 0.8, 1.5, 2.5)  # sshd's MaxStartups drops connections before the banner: knock again
 BUSY_S = 30.0  # for how long: a machine that turns us away is there, unlike one that says nothing
 REFUSED_S = 0.5  # until a refused connection is tried once more: sshd may just be restarting
@@ -112,6 +112,7 @@ class SshTransport:
     def __init__(self, trusted: TrustedKeys | None = None) -> None:
         self.trusted = trusted or TrustedKeys(standard_files(None))
         self.notes: dict[str, str] = {}  # of each host, what its way in could do better
+        self._user_config = UserConfig()
 
     async def open(self, endpoint: Endpoint, argv: Sequence[str], *, deadline_s: float) -> Channel:
         """Log in and start argv; raises Unreachable or Refused (host key) with the cause in one line."""
@@ -191,7 +192,7 @@ class SshTransport:
             "login_timeout": 0,
             "x11_forwarding": False,
         }
-        options["config"] = _user_config()
+        options["config"] = user_config()
         if endpoint.port:
             options["port"] = endpoint.port
         if endpoint.user:
@@ -201,9 +202,7 @@ class SshTransport:
         if endpoint.password is not None:
             options["password"] = endpoint.password.reveal()
         try:
-            resolved = await loop.run_in_executor(
-                None, lambda: asyncssh.SSHClientConnectionOptions(host=endpoint.address, **options)
-            )
+            resolved = await loop.run_in_executor(None, self._resolved, endpoint.address, options)
         except (OSError, ValueError, asyncssh.Error) as error:
             raise Unreachable(f"SSH settings for this host do not work: {_one_line(error)}", code="E306") from None
         host, port = resolved.host or endpoint.address, resolved.port or 22
@@ -213,7 +212,7 @@ class SshTransport:
             options["server_host_key_algs"] = _preferring(kinds)
         options |= algorithms.allowed(resolved)
         if not (resolved.canonicalize_hostname or resolved.config.has_match_final()):
-            # a long file of the user's is read once for each host, and not twice; those two settings make asyncssh read it again
+            # what the user's file says is known by now; those two settings make asyncssh read it again
             options |= {"options": resolved, "config": None}
         stage.port = port
         try:
@@ -264,6 +263,15 @@ class SshTransport:
             if number == errno.ENETUNREACH:
                 raise Unreachable(f"no route to {host} from here", code="E303") from None
             raise Unreachable(f"{_one_line(error)}", code="E305") from None
+
+    def _resolved(self, address: str, options: dict[str, Any]) -> "asyncssh.SSHClientConnectionOptions":
+        import asyncssh
+
+        with self._user_config.about(address) as config, contextlib.suppress(ValueError):
+            return asyncssh.SSHClientConnectionOptions(host=address, **{**options, "config": config})
+        return asyncssh.SSHClientConnectionOptions(
+            host=address, **options
+        )  # a mistake is told with its place in the whole file
 
     def _strong(self, endpoint: Endpoint, connection: "asyncssh.SSHClientConnection") -> "asyncssh.SSHClientConnection":
         """The connection, when nobody on the way can cut something out of it; what is missing is noted."""
@@ -316,7 +324,7 @@ async def shown_host_key(endpoint: Endpoint, trusted: TrustedKeys, *, deadline_s
     transport = SshTransport(trusted)
     stage = Stage(deadline_s)
     connections: list[asyncssh.SSHClientConnection] = []
-    address, config = endpoint.address, _user_config()
+    address, config = endpoint.address, user_config()
     try:
         async with asyncio.timeout(deadline_s):
             for hop in hops(endpoint):
@@ -510,12 +518,6 @@ def _preferring(kinds: Sequence[str]) -> list[str]:
 
 def _home(path: str) -> str:
     return os.path.expanduser(path)
-
-
-def _user_config() -> list[str] | None:
-    """The invoking user's own file and no other; None tells asyncssh to read nothing by itself."""
-    path = _home(USER_CONFIG)
-    return [path] if os.path.isfile(path) else None
 
 
 def _one_line(error: BaseException) -> str:
