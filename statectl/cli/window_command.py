@@ -1,13 +1,17 @@
 """statectl window: maintenance windows of the files, and when they are open. Reads the files only; no host is contacted."""
 
 import datetime as dt
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from statectl.cli.formats.terminal import one_line
-from statectl.cli.options import output_options, outputs, to_json
+from statectl.cli.options import Outputs, output_options, outputs, to_json
 from statectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from statectl.project.model import MaintenanceWindow
 
 FORMATS = ("text", "json")
 MOST_OPENINGS = 1000
@@ -41,20 +45,14 @@ def list_windows(
     color: str,
 ) -> int:
     """Every window: open until when, or closed, and when it opens next."""
-    from statectl.cli.formats.window_text import list_lines, window_document
+    from statectl.cli.formats.window_text import list_lines
     from statectl.cli.opening import open_project
 
     shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
     project = open_project(obj)
     windows = [one for _, one in sorted(project.maintenance_windows.items())]
     at = dt.datetime.now(dt.UTC)
-    shown.write(
-        {
-            "text": lambda: "\n".join(list_lines(windows, at, count, shown.screen)) + "\n",
-            "json": lambda: to_json(_document({one.name: window_document(one, at, count) for one in windows}, at)),
-        }
-    )
-    return 0
+    return _write(shown, windows, at, count, lambda: list_lines(windows, at, count, shown.screen))
 
 
 @command.command("show")
@@ -82,7 +80,7 @@ def show_window(
     color: str,
 ) -> int:
     """One window: its fields, what it does now, and its next openings."""
-    from statectl.cli.formats.window_text import show_lines, window_document
+    from statectl.cli.formats.window_text import show_lines
     from statectl.cli.opening import open_project
     from statectl.problems import did_you_mean
 
@@ -93,14 +91,21 @@ def show_window(
         hint = did_you_mean(name[:80], project.maintenance_windows) or "statectl window list shows them"
         raise UsageError(f"no maintenance window {one_line(name[:80])!r}", hint=hint)
     at = dt.datetime.now(dt.UTC)
-    shown.write(
-        {
-            "text": lambda: "\n".join(show_lines(one, at, count, shown.screen)) + "\n",
-            "json": lambda: to_json(_document({name: window_document(one, at, count)}, at)),
-        }
-    )
+    return _write(shown, [one], at, count, lambda: show_lines(one, at, count, shown.screen))
+
+
+def _write(
+    shown: Outputs,
+    windows: "Sequence[MaintenanceWindow]",
+    at: dt.datetime,
+    count: int,
+    lines: Callable[[], Iterable[str]],
+) -> int:
+    from statectl.cli.formats.window_text import window_document
+
+    def document() -> dict[str, Any]:
+        told = {one.name: window_document(one, at, count) for one in windows}
+        return {"format": "statectl.windows/1.0", "as_of": f"{at:%Y-%m-%dT%H:%M:%SZ}", "windows": told}
+
+    shown.write({"text": lambda: "\n".join(lines()) + "\n", "json": lambda: to_json(document())})
     return 0
-
-
-def _document(windows: dict[str, Any], at: dt.datetime) -> dict[str, Any]:
-    return {"format": "statectl.windows/1.0", "as_of": f"{at:%Y-%m-%dT%H:%M:%SZ}", "windows": windows}
