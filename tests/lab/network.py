@@ -25,6 +25,11 @@ def ipv6(slot: int, index: int) -> str:
     return str(IPv6Address("fd98::1") + (slot << 64) + index)
 
 
+def mac(slot: int, index: int) -> str:
+    """The same one for the next host at this address, or the machine would go on sending to the one before for a while."""
+    return f"02:00:98:{slot:02x}:{index >> 8:02x}:{index & 255:02x}"
+
+
 def namespace(slot: int, index: int) -> str:
     return f"slab{slot}-{index}"
 
@@ -48,7 +53,8 @@ def make_namespace(slot: int, index: int) -> None:
     space = namespace(slot, index)
     outside = f"slab{slot}v{index}"
     run(["ip", "netns", "add", space])
-    run(["ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", space])
+    peer = ["peer", "name", "eth0", "address", mac(slot, index), "netns", space]
+    run(["ip", "link", "add", outside, "type", "veth", *peer])
     run(["ip", "link", "set", outside, "master", bridge(slot), "up"])
     inside = (
         "link set lo up\nlink set eth0 up\n"
