@@ -188,6 +188,7 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
     seconds = float((order.get("lock_out") or {}).get("seconds", 0))
     arming = Arming(engine.host, session.memory, ways, order["run"], order.get("controller", ""), seconds)
     walk = Walk(engine, session.memory, order["run"], emit, session.stop, arming)
+    walk.withheld = go.get("withheld") or {}
     if any("disrupt" in entry for entry in engine.associations.values()):
         from statectl.onhost.disruption import Disruption
 

@@ -207,6 +207,8 @@ SHAPES = {
             "observed": _or_none(_map_of(_text)),
             # by association: for how long what disrupts may begin, and why it waits afterwards
             "disrupt": _map_of(_shape({"seconds": _seconds, "waits": _text})),
+            # by association: why it is skipped, because of what other hosts do not have
+            "withheld": _map_of(_long_text),
         },
     ),
     "stop": ({}, {}),

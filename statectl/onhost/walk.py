@@ -64,6 +64,7 @@ class Walk(object):
         self.failed_phase: "Dict[str, Tuple[int, Address]]" = {}  # association: (phase, address) of its first failure
         self.not_done: "Dict[str, str]" = {}  # association: why others must not build on it
         self.disruption: "Optional[Disruption]" = None  # None: nothing has to wait
+        self.withheld: "Dict[str, str]" = {}  # association: what it requires of other hosts, and is not there
         self.waiting: "Dict[Address, str]" = {}  # address of what disrupts and waits: what its change takes away
         self._directories: "Set[str]" = set()  # where writing was announced
         self._stopped = ""
@@ -159,12 +160,15 @@ class Walk(object):
         """Why this item is not tried, '' when it is.
 
         1  the run was cancelled, or its time is over
-        2  an earlier phase of its association failed
-        3  something that it comes after failed or was skipped
-        4  an association that its own requires failed or was skipped
+        2  its association requires something of other hosts, and the controller says that it is not there
+        3  an earlier phase of its association failed
+        4  something that it comes after failed or was skipped
+        5  an association that its own requires failed or was skipped
         """
         if self.stopped():
             return self.stopped()
+        if item.association in self.withheld:
+            return self.withheld[item.association]
         if item.association in self.failed_phase:
             phase, address = self.failed_phase[item.association]
             if item.removes is not None or item.phase > phase:

@@ -487,16 +487,18 @@ class ExecutorCase(unittest.TestCase):
         return controller.verdicts
 
     def apply(self, *resources, **options):
-        """A whole apply -> {address: result message}. options: observed, plan_id, disrupt, order (fields), ack, and the catalogue's."""
+        """A whole apply -> {address: result message}. options: observed, plan_id, disrupt, withheld, order (fields), ack, and the catalogue's."""
         observed, plan_id = options.pop("observed", {}), options.pop("plan_id", None)
         ack, disrupt = options.pop("ack", True), options.pop("disrupt", None)
+        withheld = options.pop("withheld", None)
         controller = self.planned("apply", self.catalogue(*resources, **options.pop("catalogue", options)))
         self.controller = controller
         if controller.planned["type"] == "end":
             self.ended = controller.planned
             return {}
         go = {"type": "go", "plan_id": plan_id, "observed": observed}
-        controller.send(go if disrupt is None else dict(go, disrupt=disrupt))
+        go = go if disrupt is None else dict(go, disrupt=disrupt)
+        controller.send(go if withheld is None else dict(go, withheld=withheld))
         self.ended = controller.until("end")
         if ack:
             controller.send({"type": "ack", "runs": [controller.run]})

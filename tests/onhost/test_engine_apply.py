@@ -78,6 +78,27 @@ class Apply(ExecutorCase):
         assert bad["address"] in results["command:later"]["reason"]
         assert "web requires base" in results["file:" + self.at("user")]["reason"]
 
+    def test_what_waits_for_other_hosts_is_left_alone(self):
+        """An association that the controller withholds is not touched, nor its service restarted, nor what requires it; the rest goes on."""
+        reason = "association web requires db on db1, of which service:db failed"
+        unit = self.odd("unit", association="web")
+        resources = [
+            self.file("f", association="web", notify=[unit["address"]]),
+            unit,
+            self.file("free", association="other"),
+            self.file("user", association="last"),
+        ]
+        associations = [{"name": "web"}, {"name": "other"}, {"name": "last", "requires": ["web"]}]
+        results = self.apply(*resources, associations=associations, withheld={"web": reason})
+        expected = {"f": "skipped", "unit": "skipped", "free": "changed", "user": "skipped"}
+        assert self.outcomes(results) == expected
+        assert results["file:" + self.at("f")]["reason"] == reason
+        assert "last requires web" in results["file:" + self.at("user")]["reason"]
+        assert not self.exists("f")
+        assert self.ended["outcome"] == "applied", self.ended
+        results = self.apply(*resources, associations=associations)
+        assert set(self.outcomes(results).values()) == {"changed", "ok"}, "it was held back for good"
+
     def test_audit_is_never_written(self):
         """An association that only audits tells its differences and leaves them."""
         resources = [self.file("f"), self.file("g", association="web2", after=["file:" + self.at("f")])]
