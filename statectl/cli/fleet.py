@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from statectl.reconcile.reconcile import Fleet
     from statectl.store.store import Store
     from statectl.targets.values import Yaml
+    from statectl.transport.kept import KeptLogins
     from statectl.transport.bundle import Bundle
     from statectl.transport.session import ExecutorSession
 
@@ -141,6 +142,7 @@ class Opened:
         self._renderer: Renderer | None = None
         self._compiler: Compiler | None = None
         self._bundle: Bundle | None = None
+        self._kept: KeptLogins | None = None
         self._transports: dict[str, Transport] = {}
         self._stored: dict[str, tuple[dict[str, Any], str]] | None = None
         self.checked_out: tempfile.TemporaryDirectory[str] | None = None
@@ -171,7 +173,7 @@ class Opened:
         found, problems, path = read_inventory(project.root, project.settings, inventory)
         if any(not problem.is_warning for problem in problems):
             raise ConfigError(problems, root=project.root)
-        credentials = _credentials(options or {})
+        credentials = credentials_of(options or {})
         opened = cls(project, found, path, [*project.problems, *problems], credentials, reading, store_root)
         opened.child = obj.get("child")
         return opened
@@ -285,6 +287,17 @@ class Opened:
     def share(self, store: "Store") -> None:
         """Use a store that somebody else opened, and closes."""
         self._store, self._store_is_shared = store, True
+    def keep_logins(self, kept: "KeptLogins") -> None:
+        """Reach hosts over logins that stand open, and leave them open. Those that lead elsewhere by now are closed."""
+        from statectl.transport.ssh import SshTransport
+
+        self._kept = kept
+        if kept.hosts:
+            transport = self.transport("ssh")
+            assert isinstance(transport, SshTransport)
+            ways = {name: transport.way(self.endpoint(name)) for name in kept.hosts if name in self.inventory.hosts}
+            kept.only(ways.get)
+
 
     def records(self) -> "Store":
         with self._store_lock:
@@ -342,7 +355,7 @@ class Opened:
                 from statectl.transport.known_hosts import TrustedKeys, standard_files
                 from statectl.transport.ssh import SshTransport
 
-                self._transports[kind] = SshTransport(TrustedKeys(standard_files(self.inventory_path)))
+                self._transports[kind] = SshTransport(TrustedKeys(standard_files(self.inventory_path)), self._kept)
         return self._transports[kind]
 
     def note(self, host: str) -> str:
@@ -530,7 +543,7 @@ def _expected(saved: Plan | None, name: str) -> HostPlan | None:
     return found if found is not None and found.outcome == "planned" else None
 
 
-def _credentials(options: Mapping[str, Any]) -> Credentials:
+def credentials_of(options: Mapping[str, Any]) -> Credentials:
     no_input = bool(options.get("no_input"))
     return Credentials(
         user=str(options.get("user") or ""),

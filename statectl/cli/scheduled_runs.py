@@ -1,6 +1,7 @@
 """What `serve` schedules, read from the project, and how it is run: as `apply` would, by nobody who watches.
 
-The files are read anew for every run, all of one moment; in between only when something about them has changed.
+The files are read anew for every run, all of one moment; in between only when something about them has changed. What may outlive a run
+without anybody noticing does: logins (`transport/kept.py`), and a process that renders, which is started ahead.
 """
 
 import asyncio
@@ -12,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from statectl.catalogue.child_process import ChildProcess
 from statectl.cli.deciding import apply_code
-from statectl.cli.fleet import Opened
+from statectl.cli.fleet import Opened, credentials_of
 from statectl.cli.formats.progress import Progress
 from statectl.cli.formats.terminal import screen
 from statectl.cli.opening import open_project, open_settings
@@ -29,6 +31,7 @@ from statectl.server.lines import Line, hosts_of, lines_of
 from statectl.server.scheduler import Ended, Look
 from statectl.store.slots import Claimed
 from statectl.store.store import Store
+from statectl.transport.kept import KeptLogins
 
 MOVED = "E523"  # files that changed while they were read
 TRIES = 4
@@ -46,7 +49,6 @@ class ScheduledRuns:
     ) -> None:
         self._obj = obj
         self._store = store
-        self._options = options
         self._inventory: str | None = options["inventory"]
         self._verbose = verbose
         self._quiet = quiet
@@ -54,6 +56,11 @@ class ScheduledRuns:
         self._seen: dict[str, tuple[int, ...]] | None = None
         self._look = Look(())
         self._named: set[Path] = set()
+        # a descriptor can be read once, and nobody sits there to be asked again
+        self._credentials = credentials_of(options)
+        self._kept = KeptLogins()
+        self._ending = False
+        self._child: ChildProcess | None = None  # that renders for the next run
 
     def look(self) -> Look:
         """The schedules, read again when a file of the project has changed. Raises ConfigError, again at every look."""
@@ -104,7 +111,24 @@ class ScheduledRuns:
 
     async def run(self, job: Job, run_id: str, cancel: Cancel) -> Ended:
         scope = Scope(associations=job.associations, inventory=self._inventory)
-        opened, fleet = await asyncio.to_thread(_of_one_moment, lambda: self._opened(scope, job.hosts))
+        child, self._child = self._child or ChildProcess(), None
+        try:
+            return await self._run(job, run_id, cancel, scope, child)
+        finally:
+            await asyncio.to_thread(child.close)
+            if self._child is None and not self._ending:
+                self._child = ChildProcess()
+
+    async def close(self) -> None:
+        """Log out everywhere."""
+        self._ending = True
+        await self._kept.close()
+        if self._child is not None:
+            self._child.close()
+
+    async def _run(self, job: Job, run_id: str, cancel: Cancel, scope: Scope, child: ChildProcess) -> Ended:
+        opened, fleet = await asyncio.to_thread(_of_one_moment, lambda: self._opened(scope, job.hosts, child))
+        opened.keep_logins(self._kept)
         shown = replace(screen(sys.stderr), terminal=False)
         progress = Progress(
             sys.stderr, shown, len(fleet.hosts), verbose=self._verbose, quiet=self._quiet or not self._verbose
@@ -119,12 +143,14 @@ class ScheduledRuns:
         return Ended(run.outcome, apply_code(run), hosts)
 
     def _open(self) -> Opened:
-        opened = Opened.of(self._obj, self._inventory, self._options)
+        opened = Opened.of(self._obj, self._inventory)
+        opened.credentials = self._credentials
         opened.share(self._store)
         return opened
 
-    def _opened(self, scope: Scope, hosts: Sequence[str]) -> tuple[Opened, reconcile.Fleet]:
+    def _opened(self, scope: Scope, hosts: Sequence[str], child: ChildProcess) -> tuple[Opened, reconcile.Fleet]:
         opened = self._open()
+        opened.child = child
         try:
             there = [name for name in hosts if name in opened.inventory.hosts]
             return opened, opened.fleet(scope, kind="apply", hosts=there, unattended=True)

@@ -10,6 +10,7 @@ import click
 from statectl.cli.options import inventory_option, login_options
 
 if TYPE_CHECKING:
+    from statectl.cli.scheduled_runs import ScheduledRuns
     from statectl.server.scheduler import Scheduler
 
 DEFAULT_LISTEN = "127.0.0.1:9797"
@@ -78,7 +79,7 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
             )
             shown = f"[{host}]" if ":" in host else host
             ready = f"serving {one_line(str(root))}; http://{shown}:{listener.port}/health and /metrics"
-        asyncio.run(_serve(scheduler, warn, lambda: say(ready) if ready else None, once=once))
+        asyncio.run(_serve(scheduler, runs, warn, lambda: say(ready) if ready else None, once=once))
     finally:
         if listener is not None:
             listener.close()
@@ -86,7 +87,7 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
     return _code(scheduler) if once else 0
 
 
-async def _serve(scheduler: "Scheduler", warn: Any, ready: Any, *, once: bool) -> None:
+async def _serve(scheduler: "Scheduler", runs: "ScheduledRuns", warn: Any, ready: Any, *, once: bool) -> None:
     """`ready` is called once signals are heard: whoever waits for its line may stop us from then on."""
     loop = asyncio.get_running_loop()
     told = 0
@@ -101,7 +102,10 @@ async def _serve(scheduler: "Scheduler", warn: Any, ready: Any, *, once: bool) -
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
     ready()
-    await scheduler.serve(once=once)
+    try:
+        await scheduler.serve(once=once)
+    finally:
+        await runs.close()
 
 
 def _code(scheduler: "Scheduler") -> int:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -303,7 +303,8 @@ class HostRun:
             if self.on_message:
                 self.on_message(self.name, {"type": "log", "level": "warning", "text": text})
 
-        told = await confirm(lambda: self._open(self.endpoint, message), self.order.run_id, seconds, tell)
+        anew = replace(self.endpoint, new_login=True)
+        told = await confirm(lambda: self._open(anew, message), self.order.run_id, seconds, tell)
         settle(result, told)
         if self.record is not None:
             await self.record(result)

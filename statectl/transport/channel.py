@@ -35,10 +35,13 @@ class Endpoint:
     password: Secret | None = None  # login password, from a prompt or a file descriptor only
     undo_after: float = 0.0  # seconds until the host undoes what may have locked us out; 0: it never does
     state_dir: str = ""  # where the host keeps its memory; '' : the executor's default
+    new_login: bool = False  # not over a connection that is open already: who comes must be let in now
 
 
 class Channel(Protocol):
-    """One started process on one host."""
+    """One started process on one host. `kept`: over a login that stood open already."""
+
+    kept: bool
 
     async def send(self, data: bytes) -> None:
         """Write to its stdin; waits while the other side does not read. Raises Unreachable when the channel is gone."""
@@ -54,9 +57,12 @@ class Channel(Protocol):
     async def close(self) -> None:
         """Let go. Never raises, never waits longer than a second."""
 
+    async def release(self) -> None:
+        """As close, behind a conversation that ended well and changed nothing on the host: its login may serve once more."""
+
 
 class Transport(Protocol):
-    """Opens channels. One object per run: it may keep connections."""
+    """Opens channels. One object per run."""
 
     async def open(self, endpoint: Endpoint, argv: Sequence[str], *, deadline_s: float) -> Channel:
         """Log in and start `argv`. `deadline_s` covers name look-up, TCP, banner, key exchange, login and start together.

@@ -32,6 +32,7 @@ class LocalChannel:
         self._errors = errors
         self._transports = transports
         self._stderr = bytearray()
+        self.kept = False
         self._drainer = asyncio.create_task(self._drain_stderr())
 
     async def _drain_stderr(self) -> None:
@@ -68,6 +69,9 @@ class LocalChannel:
                 break
             await asyncio.sleep(0.005)
         _left[:] = [process for process in _left if process.poll() is None]
+
+    async def release(self) -> None:
+        await self.close()
 
 
 class LocalTransport:

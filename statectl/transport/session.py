@@ -15,6 +15,7 @@ import time
 import unicodedata
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ STALL_S = 30.0  # in the middle of a message: an executor writes each in one go
 PARTING_S = 2.0  # from our last word to the executor's exit
 LOOK_S = 0.03  # how often stderr is looked at for sudo's prompt
 SKEW_NOISE_S = 5  # seconds between two clocks that tell nothing: the message was on its way for a while
+READS = ("plan", "apply", "drift", "facts", "health", "ping")  # orders that change nothing but what they say
+UNCHANGED = ("ok", "skipped")
 CHUNK = 256 * 1024  # bytes of one blob frame
 
 
@@ -48,6 +51,8 @@ class ExecutorSession:
         self._began = False
         self._ended = False
         self._first = first
+        self._changed = False  # something on the host is not as before
+        self.keeps_login = False  # is its order of a kind behind which the login is as it was?
         self.sent = False  # the executor had to be sent: the host's cache did not have it
         self.careful = False  # the first interpreter did not answer: candidates were tried one by one
         self.noise = 0  # bytes that a login shell printed before the executor spoke
@@ -126,6 +131,8 @@ class ExecutorSession:
         elif not self._began and kind not in ("log", "waiting"):
             raise ProtocolError(f"{kind} came before ready")
         self._digest.add(payload)
+        if kind in ("result", "notified") and message["outcome"] not in UNCHANGED:
+            self._changed = True
         return message
 
     def _last_words(self) -> str:
@@ -133,9 +140,15 @@ class ExecutorSession:
         return f" (stderr: {said})" if said else ""
 
     async def close(self) -> None:
-        if self._ended:
-            await self._part()
-        await self._channel.close()
+        if not self._ended:
+            await self._channel.close()
+            return
+        await self._part()
+        # who was changed is visited by a new login next: what it was let in as may be another by now
+        if self.keeps_login and not self._changed:
+            await self._channel.release()
+        else:
+            await self._channel.close()
 
     async def _part(self) -> None:
         """Until the executor has read our last word and is gone: an ack still under way would be lost with the connection."""
@@ -159,6 +172,22 @@ async def start(
 
     Raises Unreachable: no answer, no Python (E320), no start in time (E322), sudo (E330 to E335), or a host that prints too much.
     """
+    try:
+        return await _start(transport, endpoint, bundle, order, contact_s=contact_s, start_s=start_s)
+    except _Worn:  # what a login that stood open has come to is nothing to tell: a new one shows how the host is
+        new = replace(endpoint, new_login=True)
+        return await _start(transport, new, bundle, order, contact_s=contact_s, start_s=start_s)
+
+
+async def _start(
+    transport: Transport,
+    endpoint: Endpoint,
+    bundle: Bundle,
+    order: Mapping[str, Any],
+    *,
+    contact_s: float,
+    start_s: float,
+) -> ExecutorSession:
     patience = start_s if endpoint.python or endpoint.become else min(PATIENCE_S, start_s)
     try:
         return await _attempt(transport, endpoint, bundle, order, careful=False, contact_s=contact_s, start_s=patience)
@@ -183,6 +212,10 @@ class _NoAnswer(Exception):
         self.silent = silent
 
 
+class _Worn(Exception):
+    """Nothing started over a login that stood open, and nothing was ordered there that could have begun."""
+
+
 async def _attempt(
     transport: Transport,
     endpoint: Endpoint,
@@ -202,14 +235,19 @@ async def _attempt(
     try:
         try:
             async with asyncio.timeout(start_s):
-                return await starting.run(
+                session = await starting.run(
                     bundle, protocol.encode(order), at_once=not careful and (become is None or not become.asks)
                 )
         except TimeoutError:
             raise _NoAnswer(starting.no_start(start_s), silent=True) from None
-    except BaseException:
+    except BaseException as error:
         await channel.close()
+        lost = isinstance(error, Unreachable) and error.code == "E310"
+        if channel.kept and (lost or isinstance(error, _NoAnswer)):
+            raise _Worn from error
         raise
+    session.keeps_login = order.get("kind") in READS
+    return session
 
 
 def _is_already(endpoint: Endpoint) -> bool:

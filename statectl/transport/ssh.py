@@ -1,4 +1,4 @@
-"""SSH through asyncssh: one connection and one channel per host and run.
+"""SSH through asyncssh: one connection and one channel per host and run; `serve` keeps the connections (`kept.py`).
 
 Foreign errors are mapped here once. The invoking user's own ssh config is read and no other; no agent, X11 or port
 forwarding is ever offered to a host. asyncssh is imported while the first name is looked up, because its import is what a run on
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from statectl.errors import Refused, Unreachable
 from statectl.transport import algorithms
 from statectl.transport.channel import Channel, Endpoint
+from statectl.transport.kept import Files, KeptLogins, Login, Way, files_of_logins
 from statectl.transport.known_hosts import TrustedKeys, standard_files
 from statectl.transport.loading import load_asyncssh
 from statectl.transport.user_config import UserConfig, user_config
@@ -35,23 +36,28 @@ BACKOFF_S = (0.1, 0.3, 0.8, 1.5, 2.5)  # sshd's MaxStartups drops connections be
 BUSY_S = 30.0  # for how long: a machine that turns us away is there, unlike one that says nothing
 REFUSED_S = 0.5  # until a refused connection is tried once more: sshd may just be restarting
 LAST_WORDS_S = 0.05  # between the end of a connection and giving it up: its last message is heard
+REOPEN_S = 3.0  # for a kept connection to start something: then it is dead, and a new login is made
 NO_ANSWER = (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 
 
 class SshChannel:
-    """One process on one host, over a connection of its own."""
+    """One process on one host, the only one of its login. keep: takes the login when the channel is released."""
 
     def __init__(
         self,
-        name: str,
-        connections: "Sequence[asyncssh.SSHClientConnection]",
+        login: Login,
         process: "asyncssh.SSHClientProcess[bytes]",
-        jump: Sequence[str] = (),
+        *,
+        kept: bool = False,
+        keep: Callable[[Login], None] | None = None,
     ) -> None:
-        self._name = name
-        self._jump = jump  # outermost first, as in the inventory
-        self._connections = connections  # the host's own first, then its jump hosts from the inside out
+        self.kept = kept
+        self._login = login
+        self._jump = login.way.endpoint.jump  # outermost first, as in the inventory
+        self._connections = login.connections
         self._process = process
+        self._keep = keep
+        self._ended = False  # the stream came to its end, and the process with it
         self._stderr = bytearray()
         self._drainer = asyncio.create_task(self._drain_stderr())
 
@@ -86,6 +92,7 @@ class SshChannel:
             raise self._lost(error) from None
         if not data and any(connection.is_closed() for connection in self._connections[1:]):
             raise self._lost(None)  # the end of a stream that a jump host took with it
+        self._ended = self._ended or not data
         return data
 
     def diagnostics(self) -> str:
@@ -105,17 +112,33 @@ class SshChannel:
         for connection in self._connections:
             connection.abort()
 
+    async def release(self) -> None:
+        if self._keep is None or not self._ended:
+            await self.close()
+            return
+        self._drainer.cancel()
+        self._process.close()
+        with contextlib.suppress(Exception):  # what does not end in time is no login to keep: the next one finds out
+            await asyncio.wait_for(self._process.wait_closed(), 1)
+        self._keep(self._login)
+
 
 class SshTransport:
-    """Opens SSH channels. `trusted`: where host keys are looked up."""
+    """Opens SSH channels. `trusted`: where host keys are looked up; `kept`: logins of earlier runs, and where those of this one go."""
 
-    def __init__(self, trusted: TrustedKeys | None = None) -> None:
+    def __init__(self, trusted: TrustedKeys | None = None, kept: KeptLogins | None = None) -> None:
         self.trusted = trusted or TrustedKeys(standard_files(None))
         self.notes: dict[str, str] = {}  # of each host, what its way in could do better
+        self._kept = kept
+        # before a key or setting is read of them: what is edited meanwhile makes the next run log in anew
+        self._files: Files | None = files_of_logins(self.trusted.files) if kept is not None else None
         self._user_config = UserConfig()
 
     async def open(self, endpoint: Endpoint, argv: Sequence[str], *, deadline_s: float) -> Channel:
         """Log in and start argv; raises Unreachable or Refused (host key) with the cause in one line."""
+        channel = await self._reopen(endpoint, argv)
+        if channel is not None:
+            return channel
         until = time.monotonic() + BUSY_S
         attempt = refused = 0
         while True:
@@ -138,6 +161,47 @@ class SshTransport:
                 refused += 1
                 await asyncio.sleep(REFUSED_S)
 
+    def way(self, endpoint: Endpoint) -> Way | None:
+        """What decides about a login there; None: none is kept."""
+        return Way.of(endpoint, self._files) if self._kept is not None and self._files is not None else None
+
+    async def _reopen(self, endpoint: Endpoint, argv: Sequence[str]) -> SshChannel | None:
+        """Start argv over a login that is kept; None when there is none, or it is no good any more: then it is closed."""
+        way = self.way(endpoint)
+        if self._kept is None or way is None:
+            return None
+        if endpoint.new_login:
+            self._kept.forget(endpoint.name)
+            return None
+        login = self._kept.take(endpoint.name, way)
+        if login is None:
+            return None
+        import asyncssh
+
+        connection = login.connections[0]
+        try:
+            async with asyncio.timeout(REOPEN_S):
+                if await _elsewhere(endpoint, connection):
+                    login.close()
+                    return None
+                login.keepalive(KEEPALIVE_S)
+                process = await connection.create_process(
+                    shlex.join(argv), encoding=None, stdin=-1, stdout=-1, stderr=-1
+                )
+        except (OSError, asyncssh.Error):  # a time that is over is an OSError as well
+            login.abort()
+            return None
+        except BaseException:
+            login.abort()
+            raise
+        if login.note:
+            self.notes[endpoint.name] = login.note
+        return SshChannel(login, process, kept=True, keep=lambda one: self._give_back(endpoint.name, one))
+
+    def _give_back(self, host: str, login: Login) -> None:
+        if self._kept is not None:
+            self._kept.give_back(host, login)
+
     async def _open_once(self, endpoint: Endpoint, argv: Sequence[str], stage: "Stage") -> SshChannel:
         connections: list[asyncssh.SSHClientConnection] = []
         try:
@@ -149,7 +213,10 @@ class SshTransport:
             connections.insert(0, connection)
             stage.name = "start of the executor"
             process = await connection.create_process(shlex.join(argv), encoding=None, stdin=-1, stdout=-1, stderr=-1)
-            return SshChannel(endpoint.name, connections, process, endpoint.jump)
+            way = self.way(endpoint)
+            login = Login(way or Way.of(endpoint, ()), connections, self.notes.get(endpoint.name, ""))
+            keep = (lambda one: self._give_back(endpoint.name, one)) if way is not None else None
+            return SshChannel(login, process, keep=keep)
         except BaseException:
             for connection in connections:
                 connection.abort()
@@ -457,6 +524,16 @@ def _hear_the_last_words(connection: "asyncssh.SSHClientConnection") -> None:
         return True  # we close it ourselves
 
     connection.eof_received = eof_received  # type: ignore[method-assign,assignment]
+
+
+async def _elsewhere(endpoint: Endpoint, connection: "asyncssh.SSHClientConnection") -> bool:
+    """Does the host's name lead to another machine by now than the one that this connection goes to?"""
+    peer = connection.get_extra_info("peername")
+    host = connection.get_extra_info("host")
+    if endpoint.jump or not peer or not host or peer[0] == host:
+        return False  # through a jump host, or a proxy, it is not ours to look up
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return peer[0] not in {address[0] for *_, address in found}
 
 
 async def _tcp(host: str, port: int) -> socket.socket:

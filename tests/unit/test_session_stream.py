@@ -65,6 +65,9 @@ class Scripted:
     async def close(self):
         self.closed = True
 
+    release = close
+    kept = False
+
 
 def listen(answer, piece=65536):
     """Everything the host says until `end` -> list of messages."""
