@@ -28,8 +28,8 @@ lab-packages:
 	@.ci/lab_packages
 
 test: setup-dev lab-packages lint ## Everything; lab tests skip loudly where root or systemd-container is missing
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not lab" --ignore=tests/onhost
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m lab tests/hosts
+	$(BIN)/pytest -q -n 2 -m "not lab" --ignore=tests/onhost
+	$(BIN)/pytest -q -n 2 -m lab tests/hosts
 
 faults: setup-dev lab-packages ## Every fault three times in a row, judged by six oracles; hours
 	$(BIN)/python -m tests.faults

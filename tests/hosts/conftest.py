@@ -22,9 +22,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker(pytest.mark.lab)
     if MISSING:
         item.add_marker(pytest.mark.skip(reason=f"NO LAB: {MISSING}"))
-    # with `-n 2 --dist loadgroup` a worker takes a suite of a module as a whole: its hosts are booted once
-    suite = item.callspec.params.get("suite", "") if hasattr(item, "callspec") else ""
-    item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{suite}"))
 
 
 @pytest.fixture(scope="session")

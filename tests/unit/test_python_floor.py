@@ -72,7 +72,6 @@ def under_way() -> Iterator[dict[tuple[int, int], "Future[Done]"]]:
         yield {pair: pool.submit(run_tests, pair) for pair in HERE}
 
 
-@pytest.mark.xdist_group("python floor")
 @pytest.mark.parametrize(
     "wanted",
     [pytest.param(pair, marks=pytest.mark.slow if pair in FOUND else ()) for pair in WANTED],
