@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from statectl.cli.deciding import worst
-from statectl.cli.formats.progress import Progress
+from statectl.cli.formats.lasting import Writable
 from statectl.cli.formats.terminal import Screen, clean, one_line
 from statectl.cli.kept_output import KeptOutput
 from statectl.cli.options import Outputs, to_json, to_json_lines
@@ -92,7 +92,6 @@ def run_everywhere(
     run_id = new_id()
     scope = {"command": command.shown(), "hosts": list(hosts)}
     records.begin_run("run", scope, run_id=run_id, commit="", plan_id="", hosts=list(hosts))
-    progress = Progress(sys.stderr, opened.err_screen(), len(hosts), quiet=True)
     lines = {host: Lines(host, stream) for host in hosts} if stream is not None else {}
 
     async def one(host: str) -> str:
@@ -177,7 +176,6 @@ def run_everywhere(
                 passing.cancel()
 
     outcomes = run_interruptible(everywhere, cancel, abort_at_once=False)
-    progress.close()
     counts: dict[str, int] = {}
     for host, outcome in outcomes.items():
         answers[host].outcome = outcome
@@ -226,7 +224,7 @@ def concluded(answer: Answer, message: Mapping[str, Any]) -> None:
 class Lines:
     """Whole lines of one host to the terminal, each behind the host's name: no line of ours starts with a host's bytes."""
 
-    def __init__(self, host: str, stream: TextIO | None) -> None:
+    def __init__(self, host: str, stream: Writable | None) -> None:
         self._host, self._stream, self._rest = host, stream, b""
 
     def add(self, data: bytes) -> None:

@@ -111,9 +111,8 @@ def _apply(
     options: dict[str, Any],
 ) -> int:
     from statectl.cli.deciding import apply_code
-    from statectl.cli.formats.progress import Progress
     from statectl.cli.interrupted import tell_interrupted
-    from statectl.cli.planning import run_interruptible
+    from statectl.cli.planning import progress_of, run_interruptible
     from statectl.reconcile import reconcile
     from statectl.rollout.run_targets import Cancel
 
@@ -122,7 +121,7 @@ def _apply(
         hosts = rest.hosts
     fleet = opened.fleet(scope, kind="apply", saved=saved, hosts=hosts)
     tell_interrupted(opened.records())
-    progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
+    progress = progress_of(shown, len(fleet.hosts), "apply", scope.associations)
     cancel = Cancel()
     plan_is_shown = False
 
@@ -140,29 +139,22 @@ def _apply(
         hosts = plan.summary.hosts_changed
         return await _asked(f"Apply this to {hosts} host{'s' * (hosts != 1)}?", cancel, no_input=options["no_input"])
 
-    try:
+    with progress:
         run = run_interruptible(
             lambda: reconcile.apply(
                 fleet, rate, progress, cancel, agree=agree, saved=saved, resumes=rest.resumed if rest else None
             ),
             cancel,
             abort_at_once=False,
+            progress=progress,
         )
-    finally:
-        progress.close()
     if run.outcome == "interrupted" and not run.results:
         raise Interrupted("interrupted; nothing was changed")
     with outlived(sys.stdout):  # who closed the window still gets the exit code of what was done
         _write(run, shown, options, opened.root, plan_is_shown=plan_is_shown)
-    if run.outcome in ("interrupted", "cancelled", "failed") and _unfinished(run) and shown.on_stdout("text"):
-        click.echo(f"Only those again:  statectl apply --resume {run.run_id}")
     if run.outcome == "declined":
         raise Refused("not applied: declined", code="E507")
     return apply_code(run)
-
-
-def _unfinished(run: Any) -> bool:
-    return any(result.outcome not in ("ok", "changed") for result in run.results.values())
 
 
 async def _asked(question: str, cancel: "Cancel", *, no_input: bool) -> bool:
@@ -247,7 +239,7 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
     from statectl.targets.ranges import compress
 
     def text() -> str:
-        from statectl.cli.formats.apply_text import report_lines
+        from statectl.cli.formats.apply_text import next_lines, report_lines
         from statectl.cli.formats.plan_text import plan_lines
 
         if not run.results or (not run.plan.has_changes and run.outcome == "done"):
@@ -256,7 +248,7 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
             if run.outcome == "failed":
                 lines.append("Nothing was written anywhere: every host must be planned without an error first.")
             return "".join(f"{line}\n" for line in lines)
-        return "\n".join(report_lines(run, shown.screen, compress, root)) + "\n"
+        return "".join(f"{line}\n" for line in (*report_lines(run, shown.screen, compress, root), *next_lines(run)))
 
     def document() -> dict[str, Any]:
         return {
@@ -265,13 +257,7 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
             "outcome": run.outcome,
             "cancelled_by": run.cancelled_by,
             "resumes": run.resumes,
-            "stop": {
-                "errors": run.errors,
-                "allowed": run.errors_allowed,
-                "unreachable": "error" if run.unreachable_counts else "skip",
-                "by": run.stopped_by,
-                "rollout": run.halted,
-            },
+            "stop": run.stop,
             "plan": run.plan.model_dump(mode="json"),
             "hosts": {
                 name: {
@@ -282,6 +268,7 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
                     "seconds": round(result.seconds, 3),
                     "results": result.results,
                     "notified": result.notified,
+                    "warnings": result.warnings,
                 }
                 for name, result in run.results.items()
             },

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from statectl.cli.options import host_options, output_options, to_json, to_json_lines
+from statectl.cli.options import Outputs, host_options, output_options, to_json, to_json_lines
 from statectl.errors import UsageError
 
 FORMATS = ("text", "json", "jsonl")
@@ -34,7 +34,7 @@ def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **option
     opened = Opened.of(obj, options["inventory"], options)
     scope = Scope.of((), options)
     if refresh:
-        _refresh(opened, scope, options, quiet=shown.quiet)
+        _refresh(opened, scope, options, shown)
     store = opened.records()
     schedule, severity = _said(opened, "schedule"), _said(opened, "severity")
     zones = {name: (one.timezone, one.schedule_offset) for name, one in opened.project.associations.items()}
@@ -107,19 +107,12 @@ def too_old(schedule: str, at: datetime, timezone: str = "UTC", offset_days: int
     return None
 
 
-def _refresh(opened: Any, scope: Any, options: dict[str, Any], *, quiet: bool) -> None:
-    import sys
-
-    from statectl.cli.formats.progress import Progress
-    from statectl.cli.formats.terminal import screen
-    from statectl.cli.planning import rate_of, run_interruptible
+def _refresh(opened: Any, scope: Any, options: dict[str, Any], shown: Outputs) -> None:
+    from statectl.cli.planning import progress_of, rate_of, run_interruptible
     from statectl.reconcile import reconcile
     from statectl.rollout.run_targets import Cancel
 
     fleet = opened.fleet(scope, kind="plan")
-    progress = Progress(sys.stderr, screen(sys.stderr), len(fleet.hosts), quiet=quiet)
     cancel = Cancel()
-    try:
+    with progress_of(shown, len(fleet.hosts), "compliance") as progress:
         run_interruptible(lambda: reconcile.plan(fleet, rate_of(options), progress, cancel), cancel, abort_at_once=True)
-    finally:
-        progress.close()

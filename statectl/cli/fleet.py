@@ -4,7 +4,6 @@ Parts are opened when first used, so that a command pays for what it uses and no
 """
 
 import asyncio
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from statectl.catalogue.folding import fold, once
 from statectl.cli.formats.problems import as_json
-from statectl.cli.formats.terminal import Screen, one_line, screen
+from statectl.cli.formats.terminal import one_line
 from statectl.cli.opening import open_project, open_settings, open_store, start_directory
 from statectl.cli.options import secret_from
 from statectl.cli.scope import Scope
@@ -341,9 +340,6 @@ class Opened:
         elif isinstance(self._revision, Reading):
             self._revision = self._revision.ended()
         return self._revision
-
-    def err_screen(self) -> Screen:
-        return screen(sys.stderr)
 
     def transport(self, kind: str) -> Transport:
         if kind not in self._transports:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,10 +18,11 @@ from statectl.cli.adhoc import Lines
 from statectl.cli.formats.progress import Progress
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.options import Outputs
-from statectl.cli.planning import run_interruptible
+from statectl.cli.planning import progress_of, run_interruptible
 from statectl.errors import Interrupted, StatectlError, UsageError
 from statectl.plans.plan import Plan
 from statectl.reconcile.host_result import HostResult
+from statectl.reconcile.observer import Pace
 from statectl.reconcile.reconcile import Run
 from statectl.rollout.budget import Budget
 from statectl.rollout.run_targets import Cancel, run_targets
@@ -28,6 +30,7 @@ from statectl.store.ids import new_id, who
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
+    from statectl.store.store import Store
 
 LOOK_S = 0.5
 PATIENCE_S = 5.0  # for a run that was asked to stop
@@ -46,41 +49,76 @@ class Seen:
 
 
 def follow_in_store(opened: "Opened", run_id: str, shown: Outputs) -> bool:
-    """Print what is told until the run has ended -> did it end? False: its controller is gone."""
+    """Print what is told until the run has ended, or all of it when it has -> did it end? False: its controller is gone."""
     store = opened.records()
-    progress = Progress(
-        sys.stderr, shown.err, len(store.under_way.targets(run_id)), verbose=shown.verbose, quiet=shown.quiet
-    )
-    printed: set[tuple[str, str, str]] = set()
-    last = 0
+    run = store.run_head(run_id)
+    scope = run["scope"] if run is not None else {}
+    progress = progress_of(shown, len(store.under_way.course(run_id)), "apply", scope.get("associations", ()))
+    with progress:
+        told = _Told(store, run_id, progress, started=run["started"] if run is not None else "")
+        try:
+            while run is not None and not run["ended"] and store.under_way.alive(run_id):
+                told.look()
+                time.sleep(LOOK_S)
+                run = store.run_head(run_id)
+            ended = run is not None and bool(run["ended"])
+            told.look(to_the_end=ended)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "no longer following; the run goes on", hint=f"statectl runs cancel {run_id} ends it"
+            ) from None
+    return ended
 
-    def tell(host: str, message: Mapping[str, Any]) -> None:
-        key = (host, str(message["type"]), str(message.get("address") or message.get("text") or message.get("reason")))
-        if key not in printed or message["type"] == "waiting":
-            printed.add(key)
-            progress.message(host, message)
 
-    try:
-        while True:
-            run = store.run(run_id)
-            alive = store.under_way.alive(run_id)
-            for sequence, host, message in store.under_way.told(run_id, last):
-                tell(host, message)
-                last = sequence
-            if run is None or run["ended"] or not alive:
-                break
-            time.sleep(LOOK_S)
-        for host, entry in (run or {"hosts": {}})["hosts"].items():  # what came since the last look
+class _Told:
+    """What the store knows of a run that goes on, told to a `Progress` as the run itself tells it, each thing once."""
+
+    def __init__(self, store: "Store", run_id: str, progress: Progress, *, started: str) -> None:
+        self._store, self._run_id, self._progress, self._started = store, run_id, progress, started
+        self._last = 0
+        self._paced = False
+        self._printed: set[tuple[str, str, str]] = set()
+        self._begun: set[str] = set()
+        self._ended: dict[str, str] = {}
+
+    def look(self, *, to_the_end: bool = False) -> None:
+        """What came since the last look. `to_the_end`: the run has ended, and all that was not told yet is."""
+        for sequence, host, message in self._store.under_way.told(self._run_id, self._last):
+            self._last = sequence
+            if message["type"] == "pace":
+                self._progress.going(Pace.of(self._run_id, message), age_s=_age(self._started))
+                self._paced = True
+            else:
+                self._tell(host, message)
+        if to_the_end:
+            self._rest()
+        if not (self._paced or to_the_end):
+            return  # how many it is about is not known yet
+        for host, begun, outcome, reason in self._store.under_way.course(self._run_id):
+            if begun and host not in self._begun:
+                self._begun.add(host)
+                self._progress.begun(host, age_s=_age(begun))
+            if outcome and self._ended.get(host) != outcome:
+                self._ended[host] = outcome
+                self._progress.applied(host, HostResult(outcome, reason))
+        self._progress.tick()
+
+    def _rest(self) -> None:
+        for host, entry in (self._store.run(self._run_id) or {"hosts": {}})["hosts"].items():
             for message in entry["results"] or ():
-                if message.get("type") in ("result", "notified") and message.get("outcome") != "ok":
-                    tell(host, message)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "no longer following; the run goes on", hint=f"statectl runs cancel {run_id} ends it"
-        ) from None
-    finally:
-        progress.close()
-    return run is not None and bool(run["ended"])
+                if message.get("type") in ("result", "notified", "log"):
+                    self._tell(host, message)
+
+    def _tell(self, host: str, message: Mapping[str, Any]) -> None:
+        key = (host, str(message["type"]), str(message.get("address") or message.get("text") or message.get("reason")))
+        if key not in self._printed or message["type"] == "waiting":
+            self._printed.add(key)
+            self._progress.message(host, message)
+
+
+def _age(moment: str) -> float:
+    """Seconds since then."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
 
 
 def stored_run(run: Mapping[str, Any], document: Mapping[str, Any] | None) -> Run | None:
@@ -93,17 +131,28 @@ def stored_run(run: Mapping[str, Any], document: Mapping[str, Any] | None) -> Ru
         ended.results[host] = HostResult(
             {"applied": "changed", "done": "ok"}.get(entry["outcome"], entry["outcome"]),
             entry["reason"],
-            results=[one for one in told if one.get("type") != "notified" and "verb" not in one],
+            entry["code"],
+            entry["hint"],
+            results=[one for one in told if one.get("type") == "result" or _kept_result(one)],
             notified=[one for one in told if one.get("type") == "notified" or "verb" in one],
+            warnings=[one["text"] for one in told if one.get("type") == "log"],
         )
-    ended.errors_allowed = len(ended.results)
+    stop = run["stop"]
+    ended.errors, ended.errors_allowed = stop.get("errors", 0), stop.get("allowed", len(ended.results))
+    ended.unreachable_counts = stop.get("unreachable") == "error"
+    ended.stopped_by, ended.halted = stop.get("by", ""), stop.get("rollout", "")
     return ended
+
+
+def _kept_result(entry: Mapping[str, Any]) -> bool:
+    """Of a run that the host kept itself: results have no type there."""
+    return "type" not in entry and "verb" not in entry
 
 
 def follow_on_hosts(opened: "Opened", hosts: Sequence[str], run_id: str, shown: Outputs) -> dict[str, Seen]:
     """Attach to the executors that work on it, until all have ended. Hosts that it reaches meanwhile are followed as well."""
     seen: dict[str, Seen] = {}
-    progress = Progress(sys.stderr, shown.err, len(hosts), verbose=shown.verbose, quiet=shown.quiet)
+    progress = progress_of(shown, len(hosts), "follow")
     cancel = Cancel()
 
     async def follow(host: str) -> str:
@@ -120,10 +169,8 @@ def follow_on_hosts(opened: "Opened", hosts: Sequence[str], run_id: str, shown: 
             if {host for host, found in seen.items() if found.living} == before:
                 return
 
-    try:
+    with progress:
         run_interruptible(all_of_them, cancel, abort_at_once=True)
-    finally:
-        progress.close()
     if cancel.requested.is_set():
         raise Interrupted("no longer following; the run goes on", hint=f"statectl runs cancel {run_id} ends it")
     return seen
@@ -157,7 +204,8 @@ async def _attend(
     **order: Any,
 ) -> Seen:
     found = Seen()
-    lines = Lines(host, sys.stdout if shown is not None and "text" in shown.formats() else None)
+    aloud = progress is not None and shown is not None and "text" in shown.formats()
+    lines = Lines(host, progress.beside(sys.stdout) if progress is not None and aloud else None)
     try:
         conversation = await opened.converse(host, new_id(), kind, about=run_id, **order)
         try:

@@ -13,7 +13,7 @@ from statectl.errors import Interrupted
 from statectl.plans.plan import Plan
 from statectl.rollout.run_targets import Cancel
 
-STOPPING = "\nstopping: nothing new is started, running resources finish; again to let go now\n"
+STOPPING = "stopping: nothing new is started, running resources finish; again to let go now"
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
@@ -50,6 +50,18 @@ def outputs_of(options: Mapping[str, Any], formats: Sequence[str]) -> Outputs:
     )
 
 
+def progress_of(shown: Outputs, hosts: int, verb: str, associations: Sequence[str] = ()) -> Progress:
+    return Progress(
+        sys.stderr,
+        shown.err,
+        hosts,
+        title=" ".join((verb, *associations)),
+        verbose=shown.verbose,
+        quiet=shown.quiet,
+        reported=shown.on_stdout("text"),
+    )
+
+
 def shown_plan(
     opened: "Opened", scope: "Scope", options: Mapping[str, Any], shown: Outputs, rate: "Rate", *, kind: str
 ) -> Plan:
@@ -59,14 +71,14 @@ def shown_plan(
 
     fleet = opened.fleet(scope, kind=kind)
     tell_interrupted(opened.records())
-    progress = Progress(sys.stderr, shown.err, len(fleet.hosts), verbose=shown.verbose, quiet=shown.quiet)
+    progress = progress_of(shown, len(fleet.hosts), kind, scope.associations)
     cancel = Cancel()
     try:
-        plan: Plan = run_interruptible(
-            lambda: reconcile.plan(fleet, rate, progress, cancel, kind=kind), cancel, abort_at_once=True
-        )
+        with progress:
+            plan: Plan = run_interruptible(
+                lambda: reconcile.plan(fleet, rate, progress, cancel, kind=kind), cancel, abort_at_once=True
+            )
     finally:
-        progress.close()
         opened.close()
     if cancel.requested.is_set():
         raise Interrupted("interrupted; nothing was changed", hint="the same command starts again")
@@ -111,8 +123,10 @@ def _json_lines(plan: Plan) -> str:
     return to_json_lines([*lines, {"type": "plan", **document}])
 
 
-def run_interruptible(main: Callable[[], Any], cancel: Cancel, *, abort_at_once: bool) -> Any:
-    """Run to the end. First Ctrl-C (or TERM, HUP): nothing new starts; second: what runs is let go."""
+def run_interruptible(
+    main: Callable[[], Any], cancel: Cancel, *, abort_at_once: bool, progress: Progress | None = None
+) -> Any:
+    """Run to the end. First Ctrl-C (or TERM, HUP): nothing new starts; second: what runs is let go. `progress` tells of it."""
 
     async def with_signals() -> Any:
         loop = asyncio.get_running_loop()
@@ -122,7 +136,11 @@ def run_interruptible(main: Callable[[], Any], cancel: Cancel, *, abort_at_once:
             if abort_at_once:
                 cancel.request()
             elif not cancel.aborted.is_set():
-                Lasting(sys.stderr).write(STOPPING)
+                # the terminal itself has just shown ^C at the cursor
+                if progress is not None:
+                    progress.say(STOPPING)
+                else:
+                    Lasting(sys.stderr).write(f"\n{STOPPING}\n")
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop)

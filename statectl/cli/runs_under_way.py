@@ -35,15 +35,13 @@ def follow_run(obj: dict[str, Any], /, run_id: str, target: str | None, **option
     try:
         store = opened.records()
         run = store.run(run_id) if run_id.isascii() else None
-        if (
-            run is not None
-            and target is None
-            and (run["ended"] or (run["verb"] == "apply" and store.under_way.alive(run_id)))
-        ):
-            if not run["ended"] and not following.follow_in_store(opened, run_id, shown):
-                following.tell(f"run {one_line(run_id)}: its controller is gone; its hosts are asked")
-            else:
+        here = run is not None and target is None and (run["ended"] or store.under_way.alive(run_id))
+        if run is not None and here and run["verb"] == "apply":
+            if following.follow_in_store(opened, run_id, shown):
                 return _ended(store, run_id, shown, opened.root)
+            following.tell(f"run {one_line(run_id)}: its controller is gone; its hosts are asked")
+        elif run is not None and here and run["ended"]:
+            return _ended(store, run_id, shown, opened.root)
         hosts = following.hosts_of(opened, run_id, target)
         seen = following.follow_on_hosts(opened, hosts, run_id, shown)
         if not any(found.living for found in seen.values()):
@@ -64,12 +62,12 @@ def _ended(store: Any, run_id: str, shown: Any, root: Any) -> int:
     ended = stored_run(run, plan[0] if plan else None)
 
     def text() -> str:
-        from statectl.cli.formats.apply_text import report_lines
+        from statectl.cli.formats.apply_text import next_lines, report_lines
         from statectl.cli.runs_command import run_text
 
         if ended is None:
             return run_text(run, shown)
-        return "\n".join(report_lines(ended, shown.screen, compress, root)) + "\n"
+        return "".join(f"{line}\n" for line in (*report_lines(ended, shown.screen, compress, root), *next_lines(ended)))
 
     shown.write({"text": text, "json": lambda: to_json({"format": "statectl.run/1.0", **run})})
     if ended is not None:

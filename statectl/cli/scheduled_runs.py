@@ -129,7 +129,7 @@ class ScheduledRuns:
     async def _run(self, job: Job, run_id: str, cancel: Cancel, scope: Scope, child: ChildProcess) -> Ended:
         opened, fleet = await asyncio.to_thread(_of_one_moment, lambda: self._opened(scope, job.hosts, child))
         opened.keep_logins(self._kept)
-        shown = replace(screen(sys.stderr), terminal=False)
+        shown = replace(screen(sys.stderr), terminal=False, live=False)
         progress = Progress(
             sys.stderr, shown, len(fleet.hosts), verbose=self._verbose, quiet=self._quiet or not self._verbose
         )

@@ -17,6 +17,7 @@ class HostResult:
     hint: str = ""  # what to do about the reason
     results: list[dict[str, Any]] = field(default_factory=list)
     notified: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # said while it went on
     seconds: float = 0.0
     held_by: dict[str, Any] | None = None  # who held the host while we waited for it, or were refused
 

@@ -26,6 +26,8 @@ from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
 
 CONTACT_DEADLINE_S = 10.0  # name, TCP, banner, key exchange and login together
+MAX_WARNINGS = 100  # of one host that are kept
+LONGEST_WARNING = 2000  # characters
 SILENCE_LIMIT_S = 3600.0  # no message at all; the executor bounds its own steps far below
 
 
@@ -107,6 +109,8 @@ class HostRun:
         self._conversation: Conversation | None = None
         self._partings: list[asyncio.Task[None]] = []
         self._heard = Heard()
+        self._warnings: list[str] = []
+        self._more_warnings = 0
         self.on_message: Callable[[str, Mapping[str, Any]], None] | None = None  # told of every message as it comes
         self.take_over: Callable[[Mapping[str, Any]], Awaitable[None]] | None = (
             None  # stores a result the host kept for us
@@ -243,6 +247,7 @@ class HostRun:
         started = time.monotonic()
         result = await self._apply(observed, plan_id)
         result.seconds = time.monotonic() - started
+        result.warnings = self.warnings()
         await self.drop()
         return result
 
@@ -277,6 +282,7 @@ class HostRun:
                     if message.get("armed"):
                         return await self._confirmed(result, message["armed"])
                     if self.record is not None:
+                        result.warnings = self.warnings()
                         await self.record(result)
                     await self._finish()
                     return result
@@ -300,16 +306,29 @@ class HostRun:
         message["kind"] = "confirm"
 
         def tell(text: str) -> None:
+            self.warn(text)
             if self.on_message:
                 self.on_message(self.name, {"type": "log", "level": "warning", "text": text})
 
         anew = replace(self.endpoint, new_login=True)
         told = await confirm(lambda: self._open(anew, message), self.order.run_id, seconds, tell)
         settle(result, told)
+        result.warnings = self.warnings()
         if self.record is not None:
             await self.record(result)
         await told.acknowledge(self.order.run_id)
         return result
+
+    def warn(self, text: str) -> None:
+        """Keep a warning for the result."""
+        if len(self._warnings) < MAX_WARNINGS:
+            self._warnings.append(text if len(text) <= LONGEST_WARNING else text[:LONGEST_WARNING] + " ...")
+        else:
+            self._more_warnings += 1
+
+    def warnings(self) -> list[str]:
+        """What was said in warning so far; of very many, how many are left out."""
+        return [*self._warnings, *([f"{self._more_warnings} more warnings"] if self._more_warnings else [])]
 
     async def cancel(self) -> None:
         """Ask the executor to stop at its next resource border."""
@@ -376,6 +395,8 @@ class HostRun:
                     message = await self._conversation.receive()
                     self._heard.in_turn(message["type"], expected)
                     message = self._of_the_lock(message)
+                    if message["type"] == "log" and message.get("level") == "warning":
+                        self.warn(str(message.get("text") or ""))
                     if self.on_message:
                         self.on_message(self.name, message)
                     if message["type"] not in ("log", "waiting"):

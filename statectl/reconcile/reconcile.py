@@ -19,6 +19,7 @@ from statectl.plans.fold import fold
 from statectl.plans.plan import HostPlan, Plan, Verdict, checksum, summarise
 from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.host_run import HostRun, Order
+from statectl.reconcile.observer import Observer, Pace
 from statectl.reconcile.record import host_record
 from statectl.reconcile.rolling import CheckHealth, Rolling, Rules, RunStep
 from statectl.rollout.budget import (
@@ -43,14 +44,6 @@ KEPT_CHANNELS = 64  # up to this many hosts keep their channel open between plan
 PLAN_LIFETIME = timedelta(hours=24)
 
 
-class Observer(Protocol):
-    """Told of what happens, as it happens. Progress bars and `-v` hang here."""
-
-    def planned(self, host: str, plan: HostPlan) -> None: ...
-    def applied(self, host: str, result: HostResult) -> None: ...
-    def message(self, host: str, message: Mapping[str, Any]) -> None: ...
-
-
 class Records(Protocol):
     """What is needed of the store; opened only when first used, because its import is slow."""
 
@@ -65,7 +58,9 @@ class Records(Protocol):
         hosts: Sequence[str] = (),
         document: Mapping[str, Any] | None = None,
     ) -> str: ...
-    def end_run(self, run_id: str, outcome: str, counts: Mapping[str, int]) -> None: ...
+    def end_run(
+        self, run_id: str, outcome: str, counts: Mapping[str, int], stop: Mapping[str, Any] | None = None
+    ) -> None: ...
     def record_host(self, run_id: str, record: Any) -> None: ...
     def take_over(self, host: str, result: Mapping[str, Any]) -> None: ...
     def save_plan(self, document: Mapping[str, Any]) -> None: ...
@@ -139,6 +134,17 @@ class Run:
     @property
     def budget_spent(self) -> bool:
         return self.errors > self.errors_allowed
+
+    @property
+    def stop(self) -> dict[str, Any]:
+        """What stopped it, or would have."""
+        return {
+            "errors": self.errors,
+            "allowed": self.errors_allowed,
+            "unreachable": "error" if self.unreachable_counts else "skip",
+            "by": self.stopped_by,
+            "rollout": self.halted,
+        }
 
 
 async def plan(fleet: Fleet, rate: Rate, observer: Observer, cancel: Cancel, *, kind: str = "plan") -> Plan:
@@ -276,6 +282,7 @@ def _taking_over(fleet: Fleet, host: str) -> Callable[[Mapping[str, Any]], Await
 
 async def _contact_all(runs: Mapping[str, HostRun], rate: Rate, observer: Observer, cancel: Cancel) -> None:
     async def contact(host: str) -> str:
+        observer.begun(host)
         plan = await runs[host].contact()
         observer.planned(host, plan)
         return plan.outcome
@@ -310,7 +317,7 @@ async def _go(
 ) -> None:
     ready = [host for host, run in runs.items() if run.plan.outcome == "planned" and host not in dropped]
     to_go = set(ready)
-    at_once, allowed = _pace(fleet, rate, [runs[host] for host in ready], len(runs))
+    at_once, allowed, max_errors = _pace(fleet, rate, [runs[host] for host in ready], len(runs))
     rolling = _rolling(fleet, {host: runs[host] for host in ready}, observer, ended.run_id)
     budget = Budget(allowed, rate.unreachable_counts, stops=rolling.stops)
     for host, run in runs.items():
@@ -345,6 +352,7 @@ async def _go(
 
     async def go(host: str) -> str:
         in_flight.add(host)
+        observer.begun(host)
         run = runs[host]
 
         async def record(result: HostResult) -> None:
@@ -390,7 +398,11 @@ async def _go(
         await asyncio.gather(*(runs[host].cancel() for host in list(in_flight)), return_exceptions=True)
 
     async def between(wave: Sequence[str], later: Sequence[str]) -> None:
-        await rolling.between(wave, later, ended.results, cancel, worse)
+        async def sickened(host: str, why: str) -> None:
+            await worse(host, why)
+            observer.applied(host, ended.results[host])
+
+        await rolling.between(wave, later, ended.results, cancel, sickened)
 
     if rate.batch or not rolling.batch:
         cut = split(ready, batches(rate.batch or "100%", len(ready)))
@@ -398,6 +410,10 @@ async def _go(
         cut = waves(ready, rolling.changes, rolling.batch)
     if rolling.batch:  # who waits for batches before it must not hold its host, nor wait longer than its host does
         await asyncio.gather(*(runs[host].release() for wave in cut[1:] for host in wave))
+    pace = Pace(ended.run_id, cut, allowed, max_errors, rate.unreachable_counts, dict(ended.results))
+    observer.going(pace)
+    if watch is not None:
+        watch.message("", pace.message())
     passing = asyncio.create_task(pass_on_cancel())
     try:
         outcomes = await run_targets(cut, go, concurrency=at_once, budget=budget, cancel=cancel, between=between)
@@ -411,6 +427,8 @@ async def _go(
             await asyncio.to_thread(
                 records.record_host, ended.run_id, host_record(runs[host], ended.results[host], fleet.selected)
             )
+            if outcomes[host] != TERMINATED:
+                observer.applied(host, ended.results[host])
     words = [result.outcome for result in ended.results.values()]
     ended.errors, ended.errors_allowed = budget.errors, budget.allowed
     ended.unreachable_counts, ended.stopped_by = budget.unreachable_counts, outcomes.stopped_by
@@ -422,7 +440,7 @@ async def _go(
     counts: dict[str, int] = {}
     for result in ended.results.values():
         counts[result.outcome] = counts.get(result.outcome, 0) + 1
-    await asyncio.to_thread(records.end_run, ended.run_id, ended.outcome, counts)
+    await asyncio.to_thread(records.end_run, ended.run_id, ended.outcome, counts, ended.stop)
 
 
 async def _to_the_end(work: Awaitable[None]) -> None:
@@ -435,8 +453,8 @@ async def _to_the_end(work: Awaitable[None]) -> None:
         raise
 
 
-def _pace(fleet: Fleet, rate: Rate, ready: Sequence[HostRun], total: int) -> tuple[int, int]:
-    """(hosts at once, errors allowed) while writing. What was typed holds; else the strictest association that changes something.
+def _pace(fleet: Fleet, rate: Rate, ready: Sequence[HostRun], total: int) -> tuple[int, int, str]:
+    """(hosts at once, errors allowed, as whom asked) while writing. What was typed holds; else the strictest that changes something.
 
     An association's share is of the hosts that it changes, so `max_concurrency: 1` is one host at a time whatever else is applied.
     """
@@ -447,18 +465,21 @@ def _pace(fleet: Fleet, rate: Rate, ready: Sequence[HostRun], total: int) -> tup
         for name in {name for verdict in changes for name in (verdict.association, *owners.get(verdict.address, ()))}:
             changed[name] = changed.get(name, 0) + 1
     at_once = concurrency(rate.max_concurrency or DEFAULT_CONCURRENCY, max(1, len(ready)))
-    allowed = allowed_errors(rate.max_errors or DEFAULT_ERRORS, total)
+    max_errors = rate.max_errors or DEFAULT_ERRORS
+    allowed = allowed_errors(max_errors, total)
     if not rate.max_concurrency:
         shares = [(fleet.concurrency.get(name, ""), hosts) for name, hosts in changed.items()]
         at_once = strictest(at_once, shares, concurrency)
     if not rate.max_errors:
-        shares = [(fleet.errors.get(name, ""), hosts) for name, hosts in changed.items()]
-        allowed = strictest(allowed, shares, allowed_errors)
-    return at_once, allowed
+        for text, hosts in ((fleet.errors.get(name, ""), hosts) for name, hosts in changed.items()):
+            if text and allowed_errors(text, hosts) < allowed:
+                allowed, max_errors = allowed_errors(text, hosts), text
+    return at_once, allowed, max_errors
 
 
 def _rolling(fleet: Fleet, runs: Mapping[str, HostRun], observer: Observer, run_id: str) -> Rolling:
     def tell(host: str, words: str) -> None:
+        runs[host].warn(words)
         observer.message(host, {"type": "log", "level": "warning", "text": words})
 
     return Rolling(

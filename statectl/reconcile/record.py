@@ -33,7 +33,9 @@ def host_record(run: HostRun, result: HostResult | None, selected: Sequence[str]
         host=run.name,
         outcome=outcome,
         reason=(result.reason if result is not None else "") or run.plan.reason,
-        results=[dict(entry) for entry in (*result.results, *result.notified)] if result is not None else None,
+        code=(result.code if result is not None else "") or run.plan.code,
+        hint=(result.hint if result is not None else "") or run.plan.hint,
+        results=_entries(result) if result is not None else None,
         deviations=deviations,
         statuses=_statuses(run, result) if read else None,
         facts=run.facts,
@@ -43,6 +45,12 @@ def host_record(run: HostRun, result: HostResult | None, selected: Sequence[str]
         scope=list(selected) if selected is not None else None,
         partial=run.compiled is None,
     )
+
+
+def _entries(result: HostResult) -> list[dict[str, Any]]:
+    """As the host told them: results, restarts, warnings."""
+    warnings = [{"type": "log", "level": "warning", "text": text} for text in result.warnings]
+    return [*(dict(entry) for entry in (*result.results, *result.notified)), *warnings]
 
 
 def _began(result: HostResult | None) -> bool:

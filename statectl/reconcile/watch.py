@@ -14,7 +14,7 @@ from statectl.rollout.run_targets import Cancel
 
 LOOK_S = 1.0
 BEAT_S = 15.0
-TOLD = ("result", "notified", "waiting", "log")
+TOLD = ("pace", "result", "notified", "waiting", "log")
 MAX_TOLD = 5000  # messages of one second that followers are told
 
 

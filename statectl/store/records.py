@@ -22,6 +22,8 @@ class HostRecord:
     host: str
     outcome: str
     reason: str = ""
+    code: str = ""  # of the reason
+    hint: str = ""
     started: str = ""
     ended: str = ""
     results: Sequence[Mapping[str, Any]] | None = None

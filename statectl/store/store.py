@@ -6,7 +6,7 @@ Nothing here interprets a plan or a result: documents come and go as JSON-able v
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from sqlite3 import Connection, Row
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from statectl.errors import Refused
 from statectl.store.database import Database, open_database
 from statectl.store.ids import now, this_process, who
-from statectl.store.records import HostRecord
+from statectl.store.records import HostRecord, Status
 from statectl.store.resolving import never_began, outcome_of
 from statectl.store.slots import Slots
 from statectl.store.status import host_status, run_status
@@ -86,11 +86,14 @@ class Store:
             _append_audit(connection, f"{verb}.begin", {"run": run_id, "plan": plan_id, **scope})
         return run_id
 
-    def end_run(self, run_id: str, outcome: str, counts: Mapping[str, int]) -> None:
+    def end_run(
+        self, run_id: str, outcome: str, counts: Mapping[str, int], stop: Mapping[str, Any] | None = None
+    ) -> None:
+        """`stop`: what stopped it, or would have, as its report says."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE runs SET ended = ?, outcome = ?, counts = ? WHERE id = ?",
-                (now(), outcome, json.dumps(counts), run_id),
+                "UPDATE runs SET ended = ?, outcome = ?, counts = ?, stop = ? WHERE id = ?",
+                (now(), outcome, json.dumps(counts), json.dumps(stop or {}), run_id),
             )
             forget_messages(connection, run_id)
             _append_audit(connection, "run.end", {"run": run_id, "outcome": outcome, **counts})
@@ -182,6 +185,8 @@ class Store:
                 "outcome": entry["outcome"],
                 "status": host_status(entry["outcome"]),
                 "reason": entry["reason"],
+                "code": entry["code"],
+                "hint": entry["hint"],
                 "started": entry["started"],
                 "ended": entry["ended"],
                 "results": unpack(entry["results"]) if entry["results"] else None,
@@ -189,6 +194,12 @@ class Store:
             for entry in hosts
         }
         return {**_run(row), "hosts": found}
+
+    def run_head(self, run_id: str) -> dict[str, Any] | None:
+        """One run without its hosts."""
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return _run(row) if row is not None else None
 
     # --- hosts
 
@@ -219,6 +230,21 @@ class Store:
         """Every (host, association, address) as last seen."""
         with self._database.transaction() as connection:
             rows = connection.execute("SELECT * FROM current_states ORDER BY host, address, association").fetchall()
+        return [dict(row) for row in rows]
+
+    def status_changes(self) -> list[dict[str, Any]]:
+        """[{at, run_id, host, association, address, before, after, reason}], oldest first."""
+        with self._database.transaction() as connection:
+            rows = connection.execute("SELECT * FROM status_changes ORDER BY at, rowid").fetchall()
+        return [dict(row) for row in rows]
+
+    def readings(self) -> list[dict[str, Any]]:
+        """[{at, run_id, verb, host, outcome}] of every host of every run that read hosts, oldest first."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                "SELECT host_runs.ended AS at, run_id, verb, host, host_runs.outcome AS outcome FROM host_runs"
+                " JOIN runs ON runs.id = run_id WHERE verb IN ('plan', 'apply', 'drift') ORDER BY host_runs.ended, host_runs.rowid"
+            ).fetchall()
         return [dict(row) for row in rows]
 
     # --- plans
@@ -291,6 +317,7 @@ def _run(row: Row) -> dict[str, Any]:
         "status": run_status(row["outcome"] or "", ended=ended, cancelled_by=row["cancelled_by"]),
         "cancelled_by": row["cancelled_by"],
         "counts": json.loads(row["counts"]) if row["counts"] else {},
+        "stop": json.loads(row["stop"]),
     }
 
 
@@ -310,11 +337,14 @@ def _record_host(connection: Connection, run_id: str, record: HostRecord) -> Non
     connection.execute("DELETE FROM host_runs WHERE run_id = ? AND host = ?", key)
     connection.execute("DELETE FROM deviations WHERE run_id = ? AND host = ?", key)
     connection.execute(
-        "INSERT INTO host_runs (run_id, host, outcome, reason, started, ended, results) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO host_runs (run_id, host, outcome, reason, code, hint, started, ended, results)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *key,
             record.outcome,
             record.reason,
+            record.code,
+            record.hint,
             record.started or now(),
             record.ended or now(),
             pack(list(record.results)) if record.results is not None else None,
@@ -360,10 +390,31 @@ def _overwrite_current(connection: Connection, run_id: str, record: HostRecord) 
         since = before["since"] if before is not None and before["status"] == status.status else at
         fresh.append((record.host, status.association, status.address, status.status, since, at, run_id, status.reason))
     connection.executemany(
+        "INSERT INTO status_changes (at, run_id, host, association, address, before, after, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (at, run_id, record.host, *key, before, after, reason)
+            for key, before, after, reason in _moved(old, record.statuses or ())
+        ],
+    )
+    connection.executemany(
         "INSERT INTO current_states (host, association, address, status, since, checked, run_id, reason)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         fresh,
     )
+
+
+def _moved(old: Mapping[tuple[str, str], Row], new: Sequence[Status]) -> Iterator[tuple[tuple[str, str], str, str, str]]:
+    """((association, address), status before, after, reason) of what has another status than before."""
+    left = {key: row["status"] for key, row in old.items()}
+    for status in new:
+        key = (status.association, status.address)
+        before = left.pop(key, "")
+        if before != status.status and (before or status.status != "compliant"):
+            yield key, before, status.status, status.reason
+    for key, before in left.items():
+        if before != "compliant":
+            yield key, before, "", "no longer declared"
 
 
 def _touch_host(connection: Connection, record: HostRecord) -> None:

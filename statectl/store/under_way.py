@@ -105,6 +105,17 @@ class UnderWay:
             ).fetchall()
         return {row["host"]: (row["begun"] is not None, row["outcome"]) for row in rows}
 
+    def course(self, run_id: str) -> list[tuple[str, str, str, str]]:
+        """[(host, when it was told to go or '', outcome or '', reason)], in the order of the run."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                "SELECT t.host, coalesce(t.begun, '') AS begun, coalesce(h.outcome, '') AS outcome,"
+                " coalesce(h.reason, '') AS reason FROM run_targets t"
+                " LEFT JOIN host_runs h ON h.run_id = t.run_id AND h.host = t.host WHERE t.run_id = ? ORDER BY t.position",
+                (run_id,),
+            ).fetchall()
+        return [(row["host"], row["begun"], row["outcome"], row["reason"]) for row in rows]
+
     def seen(self) -> dict[str, dict[str, Any]]:
         """{host: {"host_id", "number"}}: the highest run counter that each host has shown."""
         with self._database.transaction() as connection:

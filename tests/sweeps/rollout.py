@@ -213,7 +213,7 @@ class Records:
         self.rows.setdefault(record.host, []).append(record.outcome)
         self.log.add("row", record.host, record.outcome)
 
-    def end_run(self, _: str, outcome: str, counts: dict[str, int]) -> None:
+    def end_run(self, _: str, outcome: str, counts: dict[str, int], __: Any = None) -> None:
         self.log.add("end", word=outcome)
         self.counts = counts
 
@@ -263,6 +263,7 @@ async def _simulate(case: Case) -> Played:
         secrets={},
         problems=[],
         rollouts={"web": SimpleNamespace(health=check, before=steps, after=steps)} if asks is not None else {},
+        requires={},
     )
 
     async def open_conversation(endpoint: Endpoint, _: Any) -> Conversation:
@@ -321,6 +322,8 @@ async def _simulate(case: Case) -> Played:
     )
     rate = reconcile.Rate(case.concurrency, case.errors, case.batch, case.unreachable_counts)
     observer = SimpleNamespace(
+        begun=lambda *_: None,
+        going=lambda *_: None,
         planned=lambda host, plan: log.add("planned", host, plan.outcome),
         applied=lambda host, result: log.add("applied", host, result.outcome),
         message=lambda *_: None,

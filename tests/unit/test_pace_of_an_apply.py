@@ -76,7 +76,9 @@ def applied(monkeypatch):
             concurrency=concurrency or {},
             errors=errors or {},
         )
-        observer = SimpleNamespace(planned=lambda *_: None, applied=lambda *_: None, message=lambda *_: None)
+        observer = SimpleNamespace(
+            **dict.fromkeys(("begun", "planned", "going", "applied", "message"), lambda *_: None)
+        )
 
         async def agree(_):
             return True

@@ -62,6 +62,13 @@ def report_lines(run: Run, screen: Screen, compress: Compress, root: Path) -> It
     yield from _counts(run)
 
 
+def next_lines(run: Run) -> Iterator[str]:
+    """What to type for the hosts that were not done."""
+    unfinished = any(result.outcome not in ("ok", "changed") for result in run.results.values())
+    if run.results and unfinished and run.outcome in ("interrupted", "cancelled", "failed"):
+        yield f"Only those again:  statectl apply --resume {run.run_id}"
+
+
 def _pending(results: Mapping[str, HostResult]) -> dict[str, list[str]]:
     """{what disrupts and waits, and for what: hosts}."""
     folded: dict[str, list[str]] = {}
@@ -114,9 +121,7 @@ def _failures(results: Mapping[str, HostResult]) -> dict[tuple[str, str], list[s
     for host, result in results.items():
         for entry in (*result.results, *result.notified):
             if entry["outcome"] == "failed":
-                error = entry.get("error") or {}
-                cause = str(error.get("cause") or error.get("message") or entry.get("reason") or "failed")
-                folded.setdefault((str(entry["address"]), cause), []).append(host)
+                folded.setdefault((str(entry["address"]), cause_of(entry)), []).append(host)
     return dict(sorted(folded.items(), key=lambda item: -len(item[1])))
 
 
@@ -173,6 +178,12 @@ def _failure(
         more = f" and {len(skipped) - 4} more" if len(skipped) > 4 else ""
         yield f"   skipped  {', '.join(skipped[:4])}{more}"
     yield f"   try      statectl plan -t '{compress(hosts)}'"
+
+
+def cause_of(entry: Mapping[str, Any]) -> str:
+    """Why something failed, the same on every host with the same cause."""
+    error = entry.get("error") or {}
+    return str(error.get("cause") or error.get("message") or entry.get("reason") or "failed")
 
 
 def _error(entry: Mapping[str, Any]) -> tuple[str, list[str]]:

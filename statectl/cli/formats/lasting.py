@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Protocol, TextIO
 
 GONE = (errno.EPIPE, errno.EIO)  # no reader of the pipe, no terminal
 
@@ -21,6 +21,13 @@ def outlived(stream: TextIO) -> Iterator[None]:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+class Writable(Protocol):
+    """What is needed of a stream of text."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> None: ...
 
 
 class Lasting:

@@ -28,6 +28,8 @@ _MARKS = {
     "more": ("…", "..."),
     "outlier": ("←", "<-"),
     "dash": ("—", "-"),
+    "done": ("█", "#"),
+    "left": ("░", "."),
 }
 _COLOURS = {
     "add": "32",
@@ -73,12 +75,28 @@ def one_line(text: str) -> str:
     return _LONG_WORD.sub(lambda match: f"{match[0][:100]}...", shown) if len(shown) > _LONG_WORD_FROM else shown
 
 
+def cells(text: str) -> int:
+    """How many columns of a terminal a harmless text takes: East Asian wide characters two, marks that combine none."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    taken = 0
+    for character in text:
+        if not unicodedata.combining(character):
+            taken += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return taken
+
+
 @dataclass(frozen=True, slots=True)
 class Screen:
+    """`terminal`: somebody may be watching; `live`: what was written there may be drawn anew."""
+
     width: int = 80
     colour: bool = False
     unicode: bool = True
     terminal: bool = False
+    live: bool = False
 
     def mark(self, name: str) -> str:
         return _MARKS[name][0 if self.unicode else 1]
@@ -89,7 +107,13 @@ class Screen:
     def fit(self, text: str, width: int | None = None) -> str:
         """Cut to the width and say so."""
         limit = width or self.width
-        return text if len(text) <= limit else text[: max(0, limit - 1)] + self.mark("more")
+        if cells(text) <= limit:
+            return text
+        more = self.mark("more")
+        cut = text[: max(0, limit - len(more))]
+        while cells(cut) > max(0, limit - len(more)):
+            cut = cut[:-1]
+        return cut + more
 
 
 def screen(stream: TextIO | None = None, *, color: str = "auto", environ: Mapping[str, str] = os.environ) -> Screen:
@@ -106,7 +130,8 @@ def screen(stream: TextIO | None = None, *, color: str = "auto", environ: Mappin
     width = int(environ["COLUMNS"]) if environ.get("COLUMNS", "").isdigit() else 0
     if not width:
         width = shutil.get_terminal_size((80, 24)).columns if terminal else 100
-    return Screen(max(40, width), colour, "utf" in encoding and _locale_is_utf8(environ), terminal)
+    live = terminal and environ.get("TERM", "dumb") not in ("", "dumb") and not environ.get("CI")
+    return Screen(max(40, width), colour, "utf" in encoding and _locale_is_utf8(environ), terminal, live)
 
 
 def _locale_is_utf8(environ: Mapping[str, str]) -> bool:
