@@ -7,6 +7,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +135,9 @@ class Opened:
         self.root = project.root
         self.become = False
         self.child: ChildProcess | None = None  # that renders, started ahead
+        self.now: Callable[[], datetime] | None = (
+            None  # the clock of maintenance windows, when it is not this machine's
+        )
         self._store_root = store_root or project.root
         self._revision = at
         self._store: Store | None = None
@@ -459,7 +464,7 @@ class Opened:
 
             beside = Beside(self)
         seen = self.records().under_way.seen() if kind == "apply" else {}
-        windows = Windows(self.project.maintenance_windows)
+        windows = Windows(self.project.maintenance_windows, *([self.now] if self.now is not None else []))
 
         def start(name: str, order: "Order") -> HostRun:
             compile_with: Callable[[Mapping[str, Any], Mapping[str, Any]], Any] | None = None

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,10 +46,19 @@ class ScheduledRuns:
     """Runs, for `server.scheduler`."""
 
     def __init__(
-        self, obj: Mapping[str, Any], options: Mapping[str, Any], store: Store, *, verbose: int, quiet: bool
+        self,
+        obj: Mapping[str, Any],
+        options: Mapping[str, Any],
+        store: Store,
+        now: Callable[[], datetime],
+        *,
+        verbose: int,
+        quiet: bool,
     ) -> None:
+        """now: the clock by which maintenance windows are open."""
         self._obj = obj
         self._store = store
+        self._now = now
         self._inventory: str | None = options["inventory"]
         self._verbose = verbose
         self._quiet = quiet
@@ -145,6 +155,7 @@ class ScheduledRuns:
     def _open(self) -> Opened:
         opened = Opened.of(self._obj, self._inventory)
         opened.credentials = self._credentials
+        opened.now = self._now
         opened.share(self._store)
         return opened
 

@@ -62,7 +62,7 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
     store = open_store(root, settings)
     tell_interrupted(store)
     clock = SystemClock()
-    runs = ScheduledRuns(obj, options, store, verbose=verbose, quiet=quiet)
+    runs = ScheduledRuns(obj, options, store, clock.now, verbose=verbose, quiet=quiet)
     scheduler = Scheduler(runs, store.slots, clock, this_process(), say, warn)
     scheduler.health.looked = clock.monotonic()
     listener: Listener | None = None
