@@ -209,9 +209,10 @@ def shown(said: Said) -> str:
 
 
 def _session(leader: int) -> list[str]:
-    """Command lines of what still runs in the session that a process of ours began."""
-    done = subprocess.run(["ps", "-s", str(leader), "-o", "args="], capture_output=True, text=True, check=False)
-    return done.stdout.splitlines()
+    """Command lines of what still runs in the session that a process of ours began; not of what has ended and waits to be reaped."""
+    done = subprocess.run(["ps", "-s", str(leader), "-o", "stat=,args="], capture_output=True, text=True, check=False)
+    found = (line.split(None, 1) for line in done.stdout.splitlines())
+    return [args for state, args in found if not state.startswith("Z")]
 
 
 def inside(host: LabHost) -> dict[str, Any]:
