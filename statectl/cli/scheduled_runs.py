@@ -29,7 +29,7 @@ from statectl.rollout.run_targets import Cancel
 from statectl.server.definition import Definitions, looked_at
 from statectl.server.jobs import Job, Placed
 from statectl.server.lines import Line, hosts_of, lines_of
-from statectl.server.scheduler import Ended, Look
+from statectl.server.needs import Ended, Look
 from statectl.store.slots import Claimed
 from statectl.store.store import Store
 from statectl.transport.kept import KeptLogins

@@ -13,66 +13,21 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from statectl.errors import ConfigError, StatectlError
+from statectl.errors import StatectlError
 from statectl.rollout.run_targets import Cancel
 from statectl.schedules import next_fire
-from statectl.schedules.slots import Missed, decide
+from statectl.schedules.slots import decide
 from statectl.server.clock import Clock
-from statectl.server.jobs import Job, Placed, delay_s, jobs_of
-from statectl.server.lines import Line
+from statectl.server.jobs import Job, delay_s, jobs_of
+from statectl.server.needs import Look, Runs, SlotRecords
+from statectl.server.verdict import first_of, verdict_of
 from statectl.store.ids import new_id
 from statectl.store.slots import Claim, Claimed, Key, Known, Passed, text_of
 
 LOOK_S = 30.0
 SOON_S = 0.05  # what begins within this time begins now
 BEHIND = timedelta(hours=1)
-BAD = ("failed", "unknown", "terminated", "stopped", "refused", "not contacted")
-CUT_SHORT = ("terminated", "stopped", "unknown", "not contacted")
-MOST_TOLD = 3  # hosts that a reason names
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What the files say."""
-
-    lines: Sequence[Line]
-    missed: Missed = "once"
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run ended. hosts: {name: (outcome, reason)}."""
-
-    outcome: str
-    code: int  # what `apply` would exit with
-    hosts: Mapping[str, tuple[str, str]]
-
-
-class Runs(Protocol):
-    """How the files are read and hosts are worked on. look and place are called in a thread; all raise StatectlError."""
-
-    def look(self) -> Look: ...
-    def place(self, slots: Sequence[Claimed]) -> tuple[list[Placed], Mapping[str, frozenset[str]]]: ...
-    async def run(self, job: Job, run_id: str, cancel: Cancel) -> Ended: ...
-
-
-class SlotRecords(Protocol):
-    """What is needed of `store.slots.Slots`."""
-
-    def known(self) -> dict[Key, Known]: ...
-    def remember(self, found: Mapping[Key, str], at: datetime) -> None: ...
-    def claim(self, claims: Sequence[Claim], process: str) -> tuple[list[Claimed], list[Passed]]: ...
-    def claim_edit(
-        self, association: str, definition: str, at: datetime, process: str, *, run: bool
-    ) -> Claimed | None: ...
-    def begin(self, slots: Sequence[Claimed], run_id: str) -> None: ...
-    def end(self, ends: Sequence[tuple[Claimed, str, str]]) -> None: ...
-    def close_interrupted(self) -> list[Passed]: ...
-    def beat(self, process: str) -> list[str]: ...
-    def leave(self, process: str) -> None: ...
-    def forget_old(self, at: datetime) -> None: ...
 
 
 @dataclass
@@ -414,31 +369,6 @@ class Scheduler:
             self._warn(f"{where}: {what}")
         problems = {key: text for key, text in self.health.problems.items() if key != where}
         self.health.problems = {**problems, where: what} if what else problems
-
-
-def verdict_of(hosts: Mapping[str, tuple[str, str]], *, stopped: bool, left: int) -> tuple[str, str]:
-    """State and reason of a slot from how its hosts ended; `left`: hosts that were never begun."""
-    counts: dict[str, int] = {}
-    for outcome, _ in hosts.values():
-        counts[outcome] = counts.get(outcome, 0) + 1
-    words = [f"{count} {word}" for word, count in sorted(counts.items())] + ([f"{left} not begun"] if left else [])
-    bad = [(host, *ended) for host, ended in hosts.items() if ended[0] not in ("ok", "changed")]
-    named = [f"{host} {outcome}" + (f" ({reason})" if reason else "") for host, outcome, reason in bad[:MOST_TOLD]]
-    more = f" and {len(bad) - MOST_TOLD} more" if len(bad) > MOST_TOLD else ""
-    reason = ", ".join(words) + (f": {', '.join(named)}{more}" if named else "")
-    if stopped and (left or not hosts or any(outcome in CUT_SHORT for outcome in counts)):
-        return "interrupted", reason or "stopped before it began"
-    return ("failed" if any(outcome in BAD for outcome in counts) else "done"), reason
-
-
-def first_of(error: StatectlError) -> str:
-    """One line: the first mistake with its place."""
-    if isinstance(error, ConfigError) and error.problems:
-        errors = [problem for problem in error.problems if not problem.is_warning] or list(error.problems)
-        first = errors[0]
-        place = f"{first.span}: " if first.span else ""
-        return f"{place}{first.summary} [{first.code}]" + (f" (and {len(errors) - 1} more)" if errors[1:] else "")
-    return error.message + (f" [{error.code}]" if error.code else "")
 
 
 def _told(passed: Passed) -> str:

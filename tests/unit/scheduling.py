@@ -9,7 +9,8 @@ from statectl.errors import StatectlError
 from statectl.project.schedules import timing_of
 from statectl.server.jobs import Job, Placed
 from statectl.server.lines import Line
-from statectl.server.scheduler import Ended, Look, Scheduler
+from statectl.server.needs import Ended, Look
+from statectl.server.scheduler import Scheduler
 from statectl.store.store import Store
 
 START = dt.datetime(2026, 11, 23, 12, 0, 30, tzinfo=dt.UTC)

@@ -11,7 +11,8 @@ from statectl.errors import ConfigError, Refused
 from statectl.problems import Problem, Span
 from statectl.schedules import fires
 from statectl.server.jobs import delay_s, jobs_of
-from statectl.server.scheduler import Scheduler, verdict_of
+from statectl.server.scheduler import Scheduler
+from statectl.server.verdict import verdict_of
 from statectl.store import slots as slots_module
 from statectl.store.slots import Claimed, text_of
 from tests.unit.scheduling import START, FakeClock, FakeRuns, Killed, line, open_store, run_until
@@ -506,6 +507,22 @@ def test_stop_begins_nothing_and_waits_for_hosts_in_hand(at):
     assert "h1 stopped" in world.store.slots.rows("a")[0]["reason"]
     assert world.store.slots.rows("b")[0]["state"] == "interrupted"
     assert len(world.runs.begun) <= 2
+
+
+def test_told_to_stop_while_it_finds_out_where_a_slot_runs(at):
+    """Told to stop while the hosts of a slot are looked up: none of them is begun, and the slot is interrupted, as it says."""
+    world = at([line("a")])
+    real = world.runs.place
+
+    def place(slots):
+        world.scheduler.stop()
+        return real(slots)
+
+    world.runs.place = place
+    run_until(world.scheduler, world.clock, START + 30 * MINUTE)
+    assert world.runs.begun == []
+    (row,) = world.store.slots.rows("a")
+    assert (row["state"], row["reason"]) == ("interrupted", "1 not begun")
 
 
 def test_jitter_spreads_hosts_by_their_own_delay(at):
