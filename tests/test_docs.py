@@ -168,6 +168,8 @@ hosts:
   web04: {address: 192.0.2.4, groups: [web], tags: {env: stage}}
   web05: {address: 192.0.2.5, groups: [web], tags: {env: dev}}
   db1: {address: 192.0.2.6, groups: [db]}
+  pg1: {address: 192.0.2.9, groups: [pg], tags: {role: primary}}
+  "pg[2-3]": {groups: [pg]}
   lb01: {address: 192.0.2.8, groups: [lb]}
   router1: {address: 192.0.2.7, groups: [routers]}
 """

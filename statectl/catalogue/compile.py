@@ -6,7 +6,7 @@ what is equal on many hosts. Several threads may ask; one at a time is served, b
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from statectl.catalogue.folding import fold, once
 from statectl.catalogue.prepare import Preparer
 from statectl.catalogue.render import Renderer
 from statectl.catalogue.rendered import RESERVED, Failure, HostNames, Job, Scope, SecretParts, Unknown
+from statectl.catalogue.requirements import Needed, Requirements
 from statectl.catalogue.rollouts import Asked, HostRollout, Rollouts, nobody
 from statectl.catalogue.selections import Selections, StoredFacts, host_names
 from statectl.catalogue.shapes import Shapes
@@ -37,6 +38,7 @@ from statectl.secrets import Secret
 from statectl.targets.hosts import Host, Inventory
 
 FORMAT = 1
+_LOOK: Mapping[str, Any] = {"prune": False, "release": False, "only": None}  # flags of who is only looked at
 TOGETHER = 50  # hosts whose expressions are rendered in one exchange
 
 
@@ -56,6 +58,7 @@ class HostCatalogue:
     references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     waits_for_facts: int = 0
     rollouts: Mapping[str, HostRollout] = field(default_factory=dict)  # by association, of those that have one
+    requires: Mapping[str, tuple[Needed, ...]] = field(default_factory=dict)  # by association: first on other hosts
 
     @property
     def has_errors(self) -> bool:
@@ -109,6 +112,7 @@ class Compiler:
         self._joined: dict[Any, Any] = {}
         self._resolved: dict[int, Secret] = {}
         self._selections = Selections(inventory, stored_facts)
+        self._requirements = Requirements(project.associations, self._selections)
         self._rollouts = Rollouts(renderer, self._shapes, self._explainer, self._selections)
         preparer = Preparer(types, Files(renderer.jail), trees, project.settings.limits)
         today = today or dt.datetime.now(tz=dt.UTC).date()
@@ -142,15 +146,31 @@ class Compiler:
             catalogues |= {one.host.name: self._finish(one, read_secrets=read_secrets) for one in before}
         general = [problem for association in self._associations for problem in self._selections.problems(association)]
         general += [problem for association in self._associations for problem in nobody(association, self._selections)]
+        general += self._requirements.problems()
         return catalogues, fold({name: one.problems for name, one in catalogues.items()}, len(chosen), general)
 
-    def host(self, name: str, facts: Mapping[str, Any], probes: Mapping[str, Any]) -> HostCatalogue:
-        """One host as it is now. `probes`: name -> {ok, value | reason}, as the executor answers."""
+    def host(
+        self,
+        name: str,
+        facts: Mapping[str, Any],
+        probes: Mapping[str, Any],
+        *,
+        about: Collection[str] | None = None,
+    ) -> HostCatalogue:
+        """One host as it is now. `probes`: name -> {ok, value | reason}, as the executor answers.
+
+        `about`: to be looked at only, and whole: how it stands with these associations, whatever this command is about.
+        """
         with self._lock:
             work = self._begin(name, facts, probes, offline=False)
             self._expand([work])
             self._renderer.register.drop(work.scopes)
-            return self._finish(work)
+            return self._finish(work, about=about)
+
+    def selects(self, targets: str, name: str, facts: Mapping[str, Any]) -> bool:
+        """Is a host chosen, with the facts that it has now?"""
+        with self._lock:
+            return self._selections.matches(targets, name, facts)
 
     def probes(self, name: str) -> tuple[list[dict[str, Any]], list[Problem]]:
         """What the executor shall ask a host together with its facts: {name, argv, type, timeout_s}, as an order has them."""
@@ -209,6 +229,10 @@ class Compiler:
             if matches(association.targets, name, fresh):
                 variant = next((one for one in association.where if matches(one.targets, name, fresh)), None)
                 work.associations.append((association, variant))
+        named = {association.name: (association, variant) for association, variant in work.associations}
+        work.associations = self._requirements.in_order(work.associations, name, named)
+        for association in (association for association, _ in work.associations if offline):
+            work.problems += self._requirements.absent_here(association, name, named)
         own = self._renderer.register.host(host_names(host), facts)
         for association, variant in work.associations:
             self._enter(work, own, association, variant, probes)
@@ -266,7 +290,7 @@ class Compiler:
                     one.problems += self._doubts.of(jobs)
                 expansion.go_on()
 
-    def _finish(self, work: _Work, *, read_secrets: bool = True) -> HostCatalogue:
+    def _finish(self, work: _Work, *, read_secrets: bool = True, about: Collection[str] | None = None) -> HostCatalogue:
         problems = work.problems
         waits = [span for expansion in work.expansions for span in expansion.waiting]
         for expansion in work.expansions:
@@ -302,12 +326,19 @@ class Compiler:
         found = once(problems)
         if any(not problem.is_warning for problem in found):
             return HostCatalogue({}, problems=found, waits_for_facts=len(waits))
-        catalogue = self._catalogue(work, resources, secrets=bool(ids))
+        catalogue = self._catalogue(work, resources, secrets=bool(ids), about=about)
         references = {targets: tuple(sorted(self._selections.of(targets).hosts)) for targets in sorted(work.asked)}
         rollouts = {asked.association.name: asked.found for asked in work.rollouts}
-        return HostCatalogue(catalogue, blobs, secrets, found, references, len(waits), rollouts)
+        requires = {
+            association.name: needed
+            for association, _ in work.associations
+            if (needed := self._requirements.elsewhere(association, work.host.name))
+        }
+        return HostCatalogue(catalogue, blobs, secrets, found, references, len(waits), rollouts, requires)
 
-    def _catalogue(self, work: _Work, resources: list[dict[str, Any]], *, secrets: bool) -> dict[str, Any]:
+    def _catalogue(
+        self, work: _Work, resources: list[dict[str, Any]], *, secrets: bool, about: Collection[str] | None
+    ) -> dict[str, Any]:
         limits = self.project.settings.limits
         here = {association.name for association, _ in work.associations}
         health = {one.association.name: {"health": dict(one.found.health)} for one in work.rollouts if one.found.health}
@@ -317,7 +348,10 @@ class Compiler:
             "host": work.host.name,
             "project": self.project.settings.project,
             "associations": [
-                self._association(association, variant, here) | health.get(association.name, {})
+                self._association(
+                    association, variant, work.host.name, here, self._selected if about is None else about
+                )
+                | health.get(association.name, {})
                 for association, variant in work.associations
             ],
             "resources": resources,
@@ -328,21 +362,28 @@ class Compiler:
                 "become": limits.become,
             },
             "secrets": secrets,  # they follow
-            **self._flags,
+            **(self._flags if about is None else _LOOK),
         }
         catalogue["hash"] = fingerprint(catalogue)
         return catalogue
 
-    def _association(self, association: Association, variant: Variant | None, here: set[str]) -> dict[str, Any]:
+    def _association(
+        self,
+        association: Association,
+        variant: Variant | None,
+        host: str,
+        here: set[str],
+        selected: Collection[str] | None,
+    ) -> dict[str, Any]:
         fields = variant.fields if variant is not None else {}
         span = association.span
         disrupt = str(fields.get("disrupt", association.disrupt))
         return {
             "name": association.name,
             **({"disrupt": disrupt} if disrupt != "always" else {}),
-            "requires": [name for name in association.requires if name in here],
+            "requires": self._requirements.here(association, host, here),
             "mode": str(fields.get("mode", association.mode)),
-            "selected": self._selected is None or association.name in self._selected,
+            "selected": selected is None or association.name in selected,
             "severity": str(fields.get("severity", association.severity)),
             "source": None if span is None else {"file": span.file, "line": span.line},
         }

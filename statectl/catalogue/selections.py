@@ -45,6 +45,11 @@ class Selections:
             return name in evaluate(selector, self._inventory, facts).hosts
         return name in self._selection(targets)[1]
 
+    def uses_facts(self, targets: str) -> bool:
+        """Do facts decide who is chosen?"""
+        selector = self._selector(targets)[0]
+        return selector is not None and selector.uses_facts
+
     def problems(self, association: Association) -> list[Problem]:
         """Mistakes in the targets of an association, and W120 when a right expression matches nobody."""
         span = association.places.value((*association.path, "targets")) or association.span

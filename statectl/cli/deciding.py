@@ -30,11 +30,11 @@ def plan_code(plan: Plan, *, detailed: bool) -> int:
 def apply_code(run: Run) -> int:
     codes = []
     for result in run.results.values():
-        if result.outcome in ("failed", "terminated", "stopped"):
+        if result.standing in ("failed", "terminated", "stopped"):
             codes.append(1)
-        elif result.outcome in ("unreachable", "unknown"):
+        elif result.standing in ("unreachable", "unknown"):
             codes.append(3)
-        elif result.outcome == "refused":
+        elif result.standing == "refused":
             codes.append(5)
     if run.outcome in ("interrupted", "cancelled"):
         codes.append(130)

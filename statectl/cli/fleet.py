@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from statectl.reconcile.reconcile import Fleet
     from statectl.store.store import Store
     from statectl.targets.values import Yaml
-    from statectl.transport.kept import KeptLogins
     from statectl.transport.bundle import Bundle
+    from statectl.transport.kept import KeptLogins
     from statectl.transport.session import ExecutorSession
 
 
@@ -146,8 +146,8 @@ class Opened:
         self._renderer: Renderer | None = None
         self._compiler: Compiler | None = None
         self._bundle: Bundle | None = None
-        self._kept: KeptLogins | None = None
         self._transports: dict[str, Transport] = {}
+        self._kept: KeptLogins | None = None
         self._stored: dict[str, tuple[dict[str, Any], str]] | None = None
         self.checked_out: tempfile.TemporaryDirectory[str] | None = None
 
@@ -291,6 +291,7 @@ class Opened:
     def share(self, store: "Store") -> None:
         """Use a store that somebody else opened, and closes."""
         self._store, self._store_is_shared = store, True
+
     def keep_logins(self, kept: "KeptLogins") -> None:
         """Reach hosts over logins that stand open, and leave them open. Those that lead elsewhere by now are closed."""
         from statectl.transport.ssh import SshTransport
@@ -301,7 +302,6 @@ class Opened:
             assert isinstance(transport, SshTransport)
             ways = {name: transport.way(self.endpoint(name)) for name in kept.hosts if name in self.inventory.hosts}
             kept.only(ways.get)
-
 
     def records(self) -> "Store":
         with self._store_lock:
@@ -484,6 +484,26 @@ class Opened:
                 windows=windows,
             )
 
+        def look(compiler: "Compiler", name: str, order: "Order", associations: Sequence[str]) -> HostRun:
+            """Outside of the run; it has its probes and the whole of these associations, whatever this run is about."""
+            asked, wrong = compiler.probes(name)
+            if any(not problem.is_warning for problem in wrong):
+                raise ConfigError(wrong, root=self.root)
+
+            def compiled(facts: Mapping[str, Any], found: Mapping[str, Any]) -> Any:
+                return compiler.host(name, facts, found, about=associations)
+
+            return HostRun(
+                name,
+                self.endpoint(name),
+                order,
+                open_conversation=self._start,
+                compile_with=compiled,
+                probes=asked,
+                limits=self._limits(),
+                windows=windows,
+            )
+
         return Fleet(
             hosts=names,
             start=start,
@@ -502,6 +522,8 @@ class Opened:
             rollouts=rollouts,
             run_step=beside.run_step if beside is not None else None,
             check_health=beside.check_health if beside is not None else None,
+            look=partial(look, compiler) if compiler is not None else None,
+            selects=compiler.selects if compiler is not None else lambda *_: True,
         )
 
     def _load_ahead(self, names: Sequence[str]) -> None:

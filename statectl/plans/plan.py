@@ -62,6 +62,13 @@ class Verdict(Model):
         default="",
         description="the change itself disrupts, and has to wait for this: apply leaves it as it is; '' : it need not",
     )
+    disrupts: str = Field(
+        default="", description="of a change that waits: what it takes away, such as stop, upgrade, remove, unmount"
+    )
+    held: str = Field(
+        default="",
+        description="its association requires one of another host that is not there: apply leaves it as it is; '' : it is not held back",
+    )
     reason: str = Field(default="", description="why, in words")
     kind: Literal["", "intended", "corrective"] = Field(
         default="", description="intended: git moved; corrective: the host did"
@@ -106,6 +113,45 @@ class Block(Model):
     outlier: bool = Field(default=False, description="few hosts beside many peers of the same association")
 
 
+class Wait(Model):
+    """An association of some hosts that comes after one of other hosts."""
+
+    association: str = Field(description="the one that waits")
+    hosts: list[str] = Field(description="hosts on which it waits")
+    requires: str = Field(description="the association that it waits for")
+    on: list[str] = Field(description="hosts on which that one has yet to come")
+
+
+class PlannedStep(Model):
+    """A command of a rollout, around each host."""
+
+    run: list[str] = Field(description="arguments, with the host's own name and addresses replaced by expressions")
+    on: list[str] = Field(description="hosts that run it, one after the other")
+
+
+class PlannedRollout(Model):
+    """How an association is rolled out over the hosts that it changes."""
+
+    association: str = Field(description="its name")
+    batches: list[int] = Field(description="hosts of each batch")
+    health: str = Field(default="", description="what must hold on a changed host, in words")
+    bake_s: float = Field(default=0, description="seconds between two batches")
+    on_failure: str = Field(default="stop", description="stop or continue")
+    before: list[PlannedStep] = Field(default_factory=list, description="commands before each host")
+    after: list[PlannedStep] = Field(default_factory=list, description="commands after each host")
+
+
+class HostOrder(Model):
+    """In which order apply goes over the hosts. Empty lists: all at once."""
+
+    waves: list[list[str]] = Field(
+        default_factory=list,
+        description="hosts with changes, in the order in which they change; each wave ends before the next",
+    )
+    waits: list[Wait] = Field(default_factory=list, description="`requires` of other hosts that make it so")
+    rollouts: list[PlannedRollout] = Field(default_factory=list, description="rollouts of associations with changes")
+
+
 class Summary(Model):
     add: int = Field(default=0, description="resources to be made")
     change: int = Field(default=0, description="resources to be changed")
@@ -115,7 +161,9 @@ class Summary(Model):
     orphans: int = Field(default=0, description="no longer declared; kept unless pruned")
     refused: int = Field(default=0, description="resources that cannot be applied as declared")
     notify: int = Field(default=0, description="services that would be restarted or reloaded")
-    pending: int = Field(default=0, description="changes, restarts and reloads that disrupt, and have to wait")
+    pending: int = Field(
+        default=0, description="changes, restarts and reloads that have to wait: they disrupt, or are held back"
+    )
     hosts_changed: int = Field(default=0, description="hosts with changes")
     hosts_right: int = Field(default=0, description="hosts as wanted")
     hosts_pending: int = Field(default=0, description="hosts with nothing to apply now, where something has to wait")
@@ -146,6 +194,7 @@ class Plan(Model):
     has_changes: bool = Field(description="anything to apply")
     summary: Summary = Field(description="counts")
     blocks: list[Block] = Field(default_factory=list, description="for people: folded by identical change")
+    order: HostOrder = Field(default_factory=HostOrder, description="in which order apply goes over the hosts")
     problems: list[dict[str, Any]] = Field(default_factory=list, description="warnings from the files")
     hosts: dict[str, HostPlan] = Field(default_factory=dict, description="every targeted host")
     checksum: str = Field(default="", description="hash of all of the above: an edited file is refused")
@@ -177,7 +226,7 @@ def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
                 refused = True
                 continue
             pending.update(one.what for one in verdict.pending)
-            if verdict.waits:
+            if verdict.waits or verdict.held:
                 pending.add(verdict.address)
                 continue
             changed = True

@@ -11,6 +11,7 @@ from statectl.project.bodies import BodyReader
 from statectl.project.findings import Findings, kind_of
 from statectl.project.model import Association, Override, Probe, Variant
 from statectl.project.names import check_name, check_slug
+from statectl.project.requires import read_requires
 from statectl.project.rollouts import RolloutReader
 from statectl.project.scalars import Expression
 from statectl.project.schedules import read_offset, read_schedule, read_zone
@@ -33,7 +34,7 @@ TIMING_FIELDS = ("timezone", "schedule_offset", "jitter", "only_at_schedule")  #
 FIELDS: Mapping[str, str] = {
     "description": "What it is for, for people",
     "targets": "Who gets it: all, web01, web*, web[01-20], group:web, env=prod (a tag), facts.os.id=debian, with and, or, not, ( )",
-    "requires": "Associations that come first on the same host; when one fails there, this one is skipped there",
+    "requires": "Associations that come first: of the same host by name, of other hosts as {association: db, on: group:db}; where one of them did not end well, this one is skipped",
     "schedule": "How often it is due: rate(30 minutes), cron(0 2 ? * SUN *) or at(2027-06-30T22:00). Results older than two intervals of a rate, or than the last two times of a cron, are unknown. `statectl serve` runs it then",
     "timezone": "Zone of the schedule's times of day, such as Europe/Oslo (default UTC); its changes of clocks are followed",
     "schedule_offset": "With cron(): it is due that many days later, 1 to 6, at the same time of day",
@@ -90,11 +91,13 @@ class AssociationReader:
         plain = self.plain_fields(fields, path)
         where = self._where(fields.get("where"), (*path, "where"))
         timing = self._timing(fields, path, plain, where)
+        requires = (*path, "requires")
+        here, elsewhere = read_requires(findings, self.check_selector, fields.get("requires"), requires)
         return Association(
             name=name,
             description=self._optional_text(fields, "description", path),
             targets=self._targets(fields.get("targets"), (*path, "targets")) if "targets" in fields else "",
-            requires=self._requires(fields.get("requires"), (*path, "requires")),
+            requires=here,
             schedule=plain.get("schedule", ""),
             **timing,
             mode=plain.get("mode", "enforce"),
@@ -111,6 +114,7 @@ class AssociationReader:
             places=findings.places,
             path=path,
             rollout=self.rollouts.read(fields.get("rollout"), (*path, "rollout")),
+            requires_elsewhere=elsewhere,
         )
 
     def plain_fields(self, fields: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -178,20 +182,6 @@ class AssociationReader:
             return ""
         self.findings.problems += self.check_selector(text, self.findings.places.value(path))
         return text
-
-    def _requires(self, value: Any, path: Path) -> tuple[str, ...]:
-        if value is None or value is BROKEN:
-            return ()
-        if isinstance(value, list):
-            for index, item in enumerate(value):
-                if isinstance(item, dict):
-                    hint = "in this version `requires` names associations of the same host: requires: [base]"
-                    self.findings.add(
-                        "E106", (*path, index), "waiting for other hosts is not part of this version", hint=hint
-                    )
-            if any(isinstance(item, dict) for item in value):
-                return ()
-        return tuple(self.findings.texts(value, path, "associations") or ())
 
     def _disrupt(self, value: Any, path: Path) -> str | None:
         """Whether there is such a window is known when all files are read."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import statectl
-from statectl.project import associations, bodies, profiles, rollouts, settings, windows
+from statectl.project import associations, bodies, profiles, requires, rollouts, settings, windows
 from statectl.project.findings import one_of
 from statectl.project.scalars import Plain
 from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
@@ -24,6 +24,7 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "given": ("A group of resources under one condition", bodies.GIVEN_FIELDS),
     "probe": ("A read-only command whose result conditions and templates can use", associations.PROBE_FIELDS),
     "override": ("Lets this association win over another one for one address", associations.OVERRIDE_FIELDS),
+    "requirement": ("What has to come first on other hosts, an entry of `requires`", requires.FIELDS),
     "rollout": ("How the hosts of an association change one after the other", rollouts.FIELDS),
     "health": ("What must hold on a host once `rollout` has changed it", rollouts.HEALTH_FIELDS),
     "step": ("A command on other hosts, `before` or `after` of `rollout`", rollouts.STEP_FIELDS),

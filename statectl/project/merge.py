@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from statectl.problems import Note, Problem, Span, did_you_mean, nearest
 from statectl.project.model import Association, Body, Declaration, MaintenanceWindow, Places, Profile, Use
 from statectl.project.profiles import typed_input
+from statectl.project.requires import place_of
 from statectl.project.scalars import Expression
 from statectl.project.types import ResourceType
 from statectl.project.yaml_tree import BROKEN
@@ -41,7 +42,7 @@ def merge(
         _twice(profile.body, profile.name, by_type, problems)
     _rings(
         {name: one.requires for name, one in named.items()},
-        lambda name, target: _item_span(named[name].places, (*named[name].path, "requires"), target),
+        lambda name, target: place_of(named[name], target),
         "associations require each other",
         problems,
     )
@@ -75,21 +76,13 @@ def _by_name(items: Iterable[_Named], what: str, problems: list[Problem]) -> dic
     return found
 
 
-def _item_span(places: Places, path: tuple[str | int, ...], text: str) -> Span | None:
-    """The place of one text in a list of the file."""
-    index = 0
-    while (*path, index) in places.values:
-        span = places.values[(*path, index)]
-        if span.end_line == span.line and span.end_column - span.column in (len(text), len(text) + 2):
-            return span
-        index += 1
-    return places.value(path)
-
-
 def _references(one: Association, named: Mapping[str, Association], problems: list[Problem]) -> None:
-    for index, name in enumerate(one.requires):
+    required = [(name, place_of(one, name)) for name in one.requires]
+    required += [
+        (other.association, one.places.value((*other.path, "association"))) for other in one.requires_elsewhere
+    ]
+    for name, span in required:
         if name not in named:
-            span = one.places.value((*one.path, "requires", index))
             match = nearest(name, named)
             label = did_you_mean(name, named)
             hint = "" if match else "statectl validate lists the associations of the project"

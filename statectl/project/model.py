@@ -164,6 +164,15 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An entry of `requires` about other hosts: those that `on` selects have the association first."""
+
+    association: str
+    on: str  # a target expression
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Association:
     name: str
     description: str
@@ -188,6 +197,7 @@ class Association:
     places: Places
     path: tuple[str | int, ...]
     rollout: Rollout | None = None
+    requires_elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def span(self) -> Span | None:

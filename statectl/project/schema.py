@@ -7,7 +7,7 @@ and an expression may stand wherever a value may. What it refuses is refused by 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from statectl.project import associations, bodies, profiles, rollouts, settings, windows
+from statectl.project import associations, bodies, profiles, requires, rollouts, settings, windows
 from statectl.project.scalars import Plain
 from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
 
@@ -256,7 +256,15 @@ _ASSOCIATION: Mapping[str, Schema] = {
     "schedule_offset": {"type": "integer", "minimum": 1, "maximum": 6},
     "jitter": {"type": "string", "pattern": r"^(\d{1,2}h)?(\d{1,4}m)?(\d{1,5}s)?$", "minLength": 2},
     "only_at_schedule": {"type": "boolean"},
-    "requires": {"type": "array", "items": {"type": "string"}},
+    "requires": {
+        "type": "array",
+        "items": {
+            "anyOf": [
+                {"type": "string"},
+                _closed(_described(requires.FIELDS, _texts(requires.FIELDS)), required=[*requires.FIELDS]),
+            ]
+        },
+    },
     "rollout": _ROLLOUT,
     "where": {
         "type": "array",

@@ -90,6 +90,7 @@ class Waiting:
             if message.get("disrupts") and not verdict.audited:
                 # a removal is declared by nobody: the association that had it
                 verdict.waits = self._why((verdict.address,), verdict.association)
+                verdict.disrupts = str(message["disrupts"]) if verdict.waits else ""
         changing = [verdict for verdict in plan.verdicts if not (verdict.audited or verdict.waits)]
         # what is owed to one service is paid at once, when all that ask for it allow it
         owed = {str(debt["address"]): [*debt.get("because", ())] for debt in debts}

@@ -6,12 +6,14 @@ from typing import Any
 
 from statectl.reconcile.confirm import Confirmation
 
+NOT_THERE, NOBODY_KNOWS = "E524", "E525"  # what a skipped host lacks on another one
+
 
 @dataclass
 class HostResult:
     """How an apply ended on one host."""
 
-    outcome: str  # ok | changed | failed | unreachable | unknown | refused | stopped | terminated
+    outcome: str  # ok | changed | skipped | failed | unreachable | unknown | refused | stopped | terminated
     reason: str = ""
     code: str = ""
     hint: str = ""  # what to do about the reason
@@ -20,6 +22,28 @@ class HostResult:
     warnings: list[str] = field(default_factory=list)  # said while it went on
     seconds: float = 0.0
     held_by: dict[str, Any] | None = None  # who held the host while we waited for it, or were refused
+
+    @property
+    def standing(self) -> str:
+        """The outcome for the run as a whole: a skipped host is as what it lacks, which refused, or which nobody could look at."""
+        if self.outcome != "skipped":
+            return self.outcome
+        return "unreachable" if self.code == NOBODY_KNOWS else "refused"
+
+
+def joined(earlier: HostResult, result: HostResult) -> None:
+    """A host that was told to go twice, each time for a part: `result`, of the second time, becomes what both came to."""
+    before = {str(entry["address"]): entry for entry in earlier.results if entry["outcome"] != "skipped"}
+    told = {str(entry["address"]) for entry in result.results}
+    kept = [entry for address, entry in before.items() if address not in told]
+    result.results = kept + [
+        before.get(str(entry["address"]), entry) if entry["outcome"] in ("ok", "skipped") else entry
+        for entry in result.results
+    ]
+    result.notified = [*earlier.notified, *result.notified]
+    result.seconds += earlier.seconds
+    if result.outcome == "ok" and any(entry["outcome"] == "changed" for entry in before.values()):
+        result.outcome = "changed"
 
 
 def settle(result: HostResult, told: Confirmation) -> None:

@@ -52,6 +52,7 @@ class Compiled(Protocol):
     secrets: Mapping[str, Secret]
     problems: Sequence[Problem]
     rollouts: Mapping[str, Any]  # by association: catalogue.rollouts.HostRollout
+    requires: Mapping[str, Any]  # by association: tuples of catalogue.requirements.Needed
 
 
 @dataclass
@@ -120,6 +121,7 @@ class HostRun:
         )
         self.keep = True  # keep the channel between plan and go
         self.held_back: Callable[[], str] = lambda: ""  # why it must not be told to go any more, '' when it may
+        self.withheld: Callable[[], Mapping[str, str]] = dict  # {association: why it must be left alone}, asked before `go`
 
     @property
     def kept(self) -> bool:
@@ -264,7 +266,9 @@ class HostRun:
             if self.held_back():  # while it was contacted again: nothing was written yet, and nothing shall be
                 await self.release()
                 return HostResult("terminated", self.held_back())
-            await self._say({"type": "go", "plan_id": plan_id or None, "observed": dict(observed), **self._granted()})
+            withheld = dict(self.withheld())
+            told = {**self._granted(), **({"withheld": withheld} if withheld else {})}
+            await self._say({"type": "go", "plan_id": plan_id or None, "observed": dict(observed), **told})
             while True:
                 message = await self._receive(AFTER_GO)
                 kind = message["type"]

@@ -10,31 +10,30 @@ Everything the parts need of each other is passed in through `Fleet`.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from statectl.errors import StatectlError
 from statectl.plans.fold import fold
 from statectl.plans.plan import HostPlan, Plan, Verdict, checksum, summarise
-from statectl.reconcile.host_result import HostResult
+from statectl.reconcile.host_result import HostResult, joined
 from statectl.reconcile.host_run import HostRun, Order
-from statectl.reconcile.observer import Observer, Pace
+from statectl.reconcile.observer import UNSEEN, Observer, Pace
+from statectl.reconcile.order import cut_into_waves, host_order
 from statectl.reconcile.record import host_record
+from statectl.reconcile.requirements import Requirements, Selects
 from statectl.reconcile.rolling import CheckHealth, Rolling, Rules, RunStep
 from statectl.rollout.budget import (
     DEFAULT_CONCURRENCY,
     DEFAULT_ERRORS,
     Budget,
     allowed_errors,
-    batches,
     concurrency,
     run_outcome,
-    split,
     strictest,
 )
 from statectl.rollout.run_targets import TERMINATED, Cancel, run_targets
-from statectl.rollout.waves import waves
 from statectl.store.ids import new_id, who
 
 STOPPED = "not started: the run was stopped"
@@ -101,6 +100,9 @@ class Fleet:
     rollouts: Mapping[str, Rules] = field(default_factory=dict)  # by association, of those that have one
     run_step: RunStep | None = None
     check_health: CheckHealth | None = None
+    # a host that only shows how it stands with these associations, for those that require them; and who is chosen with facts of now
+    look: Callable[[str, Order, Sequence[str]], HostRun] | None = None
+    selects: Selects = lambda *_: True
 
 
 @dataclass
@@ -160,7 +162,8 @@ async def plan(fleet: Fleet, rate: Rate, observer: Observer, cancel: Cancel, *, 
     runs = _runs(fleet, order, observer)
     try:
         await _contact_all(runs, rate, observer, cancel)
-        document = _document(fleet, {host: run.plan for host, run in runs.items()})
+        requirements = await _requirements(fleet, order, runs, rate, cancel)
+        document = _document(fleet, runs, rate, observer, requirements)
         await asyncio.to_thread(_record_plan, fleet, order, runs, document)
     finally:
         await asyncio.gather(*(run.parted() for run in runs.values()))
@@ -201,7 +204,8 @@ async def apply(
     try:
         await _contact_all(runs, rate, observer, cancel)
         plans = {host: run.plan for host, run in runs.items()}
-        document = _document(fleet, plans)
+        requirements = await _requirements(fleet, order, runs, rate, cancel)
+        document = _document(fleet, runs, rate, observer, requirements)
         ended = Run(order.run_id, document, resumes=resumes.run_id if resumes else "")
         if cancel.requested.is_set():
             ended.outcome = "interrupted"
@@ -229,12 +233,14 @@ async def apply(
         begun = resumes.begun if resumes else frozenset()
         dropped = await _drop_refused(runs) if unattended else {}
         if fleet.watch is None:
-            await _go(fleet, rate, runs, observer, cancel, ended, records, saved, begun, dropped=dropped)
+            await _go(fleet, rate, runs, requirements, observer, cancel, ended, records, saved, begun, dropped=dropped)
             return ended
         async with fleet.watch(order.run_id, cancel) as watch:
             for run in runs.values():
                 run.on_message = _both(observer.message, watch.message)
-            await _go(fleet, rate, runs, observer, cancel, ended, records, saved, begun, watch, dropped=dropped)
+            await _go(
+                fleet, rate, runs, requirements, observer, cancel, ended, records, saved, begun, watch, dropped=dropped
+            )
         return ended
     finally:
         await asyncio.gather(*(run.drop() for run in runs.values()))
@@ -297,6 +303,27 @@ async def _contact_all(runs: Mapping[str, HostRun], rate: Rate, observer: Observ
     )
 
 
+async def _requirements(
+    fleet: Fleet, order: Order, runs: Mapping[str, HostRun], rate: Rate, cancel: Cancel
+) -> Requirements:
+    """Who waits for whom. What is required of hosts outside of the run is looked at there; nothing is written."""
+    found = Requirements(runs, fleet.association_order, fleet.selected, fleet.selects)
+    outside = found.outside()
+    if fleet.look is not None and not cancel.requested.is_set() and order.kind in ("plan", "apply"):
+        looking = replace(order, kind="plan", plan_id="", lock_timeout_s=0.0)  # it may be this run that holds the lock
+        looked_at = {host: await asyncio.to_thread(fleet.look, host, looking, names) for host, names in outside.items()}
+        for run in looked_at.values():
+            run.take_over = _taking_over(fleet, run.name)
+        found.looked_at = looked_at
+        try:
+            await _contact_all(looked_at, rate, UNSEEN, cancel)
+        finally:
+            await asyncio.gather(*(run.drop() for run in looked_at.values()))
+            await asyncio.gather(*(run.parted() for run in looked_at.values()))
+    found.mark({host: run.plan for host, run in runs.items()})
+    return found
+
+
 async def _release_all(runs: Mapping[str, HostRun]) -> None:
     await asyncio.gather(*(run.release() for run in runs.values()))
 
@@ -305,6 +332,7 @@ async def _go(
     fleet: Fleet,
     rate: Rate,
     runs: Mapping[str, HostRun],
+    requirements: Requirements,
     observer: Observer,
     cancel: Cancel,
     ended: Run,
@@ -318,7 +346,10 @@ async def _go(
     ready = [host for host, run in runs.items() if run.plan.outcome == "planned" and host not in dropped]
     to_go = set(ready)
     at_once, allowed, max_errors = _pace(fleet, rate, [runs[host] for host in ready], len(runs))
-    rolling = _rolling(fleet, {host: runs[host] for host in ready}, observer, ended.run_id)
+    rolling = _rolling(fleet, {host: runs[host] for host in ready}, observer, ended.run_id, requirements)
+    requirements.ended = ended.results
+    unfinished = set(ready)  # hosts that have yet to go, or to come to their end
+    earlier: dict[str, HostResult] = {}  # of hosts that are told to go once more, for what had to come later
     budget = Budget(allowed, rate.unreachable_counts, stops=rolling.stops)
     for host, run in runs.items():
         if host not in to_go:
@@ -357,25 +388,35 @@ async def _go(
 
         async def record(result: HostResult) -> None:
             result.held_by = run.holder
+            if host in earlier:
+                joined(earlier[host], result)
+            requirements.settle(host, result)
             ended.results[host] = result
+            unfinished.discard(host)
             budget.record(host, result.outcome)  # before it is written: nothing may start meanwhile that it forbids
             await write_row(host)
 
         run.record, run.held_back = record, held_back
+        run.withheld = lambda: {name: one.reason for name, one in requirements.hold(host).items()}
         try:
             if watch is not None:
                 await watch.begun(host)
-            exactly = saved is not None and host not in begun and host in saved.hosts
-            unready = "" if held_back() else await rolling.before(host)
-            if unready:
+            exactly = saved is not None and host not in begun and host in saved.hosts and host not in earlier
+            rolling.leave_out(host, requirements.hold(host))
+            idle = requirements.nothing_else(host) and not held_back()
+            unready = "" if idle or held_back() else await rolling.before(host)
+            if idle:
+                await run.release()
+                result = HostResult("ok")  # as far as it goes: see `settle`
+            elif unready:
                 await run.release()
                 result = HostResult("failed", f"nothing was written: {unready}")
             elif saved is not None and exactly and saved.hosts[host].outcome == "planned":
                 result = await run.apply(saved.hosts[host].observed, saved.id)
             else:
-                result = await run.apply(run.plan.observed, "")
+                result = await run.apply(_still(run.plan.observed, earlier.get(host)), "")
         except asyncio.CancelledError:
-            if host not in ended.results:
+            if host in unfinished:
                 # it may be the first that this host hears of it: without a word the executor would go on to its end
                 with suppress(StatectlError, TimeoutError):
                     async with asyncio.timeout(PARTING_S):
@@ -384,13 +425,14 @@ async def _go(
             result = ended.results[host]
         finally:
             in_flight.discard(host)
-        if host not in ended.results:  # it ended without the executor's last word
+        if host in unfinished:  # it ended without the executor's last word
             with suppress(asyncio.CancelledError):  # let go while this was written: it had ended, and its row says how
                 await record(result)
         wrong = await rolling.after(host, result)
         if wrong:
             await worse(host, f"{result.reason}; {wrong}" if result.reason else wrong)
-        observer.applied(host, result)
+        if not requirements.again({host: result}):
+            observer.applied(host, result)
         return result.outcome
 
     async def pass_on_cancel() -> None:
@@ -404,11 +446,10 @@ async def _go(
 
         await rolling.between(wave, later, ended.results, cancel, sickened)
 
-    if rate.batch or not rolling.batch:
-        cut = split(ready, batches(rate.batch or "100%", len(ready)))
-    else:
-        cut = waves(ready, rolling.changes, rolling.batch)
-    if rolling.batch:  # who waits for batches before it must not hold its host, nor wait longer than its host does
+    cut, in_order = cut_into_waves(ready, rate.batch, rolling, requirements)
+    if (
+        rolling.batch or in_order
+    ):  # who waits for batches before it must not hold its host, nor wait longer than its host does
         await asyncio.gather(*(runs[host].release() for wave in cut[1:] for host in wave))
     pace = Pace(ended.run_id, cut, allowed, max_errors, rate.unreachable_counts, dict(ended.results))
     observer.going(pace)
@@ -417,19 +458,34 @@ async def _go(
     passing = asyncio.create_task(pass_on_cancel())
     try:
         outcomes = await run_targets(cut, go, concurrency=at_once, budget=budget, cancel=cancel, between=between)
+        left: dict[str, list[str]] = {}
+        while (again := requirements.again(ended.results)) and again != left:
+            left = again
+            unfinished.update(again)
+            earlier |= {host: ended.results[host] for host in again}
+            if outcomes.stopped_by:
+                outcomes.update({host: "stopped" if earlier[host].results else TERMINATED for host in again})
+                break
+            for host in again:
+                budget.again(host)
+            cut, _ = cut_into_waves(list(again), "", rolling, requirements)
+            more = await run_targets(cut, go, concurrency=at_once, budget=budget, cancel=cancel, between=between)
+            outcomes.update(more)
+            outcomes.stopped_by = more.stopped_by
     finally:
         passing.cancel()
     not_started = over() if outcomes.stopped_by == "errors" else STOPPED
     for host in ready:
-        if host not in ended.results:
+        if host in unfinished:
             reason = not_started if outcomes[host] == TERMINATED else "stopped in the middle"
-            ended.results[host] = HostResult(outcomes[host], reason)
+            done = earlier.get(host, HostResult(""))
+            ended.results[host] = HostResult(outcomes[host], reason, results=done.results, notified=done.notified)
             await asyncio.to_thread(
                 records.record_host, ended.run_id, host_record(runs[host], ended.results[host], fleet.selected)
             )
             if outcomes[host] != TERMINATED:
                 observer.applied(host, ended.results[host])
-    words = [result.outcome for result in ended.results.values()]
+    words = [result.standing for result in ended.results.values()]
     ended.errors, ended.errors_allowed = budget.errors, budget.allowed
     ended.unreachable_counts, ended.stopped_by = budget.unreachable_counts, outcomes.stopped_by
     ended.halted = budget.halted
@@ -461,7 +517,7 @@ def _pace(fleet: Fleet, rate: Rate, ready: Sequence[HostRun], total: int) -> tup
     changed: dict[str, int] = {}
     for run in ready:
         owners = {entry["address"]: entry["owners"] for entry in run.declared()}
-        changes = [verdict for verdict in run.plan.verdicts if not verdict.audited]
+        changes = [verdict for verdict in run.plan.verdicts if not verdict.audited and not verdict.held]
         for name in {name for verdict in changes for name in (verdict.association, *owners.get(verdict.address, ()))}:
             changed[name] = changed.get(name, 0) + 1
     at_once = concurrency(rate.max_concurrency or DEFAULT_CONCURRENCY, max(1, len(ready)))
@@ -477,7 +533,9 @@ def _pace(fleet: Fleet, rate: Rate, ready: Sequence[HostRun], total: int) -> tup
     return at_once, allowed, max_errors
 
 
-def _rolling(fleet: Fleet, runs: Mapping[str, HostRun], observer: Observer, run_id: str) -> Rolling:
+def _rolling(
+    fleet: Fleet, runs: Mapping[str, HostRun], observer: Observer, run_id: str, requirements: Requirements
+) -> Rolling:
     def tell(host: str, words: str) -> None:
         runs[host].warn(words)
         observer.message(host, {"type": "log", "level": "warning", "text": words})
@@ -485,7 +543,13 @@ def _rolling(fleet: Fleet, runs: Mapping[str, HostRun], observer: Observer, run_
     return Rolling(
         rules=fleet.rollouts,
         runs=runs,
-        changes={host: _changing(run, fleet.association_order) for host, run in runs.items()} if fleet.rollouts else {},
+        changes={
+            host: [name for name in _changing(run, fleet.association_order) if name not in held]
+            for host, run in runs.items()
+            for held in (requirements.unmet(host, going=False),)
+        }
+        if fleet.rollouts
+        else {},
         run_id=run_id,
         run_step=fleet.run_step,
         check_health=fleet.check_health,
@@ -497,7 +561,7 @@ def _changing(run: HostRun, order: Sequence[str]) -> list[str]:
     """Associations that change something on this host, in their order: a resource, or a restart that is still owed."""
     owners = {entry["address"]: entry["owners"] for entry in run.declared()}
     verdicts = (one for one in run.plan.verdicts if one.verdict in ("change", "unknown"))
-    changes = [one for one in verdicts if not one.audited and not one.waits]
+    changes = [one for one in verdicts if not one.audited and not one.waits and not one.held]
     names = {name for one in changes for name in (one.association, *owners.get(one.address, ()))}
     names |= {name for debt in run.plan.debts for name in owners.get(debt.partition(" ")[2], ())}
     return [name for name in order if name in names]
@@ -528,7 +592,19 @@ async def _drop_refused(runs: Mapping[str, HostRun]) -> dict[str, HostResult]:
     return dropped
 
 
-def _document(fleet: Fleet, hosts: dict[str, HostPlan]) -> Plan:
+def _still(observed: Mapping[str, str], earlier: HostResult | None) -> Mapping[str, str]:
+    """What was observed when it was planned, but for what was done since."""
+    done = {str(entry["address"]) for entry in earlier.results if entry["outcome"] != "skipped"} if earlier else set()
+    return {address: found for address, found in observed.items() if address not in done}
+
+
+def _document(
+    fleet: Fleet, runs: Mapping[str, HostRun], rate: Rate, observer: Observer, requirements: Requirements
+) -> Plan:
+    hosts = {host: run.plan for host, run in runs.items()}
+    ready = {host: run for host, run in runs.items() if run.plan.outcome == "planned" and run.compiled is not None}
+    rolling = _rolling(fleet, ready, observer, "", requirements)
+    cut, _ = cut_into_waves(list(ready), rate.batch, rolling, requirements)
     created = datetime.now(UTC)
     summary = summarise(hosts)
     changes = summary.add + summary.change + summary.remove + summary.run + summary.unknown + summary.notify
@@ -544,6 +620,7 @@ def _document(fleet: Fleet, hosts: dict[str, HostPlan]) -> Plan:
         has_changes=changes > 0,
         summary=summary,
         blocks=fold(hosts, fleet.own_names, fleet.association_order),
+        order=host_order(ready, cut, rolling, requirements, fleet.own_names),
         problems=[dict(problem) for problem in fleet.problems],
         hosts=hosts,
     )

@@ -60,7 +60,7 @@ def _began(result: HostResult | None) -> bool:
 
 def status_of(verdict: Verdict) -> str:
     """A plan's verdict as a word of compliance."""
-    if verdict.waits:
+    if verdict.waits or verdict.held:
         return "pending"
     if verdict.verdict == "refused":
         return "failed"
@@ -107,7 +107,7 @@ def _status(verdict: Verdict | None, ended: Mapping[str, Any] | None) -> tuple[s
             return "pending", reason
     if verdict is None:
         return "compliant", ""
-    return status_of(verdict), verdict.waits or verdict.reason
+    return status_of(verdict), verdict.waits or verdict.held or verdict.reason
 
 
 def _waits(run: HostRun, result: HostResult | None) -> dict[str, str]:

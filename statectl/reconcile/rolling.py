@@ -7,7 +7,7 @@ Only what an association changes on a host concerns its rollout. A host that fai
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from statectl.reconcile.host_run import HostRun
 from statectl.rollout.run_targets import Cancel
 
 UNTOUCHED = ("terminated", "refused")  # outcomes of a host that nothing was written to
+WELL = ("ok", "changed", "skipped")  # skipped: but for what was held back
 
 
 class Rules(Protocol):
@@ -92,9 +93,17 @@ class Rolling:
 
     async def after(self, host: str, result: HostResult) -> str:
         """'' or what went wrong. Not for a host that failed: it stays out; one that nothing was written to goes back in."""
-        if host not in self._ready or result.outcome not in ("ok", "changed", *UNTOUCHED):
+        if host not in self._ready or result.outcome not in (*WELL, *UNTOUCHED):
             return ""
         return await self._around(host, "after")
+
+    def planned(self, host: str) -> Mapping[str, Any]:
+        """{association: catalogue.rollouts.HostRollout} of what changes the host."""
+        return self._steps.get(host, {})
+
+    def leave_out(self, host: str, associations: Collection[str]) -> None:
+        """These are held back on the host after all: nothing of theirs is done around it."""
+        self._steps[host] = {name: one for name, one in self._steps.get(host, {}).items() if name not in associations}
 
     async def _around(self, host: str, when: str) -> str:
         for name, planned in self._steps.get(host, {}).items():
@@ -141,7 +150,7 @@ class Rolling:
                 for name, planned in self._steps.get(host, {}).items()
                 if name in baked and planned.health is not None
             ]
-            if not checks or self.check_health is None or results[host].outcome != "changed":
+            if not checks or self.check_health is None or results[host].outcome not in ("changed", "skipped"):
                 return
             why = await self.check_health(host, checks)
             if why:

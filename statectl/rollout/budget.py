@@ -79,6 +79,10 @@ class Budget:
         if outcome in ("failed", "unknown") or (outcome == "unreachable" and self.unreachable_counts):
             self._error(host)
 
+    def again(self, host: str) -> None:
+        """One that ended well goes on: how it ends is counted anew."""
+        self._counted.discard(host)
+
     def failed_later(self, host: str) -> None:
         """One that had ended well turned out not to be."""
         self._counted.add(host)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from statectl.cli.formats.order_text import order_lines
 from statectl.cli.formats.terminal import Screen, one_line, same_line
 from statectl.plans.plan import Block, Change, HostPlan, Pending, Plan, Verdict
 
@@ -25,6 +26,7 @@ def plan_lines(
         yield from _by_host(plan, screen, full)
     else:
         yield from _blocks(plan, screen, compress, full)
+    yield from order_lines(plan.order, screen, compress)
     yield from _not_checked(plan.hosts, screen, compress)
     yield from _debts(plan.hosts, screen, compress)
     yield from _summary(plan, screen, drift=drift, closing="" if before_apply else " Nothing was changed.")
@@ -99,10 +101,12 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
         until = f" until {override['until']}" if override.get("until") else ""
         by = f"{override['by']} " if override.get("by") else ""
         yield f"      {by}overrides {override.get('of', '')}: {one_line(override.get('reason', ''))}{until}"
-    for owed in verdict.notify if not (verdict.audited or verdict.waits) else ():
+    for owed in verdict.notify if not (verdict.audited or verdict.waits or verdict.held) else ():
         yield f"      {screen.mark('then')} {one_line(owed)}"
     if verdict.waits:
         yield f"      {screen.mark('then')} pending: {one_line(verdict.waits)}"
+    if verdict.held:
+        yield f"      {screen.mark('then')} held back: {one_line(verdict.held)}"
     for pending in verdict.pending:
         yield f"      {screen.mark('then')} {_pending(pending)}"
     if verdict.armed:
