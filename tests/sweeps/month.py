@@ -11,9 +11,6 @@ history has to be what was done: each slot once, nothing lost, no restart outsid
 import argparse
 import os
 import random
-import signal
-import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,10 +23,10 @@ from typing import Any
 from tests.lab import Lab, LabHost
 from tests.lab.project import LabProject
 from tests.lab.waiting import wait_for
-from tests.sweeps.told_clock import tell
+from tests.sweeps.serving import Serving
 
 START = datetime(2027, 3, 2, 0, 0, 30, tzinfo=UTC)  # a Tuesday; the month has a change of clocks
-EVERY, MINUTE = timedelta(hours=6), timedelta(minutes=1)
+EVERY, HOUR = timedelta(hours=6), timedelta(hours=1)
 HOSTS = 6
 # what goes wrong before the slots of three days; further three days have the same in another order
 EVENTS = (
@@ -96,11 +93,9 @@ class Month:
         self.slots: list[Slot] = []
         self._say = say
         self._chance = random.Random(seed)
-        self._clock = place / "clock"
         self._project = LabProject(place, hosts)
+        self._serve = Serving(self._project, START)
         self._hosts = {host.name: host for host in hosts}
-        self._log = place / "serve.log"
-        self._serve: subprocess.Popen[bytes] | None = None
         self._number = 0
         self._owed: set[str] = set()  # hosts that have a setting which waits for the window
         self._starts: dict[str, int] = {}
@@ -116,48 +111,13 @@ class Month:
         self._write_setting()
         self._project.statectl("apply", "--yes", expect=0)
         self._starts = {name: self._starts_of(name) for name in self._hosts}
-        tell(self._clock, START)
-        self._begin()
-        wait_for(lambda: self._select("schedules"), "the first look", 60)  # only what falls due after it counts
+        self._serve.begin()
 
     def _write_setting(self) -> None:
         self._project.write("states/month.yml", STATES.replace("NUMBER", str(self._number)))
 
     def _starts_of(self, name: str) -> int:
         return len(self._hosts[name].read("/var/month.events").split())
-
-    def _begin(self) -> None:
-        before = self._log.read_bytes().count(b"serving ") if self._log.exists() else 0
-        with self._log.open("ab") as log:
-            self._serve = subprocess.Popen(
-                [sys.executable, "-m", "tests.sweeps.told_clock", "serve", "--listen", "127.0.0.1:0"],
-                cwd=self._project.root,
-                env=self._project.environment({"TOLD_CLOCK": str(self._clock)}),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        wait_for(lambda: self._log.read_bytes().count(b"serving ") > before, "serve says that it serves", 60)
-
-    def _kill(self) -> None:
-        assert self._serve is not None
-        self._serve.kill()
-        self._serve.wait()
-
-    def _rows(self) -> dict[str, dict[str, Any]]:
-        """Slots by id, as the store has them."""
-        return {f"{row['association']}@{row['scheduled']}": row for row in self._select("slots")}
-
-    def _select(self, table: str) -> list[dict[str, Any]]:
-        store = sqlite3.connect(f"file:{self._project.root}/.statectl/state.db?mode=ro", uri=True)
-        store.row_factory = sqlite3.Row
-        try:
-            return [dict(row) for row in store.execute(f"SELECT * FROM {table}")]
-        finally:
-            store.close()
-
-    def _ended(self, slot: str) -> bool:
-        return self._rows().get(slot, {}).get("state", "due") not in ("due", "running")
 
     # -- one slot after the other
 
@@ -174,20 +134,11 @@ class Month:
                 self._before(slot)
                 self._at(slot)
                 self._after(slot)
-                self._say(f"{slot.id}  {slot.event:8} {self._rows().get(slot.id, {}).get('state')}")
+                self._say(f"{slot.id}  {slot.event:8} {self._serve.state(slot.id) or 'none'}")
             self._settle()
             self._judge()
         finally:
-            if self._serve is not None and self._serve.poll() is None:
-                self._serve.send_signal(signal.SIGTERM)
-                try:
-                    if self._serve.wait(60) != 0:
-                        self.wrong.append(f"serve ended with {self._serve.returncode}")
-                except subprocess.TimeoutExpired:
-                    self.wrong.append("serve does not end")
-                    self._kill()
-        if b"Traceback" in self._log.read_bytes():
-            self.wrong.append("serve printed a traceback")
+            self.wrong += filter(None, [self._serve.end()])
         return self.wrong
 
     def _some(self, count: int = 1) -> list[str]:
@@ -213,27 +164,26 @@ class Month:
             self._hosts[name].kill()
             slot.hosts[name] = "unreachable"
         if slot.event == "setting":
-            self._edit_project(slot.moment - 3 * timedelta(hours=1))
+            self._edit_project(slot.moment - 3 * HOUR)
         if slot.event == "away":
-            self._kill()
+            self._serve.kill()
             slot.states = ("missed",)
         if slot.event == "late":
-            tell(self._clock, slot.moment + timedelta(hours=2))
-            self._begin()
+            self._serve.tell(slot.moment + 2 * HOUR)
+            self._serve.begin()
 
     def _edit_project(self, moment: datetime) -> None:
         """Somebody changes a setting in the files: it is applied at the next look, and the restart waits."""
         self._number += 1
-        tell(self._clock, moment)
         self._write_setting()
-        tell(self._clock, moment + MINUTE)
+        self._serve.tell(moment)
         self._edits += 1
-        wait_for(
+        self._serve.until(
             lambda: (
-                sum(row["cause"] == "edit" and row["state"] == "done" for row in self._rows().values()) == self._edits
+                sum(row["cause"] == "edit" and row["state"] == "done" for row in self._serve.slots().values())
+                == self._edits
             ),
             "the edit is applied",
-            90,
         )
         for name, host in self._hosts.items():
             if host.read("/etc/month/setting") != f"{self._number}\n":
@@ -242,19 +192,19 @@ class Month:
         self._no_restart(str(moment))
 
     def _at(self, slot: Slot) -> None:
-        tell(self._clock, max(slot.moment, _told(self._clock)) + timedelta(seconds=1))
+        self._serve.tell(slot.moment + timedelta(seconds=1))
         if slot.event == "away":
             return
         if slot.event == "kill":
-            wait_for(lambda: self._rows().get(slot.id, {}).get("state", "due") != "due", "its run begins", 60)
+            self._serve.until(lambda: self._serve.state(slot.id) not in ("", "due"), "its run begins")
             time.sleep(self._chance.uniform(0, 0.8))
-            self._kill()
-            slot.states = ("interrupted",) if not self._ended(slot.id) else slot.states
+            self._serve.kill()
+            slot.states = ("interrupted",) if not self._serve.ended(slot.id) else slot.states
             slot.hosts = {} if slot.states == ("interrupted",) else slot.hosts
-            self._begin()
+            self._serve.begin()
             for host in self._hosts.values():  # they go on by themselves: what happens next happens behind that
                 wait_for(lambda host=host: not host.sh("ls /var/lib/statectl/running"), "its executors end", 60)
-        wait_for(lambda: self._ended(slot.id), f"{slot.id} ends ({slot.event})", 120)
+        self._serve.until(lambda: self._serve.ended(slot.id), f"{slot.id} ends ({slot.event})")
 
     def _after(self, slot: Slot) -> None:
         if slot.event == "away":
@@ -312,12 +262,12 @@ class Month:
         moment = self.slots[-1].moment + EVERY
         while not Slot(moment, "").in_window:
             self.slots.append(Slot(moment, "quiet"))
-            tell(self._clock, moment + timedelta(seconds=1))
-            wait_for(lambda: self._ended(self.slots[-1].id), "a quiet slot ends", 120)
+            self._serve.tell(moment + timedelta(seconds=1))
+            self._serve.until(lambda: self._serve.ended(self.slots[-1].id), "a quiet slot ends")
             moment += EVERY
         self.slots.append(Slot(moment, "quiet"))
-        tell(self._clock, moment + timedelta(seconds=1))
-        wait_for(lambda: self._ended(self.slots[-1].id), "the last slot ends", 120)
+        self._serve.tell(moment + timedelta(seconds=1))
+        self._serve.until(lambda: self._serve.ended(self.slots[-1].id), "the last slot ends")
         for name in self._owed:
             self._starts[name] += 1
         self._no_restart("the end")
@@ -325,7 +275,7 @@ class Month:
     # -- the history
 
     def _judge(self) -> None:
-        rows = self._rows()
+        rows = self._serve.slots()
         runs = {
             run["id"]: run for run in self._project.statectl("runs", "list", "--json", "--limit", "100000").json["runs"]
         }
@@ -367,7 +317,7 @@ class Month:
         if not runs:
             return
         run = self._project.statectl("runs", "show", runs[0], "--json", expect=0).json
-        late = timedelta(hours=3) if slot.event == "late" else MINUTE
+        late = 3 * HOUR if slot.event == "late" else HOUR
         started = datetime.strptime(run["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         if not slot.moment <= started <= slot.moment + late:
             self.wrong.append(f"{slot.id}: its run started at {started}")
@@ -390,10 +340,6 @@ def _order(chance: random.Random, block: int) -> Iterator[str]:
     chance.shuffle(parts)
     for part in parts:
         yield from part
-
-
-def _told(clock: Path) -> datetime:
-    return datetime.fromisoformat(clock.read_text())
 
 
 def main() -> int:
