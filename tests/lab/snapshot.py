@@ -42,12 +42,17 @@ def written(host: LabHost) -> dict[str, str]:
             elif stat.S_ISREG(info.st_mode):
                 parts.append(hashlib.sha256(path.read_bytes()).hexdigest())
             found[os.path.normpath(os.path.join(inside, name))] = repr(parts)
-    found["processes"] = host.sh(
-        "systemctl show '*.service' -p Id,MainPID,ActiveState; sysctl -a 2>/dev/null | grep ip_forward"
-    )
+    for unit in host.sh("systemctl show '*.service' -p Id,MainPID,ActiveState").split("\n\n"):
+        state = dict(line.split("=", 1) for line in unit.splitlines())
+        if state["ActiveState"] != "inactive":  # whether systemd has an inactive one in memory means nothing
+            found[f"service {state['Id']}"] = f"{state['ActiveState']} {state['MainPID']}"
+    found["ip_forward"] = host.sh("sysctl -a 2>/dev/null | grep ip_forward")
     return found
 
 
 def moved(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """What differs between two of these."""
-    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    """What differs between two of these; of a service, how."""
+    differs = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    return [
+        f"{path}: {before.get(path)} -> {after.get(path)}" if path.startswith("service ") else path for path in differs
+    ]
