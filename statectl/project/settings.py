@@ -18,6 +18,7 @@ from statectl.project.model import Limits, Places, Settings
 from statectl.project.scalars import Plain
 from statectl.project.yaml_nodes import Path as TreePath
 from statectl.project.yaml_tree import BROKEN
+from statectl.targets.host_key import host_key_problem
 from statectl.targets.undo_after import undo_after_problem
 
 FILE = "statectl.yml"
@@ -277,6 +278,8 @@ def _expected(key: str, text: str) -> str:
         )
     if key == "connection.undo_after":
         return undo_after_problem(text)
+    if key == "connection.host_key":
+        return host_key_problem(text)
     if key == "connection.python" and not text.startswith("/"):
         return "expected an absolute path"
     return ""

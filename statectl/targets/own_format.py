@@ -11,6 +11,7 @@ from typing import Any
 from statectl.problems import Span, did_you_mean, nearest
 from statectl.targets.connections import jump_problem, python_problem
 from statectl.targets.draft import Draft, Layer, closer
+from statectl.targets.host_key import host_key_problem
 from statectl.targets.hosts import Connection, Variable
 from statectl.targets.names import (
     HOST_WORDS,
@@ -38,7 +39,6 @@ _CONNECTION_KEYS = (
 )
 _GROUP_KEYS = ("vars", "tags", "connection", "children")
 _KINDS = ("ssh", "local")
-_HOST_KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,3}")
 
 
 def is_own_format(tree: Mapping[Any, Any]) -> bool:
@@ -174,7 +174,7 @@ class OwnFormat:
             jump=tuple(jumps) if jumps is not None else None,
             python=self._checked(fields, "python", path, "E108", python_problem),
             identity_files=tuple(self._identity(file) for file in files) if files is not None else None,
-            host_key=self._checked(fields, "host_key", path, "E108", _host_key_problem),
+            host_key=self._checked(fields, "host_key", path, "E108", host_key_problem),
             undo_after=self._checked(fields, "undo_after", path, "E108", undo_after_problem),
         )
 
@@ -282,7 +282,3 @@ class OwnFormat:
                     label=did_you_mean(name, known), hint="" if nearest(name, known) else f"known: {', '.join(known)}",
                     replacement=nearest(name, known) or None,
                 )  # fmt: skip
-
-
-def _host_key_problem(text: str) -> str:
-    return "" if _HOST_KEY.fullmatch(text) else "expected a public host key: TYPE BASE64, as known_hosts has it"

@@ -187,3 +187,36 @@ def test_precedence(tmp_path):
         "connection.port": "environment STATECTL_CONNECTION_PORT",
         "limits": "statectl.yml:4",
     }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "hunter2",
+        "ssh-ed25519",
+        "ssh-ed25519 AAAA",
+        "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIE9sZlZmQm1JY0RqZ0xkWk5jV1ZrT0pqQ2hYdUtsU2Vt",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9sZlZmQm1JY0RqZ0xkWk5jV1ZrT0pqQ2hYdUtsU2V",
+        "web01 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9sZlZmQm1JY0RqZ0xkWk5jV1ZrT0pqQ2hYdUtsU2Vt",
+    ],
+)
+def test_a_host_key_that_is_none(tmp_path, value):
+    """A pinned key that is no key of its type is an error at its place, in the settings as in an inventory: no host could ever show it."""
+    settings = f"project: p\ninventory: hosts.yml\nconnection:\n  host_key: {value}\n"
+    root = write(tmp_path, {"statectl.yml": settings})
+    (line,) = lines(load(root, env={}))
+    assert line.startswith("statectl.yml:4:13: error[E108]: `host_key`: expected a public host key")
+    variable = load(root, env={"STATECTL_CONNECTION_HOST_KEY": value})
+    assert any(
+        "environment variable STATECTL_CONNECTION_HOST_KEY: expected a public host key" in one
+        for one in lines(variable)
+    )
+
+
+def test_a_host_key_that_is_one(tmp_path):
+    """A key as known_hosts has it is taken."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9sZlZmQm1JY0RqZ0xkWk5jV1ZrT0pqQ2hYdUtsU2Vt"
+    root = write(tmp_path, {"statectl.yml": f"project: p\ninventory: hosts.yml\nconnection: {{host_key: {key}}}\n"})
+    project = load(root, env={})
+    assert lines(project) == []
+    assert project.settings.connection["host_key"] == key
