@@ -27,20 +27,20 @@ test-fast: setup-dev ## Everything that needs neither root nor the lab
 lab-packages:
 	@.ci/lab_packages
 
-test: setup-dev lab-packages lint ## Everything; lab tests skip loudly where root or systemd-container is missing
-	$(BIN)/pytest -q -n 2 -m "not lab" --ignore=tests/onhost
-	$(BIN)/pytest -q -n 2 -m lab tests/hosts
+test: setup-dev lab-packages ## Everything; lab tests skip loudly where root or systemd-container is missing
+	@MAKE="$(MAKE)" .ci/test
 
 faults: setup-dev lab-packages ## Every fault three times in a row, judged by six oracles; hours
 	$(BIN)/python -m tests.faults
 
-sweeps: setup-dev lab-packages ## Every crash point, power cut, racing writer, history of removals and schedule; hours
+sweeps: setup-dev lab-packages ## Every crash point, power cut, racing writer, history of removals, schedule, and a month of serve; hours
 	$(BIN)/python -m tests.sweeps.crash_points --fault KILL --fault EIO --fault ENOSPC
 	$(BIN)/python -m tests.sweeps.power_cut --runs 2000
 	$(BIN)/python -m tests.sweeps.one_writer --runs 1000
 	$(BIN)/python -m tests.sweeps.removal --histories 1000
 	$(BIN)/python -m tests.sweeps.link_swaps --writes 100000
 	$(BIN)/python -m tests.sweeps.schedules --expressions 100000
+	$(BIN)/python -m tests.sweeps.month --days 30
 
 truth: setup-dev lab-packages ## 200 generated catalogues: is every verdict of a plan what then happens?; an hour
 	$(BIN)/python -m tests.truth --catalogues 200
@@ -51,7 +51,7 @@ benchmark: setup-dev lab-packages ## What statectl costs, and statectl beside it
 	$(BIN)/python -m tests.benchmarks.run
 
 floor: setup-dev ## Every test of the host half on every Python from 3.6 up that is here
-	STATECTL_EVERY_PYTHON=1 $(BIN)/pytest -q tests/unit/test_python_floor.py
+	STATECTL_EVERY_PYTHON=1 $(BIN)/pytest -q tests/unit/test_python_floor.py tests/hosts/test_python_in_hosts.py
 
 fuzz: setup-dev ## Every fuzz target for an hour; for the night
 	$(BIN)/python -m tests.fuzz 3600
