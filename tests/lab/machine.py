@@ -176,6 +176,10 @@ class LabHost:
     def alive(self) -> bool:
         return self.init > 0 and Path(f"/proc/{self.init}").exists()
 
+    def processes(self) -> list[int]:
+        """The ids, seen from here, of all that runs in the host."""
+        return sorted({pid for group in _groups(self.slot, self.namespace) for pid in _pids(group)})
+
     def boot(self) -> None:
         """Mount a fresh overlay, write what makes this host itself, start its init. Returns before sshd answers."""
         for directory in (self.upper, self.place / "work", self.root):
