@@ -59,6 +59,8 @@ class Requirements:
     ended: Mapping[str, HostResult] = field(default_factory=dict)
     looked_at: Mapping[str, HostRun] = field(default_factory=dict)
     held: dict[str, dict[str, Unmet]] = field(default_factory=dict)  # host: what was held back when it was told to go
+    _there: set[tuple[str, str]] = field(default_factory=set)  # (association, host): was as wanted when it was planned
+    _chosen: dict[tuple[str, str], bool] = field(default_factory=dict)  # (target expression, host): what `selects` said
 
     def outside(self) -> dict[str, list[str]]:
         """{host: associations} that something waits for and that this run does not bring about: they are to be looked at."""
@@ -108,6 +110,13 @@ class Requirements:
 
     def mark(self, plans: Mapping[str, HostPlan]) -> None:
         """Mark in the plans what is held back as far as is known before anything changes."""
+        asked = {
+            pair
+            for run in self._waiting().values()
+            for name in (run.compiled.requires if run.compiled is not None else ())
+            for pair in self._required(run, name)
+        }
+        self._there = {pair for pair in asked if self._in_run(*pair) and self._planned_there(*pair, ()) is None}
         for host in self._waiting():
             unmet = self.unmet(host, going=False)
             for verdict in plans[host].verdicts if unmet else ():
@@ -161,8 +170,12 @@ class Requirements:
         for needed in run.compiled.requires.get(association, ()) if run.compiled is not None else ():
             for host in needed.hosts:
                 other = self.runs.get(host) or self.looked_at.get(host)
-                if other is None or other.facts is None or self.selects(needed.on, host, other.facts):
-                    yield needed.association, host
+                if other is not None and other.facts is not None:
+                    if (needed.on, host) not in self._chosen:
+                        self._chosen[needed.on, host] = self.selects(needed.on, host, other.facts)
+                    if not self._chosen[needed.on, host]:
+                        continue
+                yield needed.association, host
 
     def _first_missing(self, run: HostRun, name: str, *, going: bool, way: tuple[Any, ...] = ()) -> Unmet | None:
         later: Unmet | None = None
@@ -175,6 +188,8 @@ class Requirements:
 
     def _missing(self, name: str, required: str, host: str, way: tuple[Any, ...]) -> Unmet | None:
         """What the association `name` of some host lacks on this one; None: it is there."""
+        if (required, host) in self._there:
+            return None
         if not self._in_run(required, host):
             found = self._outside(required, host)
         elif host in self.ended:
@@ -211,9 +226,11 @@ class Requirements:
     def _ended(self, association: str, host: str) -> Unmet | None:
         """Once the host came to its end: its results decide, and where it has none, its outcome."""
         run, result = self.runs[host], self.ended[host]
+        again = bool(self.again({host: result}))  # it is told to go once more: what it lacks may come
         held = self.held.get(host, {}).get(association)
         if held is not None:
-            return Unmet(f"which is held back: {held.reason}", held.cause, held.hint)
+            cause = "failed" if held.cause == LATER and not again else held.cause
+            return Unmet(f"which is held back: {held.reason}", cause, held.hint)
         entries = [*result.results, *result.notified]
         if result.outcome not in ENDED or (
             result.outcome == "failed" and not any(entry["outcome"] == "failed" for entry in entries)
@@ -230,6 +247,8 @@ class Requirements:
                 continue
             told.add(address)
             missing = _of_entry(entry, verdicts.get(address))
+            if missing is not None and again and entry["outcome"] == "skipped":
+                missing = Unmet(missing.reason, LATER)
             if missing is not None:
                 return missing
         untold = [one.address for one in _of(run, association) if _acts(one) and one.address not in told]
@@ -267,8 +286,10 @@ def _of_entry(entry: Mapping[str, Any], verdict: Verdict | None) -> Unmet | None
         return Unmet(f"of which {address} {word}", "failed")
     if outcome == "unknown":
         return Unmet(f"of which nobody knows what became of {address}", "unknown")
-    if outcome != "skipped" or "verb" in entry or (verdict is not None and verdict.audited):
+    if outcome != "skipped" or "verb" in entry:
         return None  # a restart that is still owed holds nobody up, as on one host
+    if verdict is None or verdict.audited:
+        return None  # it was as wanted when it was planned
     if entry.get("pending"):
         gone = verdict is not None and verdict.disrupts in GOES_AWAY
         return Unmet(f"of which {address} waits: {entry.get('reason', '')}", "pending") if gone else None
