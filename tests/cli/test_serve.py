@@ -289,6 +289,25 @@ def test_told_to_stop_in_the_middle(project, serving):
     assert "hosts in hand finish" in process.said()
 
 
+def test_passwords_are_read_once(project, monkeypatch):
+    """A file descriptor gives its password once: every run of the process has it, not only the first."""
+    from statectl.cli.scheduled_runs import ScheduledRuns
+    from statectl.server.clock import SystemClock
+
+    prepared(project)
+    read, write = os.pipe()
+    os.write(write, b"sesame\n")
+    os.close(write)
+    monkeypatch.chdir(project.root)
+    options = {"inventory": None, "become_password_fd": read}
+    runs = ScheduledRuns({}, options, None, SystemClock().now, verbose=0, quiet=True)
+    os.close(read)
+    for _ in range(2):
+        password = runs._open().credentials.become_password
+        assert password is not None
+        assert password.reveal() == "sesame"
+
+
 @pytest.mark.parametrize(
     ("listen", "text"),
     [("0.0.0.0:9797", "E601"), ("192.0.2.1:80", "E601"), ("example.org:80", "E601"), ("9797", "HOST:PORT")],

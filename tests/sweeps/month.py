@@ -56,7 +56,7 @@ associations:
     disrupt: window:night
     directories: {/etc/month: {mode: "0755"}}
     files:
-      /etc/month/motd: {content: "declared\\n"}
+      /etc/month/motd: {content: "declared\\n", mode: "0644"}
       /etc/month/checked: {content: "checked\\n", validate: "sh -c 'test ! -e /run/month.refuse' %s"}
       /etc/month/setting: {content: "NUMBER\\n", notify: "service:month"}
     links: {/etc/month/link: motd}
@@ -100,6 +100,7 @@ class Month:
         self._owed: set[str] = set()  # hosts that have a setting which waits for the window
         self._starts: dict[str, int] = {}
         self._edits = 0
+        self._rows: dict[str, dict[str, Any]] = {}
         self._days = days
 
     # -- the world
@@ -134,6 +135,7 @@ class Month:
                 self._before(slot)
                 self._at(slot)
                 self._after(slot)
+                self._rows |= self._serve.slots()  # those of a month ago are forgotten
                 self._say(f"{slot.id}  {slot.event:8} {self._serve.state(slot.id) or 'none'}")
             self._settle()
             self._judge()
@@ -275,7 +277,7 @@ class Month:
     # -- the history
 
     def _judge(self) -> None:
-        rows = self._serve.slots()
+        rows = self._rows = self._rows | self._serve.slots()
         runs = {
             run["id"]: run for run in self._project.statectl("runs", "list", "--json", "--limit", "100000").json["runs"]
         }
