@@ -35,7 +35,6 @@ SECONDS = {
     f"{EXAMPLE}[trial-dev]": 150,
     f"{IN_HOST}[forky-version1]": 90,
     f"{EXAMPLE}[trial-stage]": 90,
-    f"{IN_HOST}[trixie-version0]": 60,
     "tests/hosts/test_apply_rules.py": 60,
     "tests/hosts/test_fault_oracles.py": 60,
     "tests/hosts/test_types.py: bullseye": 40,

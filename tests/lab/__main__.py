@@ -27,7 +27,7 @@ def main() -> int:
     inventory.add_argument("slot", type=int, nargs="?")
     inventory.add_argument("--ansible", action="store_true")
     build = verbs.add_parser("build", help="build base roots ahead of time")
-    build.add_argument("suite", nargs="*", default=[], help=f"of {', '.join(SUITES)} (default: all but forky)")
+    build.add_argument("suite", nargs="*", default=[], help=f"of {', '.join(SUITES)} (default: all)")
     shell = verbs.add_parser("shell", help="a root shell in a host, or a command")
     shell.add_argument("name")
     shell.add_argument("command", nargs=argparse.REMAINDER)
@@ -98,7 +98,7 @@ def _inventory(order: argparse.Namespace) -> int:
 
 
 def _build(order: argparse.Namespace) -> None:
-    for name in order.suite or [suite for suite in SUITES if suite != "forky"]:
+    for name in order.suite or SUITES:
         started = time.monotonic()
         place = base(name)
         sys.stderr.write(f"{name}: {place} ({time.monotonic() - started:.0f} s)\n")

@@ -21,7 +21,7 @@ from tests.lab import SUITES
 ROOT = Path(__file__).parents[2]
 YAML = Yaml(yaml_tree.read_yaml, untyped, Expression, Plain, yaml_tree.BROKEN)
 EXAMPLES = sorted(str(path.parent.relative_to(ROOT / "examples")) for path in ROOT.glob("examples/**/statectl.yml"))
-BESIDE = {"forky"}  # not part of the tests: docs/lab.md
+BESIDE = {"forky"}  # tested for its Python alone: docs/lab.md
 
 
 def test_every_example_is_played_on_every_system():
