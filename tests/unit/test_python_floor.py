@@ -69,7 +69,8 @@ def test_every_module_is_shared_out():
 def under_way() -> Iterator[dict[tuple[int, int], "Future[Done]"]]:
     """Some versions at once: their tests wait more than they work."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {pair: pool.submit(run_tests, pair) for pair in HERE}
+        longest_first = sorted(HERE, key=lambda pair: -len(share(pair)))
+        yield {pair: pool.submit(run_tests, pair) for pair in longest_first}
 
 
 @pytest.mark.parametrize(
