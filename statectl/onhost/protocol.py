@@ -26,6 +26,7 @@ PACKED_FROM = 8192  # bytes of a frame; a connection's first flight takes somewh
 MAX_BLOB = 1024 * 1024  # bytes of one chunk of a blob
 MAX_DEPTH = 40
 MAX_QUOTES = 4 * 1024 * 1024  # in one message
+PIECE = 64 * 1024  # bytes of a message that are taken apart at once
 NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 MAX_KEYS = 65536  # of one map: a ledger of so many resources
 
@@ -104,12 +105,15 @@ def _measure_depth(payload: bytes) -> None:
     bare = payload.replace(b"\\\\", b"").replace(b'\\"', b"")  # no quote is left that does not begin or end a text
     if bare.count(b'"') > MAX_QUOTES:
         raise ProtocolError("a message holds more than %d texts" % (MAX_QUOTES // 2))
-    outside = b"".join(bare.split(b'"')[::2])  # of texts
-    depth = 0
-    for byte in outside.translate(None, NO_BRACKETS):
-        depth += 1 if byte in b"[{" else -1
-        if depth > MAX_DEPTH:
-            raise ProtocolError("message is nested deeper than %d" % MAX_DEPTH)
+    depth = inside = 0
+    for start in range(0, len(bare), PIECE):  # a message of many short texts, split as a whole, would take ten times its size
+        parts = bare[start : start + PIECE].split(b'"')
+        outside = b"".join(parts[inside::2])  # of texts
+        inside ^= (len(parts) - 1) & 1
+        for byte in outside.translate(None, NO_BRACKETS):
+            depth += 1 if byte in b"[{" else -1
+            if depth > MAX_DEPTH:
+                raise ProtocolError("message is nested deeper than %d" % MAX_DEPTH)
 
 
 def decode_json(payload: bytes) -> "Message":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from statectl.plans.plan import HostPlan, Verdict
+from statectl.plans.plan import Verdict
 from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.host_run import HostRun
 from statectl.store.records import HostRecord, Status
@@ -15,8 +15,11 @@ def host_record(run: HostRun, result: HostResult | None, selected: Sequence[str]
     outcome = result.outcome if result is not None else run.plan.outcome
     deviations: list[dict[str, Any]] = []
     if result is not None:
+        owners: dict[str, str] = {}
+        for verdict in run.plan.verdicts:
+            owners.setdefault(verdict.address, verdict.association)
         deviations = [
-            _deviation(entry, run.plan) for entry in result.results if entry["outcome"] in ("changed", "failed")
+            _deviation(entry, owners) for entry in result.results if entry["outcome"] in ("changed", "failed")
         ]
     elif read:
         deviations = [
@@ -120,12 +123,11 @@ def _waits(run: HostRun, result: HostResult | None) -> dict[str, str]:
     return found
 
 
-def _deviation(entry: Mapping[str, Any], plan: HostPlan) -> dict[str, Any]:
-    association = next((verdict.association for verdict in plan.verdicts if verdict.address == entry["address"]), "")
+def _deviation(entry: Mapping[str, Any], owners: Mapping[str, str]) -> dict[str, Any]:
     detail = {key: entry.get(key) for key in ("action", "changes", "reason", "error", "duration_ms") if entry.get(key)}
     return {
         "address": entry["address"],
-        "association": association,
+        "association": owners.get(entry["address"], ""),
         "outcome": entry["outcome"],
         "kind": entry.get("kind", ""),
         "detail": detail,
