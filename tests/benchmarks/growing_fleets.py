@@ -60,8 +60,9 @@ def dead(order: argparse.Namespace, place: Path, lab_host: LabHost) -> Iterator[
                 many.inventory(project, everybody, closed=down[::2])
                 with many.silent(down[1::2]), LastLogin(lab_host) as last:
                     spent = run_and_account([*STATECTL, *RUNS["drift"]], project, [lab_host], code=3 if down else 0)
+                    began = time.monotonic() - spent.seconds
                 row = Grown.of(run, count, spent)
-                row.live_s = last.seconds
+                row.live_s = last.seen - began
                 yield row
 
 
@@ -72,10 +73,10 @@ def dead_ones(count: int) -> dict[str, list[int]]:
 
 
 class LastLogin:
-    """`seconds` from the first login on the host until the last has ended, by whether more runs there than before."""
+    """`seen`: when more ran on the host than before, for the last time; by the clock of time.monotonic, in quarters of a second."""
 
     def __init__(self, lab_host: LabHost) -> None:
-        self.seconds = 0.0
+        self.seen = time.monotonic()
         self._host = lab_host
         self._idle = len(lab_host.processes())
         self._ended = threading.Event()
@@ -90,8 +91,6 @@ class LastLogin:
         self._thread.join()
 
     def _look(self) -> None:
-        began = 0.0
         while not self._ended.wait(LOOK_S):
             if len(self._host.processes()) > self._idle + 1:
-                began = began or time.monotonic()
-                self.seconds = time.monotonic() - began
+                self.seen = time.monotonic()
