@@ -5,9 +5,10 @@ What disrupts is the host's to say (`onhost/disruption.py`), and the host holds 
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from statectl.onhost.disruption import GOES_AWAY
 from statectl.plans.plan import HostPlan, Pending
 from statectl.project.model import MaintenanceWindow
 from statectl.schedules import accepts_work, next_opening, opening_at
@@ -71,16 +72,22 @@ class WindowsOfRun:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What of one host's plan must wait now. `granted`: of WindowsOfRun; `owners`: {address: associations that declare it}."""
+    """What of one host's plan must wait now. `granted`: of WindowsOfRun; `owners`: {address: associations that declare it}.
+
+    `after`: {address: those that it comes after}; `requires`: {association: those of this host that it requires}.
+    """
 
     granted: Mapping[str, Mapping[str, Any]]
     owners: Mapping[str, Sequence[str]]
+    after: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    requires: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, windows: WindowsOfRun, catalogue: Mapping[str, Any]) -> "Waiting":
         granted = windows.granted(catalogue["associations"])
         owners = {entry["address"]: entry["owners"] for entry in catalogue["resources"]} if granted else {}
-        return cls(granted, owners)
+        after = {entry["address"]: entry.get("after", ()) for entry in catalogue["resources"]} if granted else {}
+        return cls(granted, owners, after, {one["name"]: one.get("requires", ()) for one in catalogue["associations"]})
 
     def mark(self, plan: HostPlan, messages: Sequence[Mapping[str, Any]], debts: Iterable[Mapping[str, Any]]) -> None:
         """Mark what waits in the plan. messages: its verdicts as the host told them; debts: what it owes."""
@@ -91,6 +98,7 @@ class Waiting:
                 # a removal is declared by nobody: the association that had it
                 verdict.waits = self._why((verdict.address,), verdict.association)
                 verdict.disrupts = str(message["disrupts"]) if verdict.waits else ""
+        self._mark_behind(plan)
         changing = [verdict for verdict in plan.verdicts if not (verdict.audited or verdict.waits)]
         # what is owed to one service is paid at once, when all that ask for it allow it
         owed = {str(debt["address"]): [*debt.get("because", ())] for debt in debts}
@@ -106,6 +114,24 @@ class Waiting:
         waiting = {notice: reasons[_target(notice)] for notice in plan.debts if not notice.startswith("run ")}
         plan.pending = _pending(waiting)
         plan.debts = [notice for notice in plan.debts if not waiting.get(notice)]
+
+    def _mark_behind(self, plan: HostPlan) -> None:
+        """What comes after a change that waits, and counts on it, waits as well: a host with nothing else to do has nothing to do."""
+        gone: dict[str, str] = {}  # address: what its change takes away
+        unfinished: dict[str, str] = {}  # association: the first of its resources that waits
+        for verdict in plan.verdicts:  # in the order of apply
+            if verdict.audited or verdict.verdict not in ("change", "unknown"):
+                continue
+            if not verdict.waits:
+                behind = [address for address in self.after.get(verdict.address, ()) if address in gone]
+                required = self.requires.get(verdict.association, ())
+                behind += [unfinished[name] for name in required if name in unfinished]
+                if not behind:
+                    continue
+                verdict.waits, verdict.disrupts = f"comes after {behind[0]}, which waits", gone[behind[0]]
+            if verdict.disrupts in GOES_AWAY:
+                gone[verdict.address] = verdict.disrupts
+                unfinished.setdefault(verdict.association, verdict.address)
 
     def _why(self, addresses: Iterable[str], *owners: str) -> str:
         named = {*owners, *(owner for address in addresses for owner in self.owners.get(address, ()))}

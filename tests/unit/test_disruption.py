@@ -155,6 +155,29 @@ def test_what_waits_is_marked(tmp_path):
     assert opened.debts == ["restart service:own", "restart service:else", "run command:x"]
 
 
+def test_what_counts_on_something_that_waits_waits_as_well():
+    """Behind a stop or a removal, also by `requires` of the same host; behind an upgrade it goes on. Then there is nothing to do."""
+    closed = {"web": {"seconds": 0, "waits": WAITS}}
+    after = {"file:/a": ["service:x"], "file:/b": ["file:/a"], "file:/c": ["package:p"]}
+    addresses = ("service:x", "package:p", "file:/a", "file:/b", "file:/c", "file:/d", "file:/e")
+    owners = {address: ["web"] for address in addresses} | {"file:/d": ["app"], "file:/e": ["other"]}
+    waits = Waiting(closed, owners, after, {"app": ["web"]})
+    plan = HostPlan(outcome="planned", verdicts=[change(address, owners[address][0]) for address in addresses])
+    told = {"service:x": "stop", "package:p": "upgrade"}
+    waits.mark(plan, [{"disrupts": told.get(address, "")} for address in addresses], [])
+    found = {verdict.address: verdict.waits for verdict in plan.verdicts}
+    assert found == {
+        "service:x": WAITS,
+        "package:p": WAITS,
+        "file:/a": "comes after service:x, which waits",
+        "file:/b": "comes after file:/a, which waits",
+        "file:/c": "",
+        "file:/d": "comes after service:x, which waits",
+        "file:/e": "",
+    }
+    assert summarise({"one": plan}).pending == 5
+
+
 def test_what_waits_is_counted_apart(tmp_path):
     """A host where something only waits is neither changed nor right; nothing to apply is said, and a gate still sees a difference."""
     summary = summarise({"one": marked(FRIDAY, tmp_path)})
