@@ -57,7 +57,7 @@ associations:
 
 
 def prepared(host: LabHost, project: LabProject) -> None:
-    host.reset()
+    """`host` is as new."""
     host.sh("apt-get install -qq -y lab-service-01; sysctl -q -w net.ipv4.ip_forward=0; mkdir /srv/mnt")
     host.sh("echo other=1 > /etc/sab-lines.conf; printf right > /etc/right.conf")
     project.write("states/sabtree/a.txt", "a\n")
