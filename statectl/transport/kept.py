@@ -62,9 +62,10 @@ class Login:
     def lives(self) -> bool:
         return not any(connection.is_closed() for connection in self.connections)
 
-    def keepalive(self, seconds: float) -> None:
-        for connection in self.connections:
-            connection.set_keepalive(interval=seconds)
+    def keepalive(self, own_s: float, jump_s: float) -> None:
+        """How often each is asked whether it lives: the host's own, and its jump hosts'."""
+        for place, connection in enumerate(self.connections):
+            connection.set_keepalive(interval=jump_s if place else own_s)
 
     def close(self) -> None:
         """Let go; who does not answer to that is cut off a moment later."""
@@ -119,7 +120,7 @@ class KeptLogins:
         self.forget(host)
         while len(self._idle) >= self._most:
             self.forget(next(iter(self._idle)))
-        login.keepalive(KEEPALIVE_S)
+        login.keepalive(KEEPALIVE_S, KEEPALIVE_S)
         timer = asyncio.get_running_loop().call_later(self._idle_s, self._idle_for_long, host, login)
         self._idle[host] = login, timer
 

@@ -184,7 +184,7 @@ class SshTransport:
                 if await _elsewhere(endpoint, connection):
                     login.close()
                     return None
-                login.keepalive(KEEPALIVE_S)
+                login.keepalive(KEEPALIVE_S, JUMP_KEEPALIVE_S)
                 process = await connection.create_process(
                     shlex.join(argv), encoding=None, stdin=-1, stdout=-1, stderr=-1
                 )

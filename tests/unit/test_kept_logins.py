@@ -355,6 +355,45 @@ def test_a_name_that_moved(world, monkeypatch):
     asyncio.run(main())
 
 
+def test_through_a_jump_host(servers, home):
+    """The login on the jump host is kept with the one behind it, is noticed to be dead first, and both are replaced together."""
+    jumps: list[asyncssh.SSHServerConnection] = []
+
+    class Jump(Open):
+        def connection_made(self, conn):
+            jumps.append(conn)
+
+        def connection_requested(self, *_):
+            return True
+
+    jump = servers.executor(unchanged, server=Jump)
+    world = World(servers, home)
+    with (home / "known_hosts").open("a") as known:
+        known.write(f"[127.0.0.1]:{jump.port} {servers.host_key}\n")
+    way = {"jump": (f"root@127.0.0.1:{jump.port}",)}
+
+    async def main():
+        for _ in range(3):
+            await world.run(**way)
+        assert (len(jumps), len(world.logins)) == (1, 1)
+        login = world.kept.take("web01", world.transport().way(world.endpoint(**way)))
+        world.kept.give_back("web01", login)
+        assert {connection._keepalive_interval for connection in login.connections} == {kept.KEEPALIVE_S}
+        channel = await world.transport()._reopen(world.endpoint(**way), ["true"])
+        own, through = (connection._keepalive_interval for connection in login.connections)
+        assert through < own < kept.KEEPALIVE_S  # it is the one cause for all that is behind it
+        await channel.close()
+        await world.run(**way)
+        assert (len(jumps), len(world.logins)) == (2, 2)
+        servers.do(_abort(jumps[-1]))
+        await world.run(**way)
+        assert (len(jumps), len(world.logins)) == (3, 3)
+        await world.kept.close()
+        assert await world.gone(jumps[-1])
+
+    asyncio.run(main())
+
+
 def test_limits(world):
     """A login that was idle for long, or is old, or is one too many, is closed; so is that of a host that is gone from the inventory."""
 
