@@ -5,6 +5,7 @@ the room for it is left out and said to be left out: neither a flood nor a giant
 """
 
 from collections.abc import Container, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from statectl.errors import Unreachable
@@ -79,8 +80,9 @@ class Heard:
                 raise _not_in_the_protocol("the host asked for one content again and again")
 
 
+@lru_cache(maxsize=10_000)
 def right_result(address: str) -> dict[str, Any]:
-    """The result of a resource that is as wanted, as its own message would say it."""
+    """The result of a resource that is as wanted, as its own message would say it. One for all hosts that have it: not to be changed."""
     return {
         "type": "result",
         "address": address,

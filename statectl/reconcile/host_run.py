@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from sys import intern
 from typing import Any, Protocol
 
 from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
@@ -96,7 +97,7 @@ class HostRun:
         self.compiled: Compiled | None = None
         self.plan = HostPlan(outcome="not contacted")
         self.undelivered: list[dict[str, Any]] = []
-        self.read: list[tuple[str, str]] = []  # (association, address) of every verdict
+        self.read: list[tuple[str, str]] = []  # (association, address) of every verdict; one text for all hosts that have it
         self._open = open_conversation
         self._compile = compile_with
         self._probes = probes
@@ -213,15 +214,16 @@ class HostRun:
             elif kind == "right":
                 self._heard.right(message, ours, "verdict")
                 ok += len(message["addresses"])
-                owner = str(message.get("association") or "")
-                self.read += [(owner, str(address)) for address in message["addresses"]]
+                owner = intern(str(message.get("association") or ""))
+                self.read += [(owner, intern(str(address))) for address in message["addresses"]]
             elif kind == "verdict":
                 message = self._heard.kept(message, ours)
                 if message["verdict"] == "ok":
                     ok += 1
                 else:
                     verdicts.append(message)
-                self.read.append((str(message.get("association") or ""), str(message["address"])))
+                owner = intern(str(message.get("association") or ""))
+                self.read.append((owner, intern(str(message["address"]))))
             elif kind == "planned" and self.order.kind == "apply":
                 break  # whoever only plans has the last word to come, with the digest of all that was said
             elif kind == "end":
@@ -362,6 +364,7 @@ class HostRun:
                 runs.append(str(entry["run"]))
         await self._say({"type": "ack", "runs": runs})
         conversation, self._conversation = self._conversation, None
+        self._heard = Heard()  # nothing more is heard of this one, and thousands of hosts may follow
         if conversation is not None:  # until the executor is gone takes a round trip, in which nobody need wait
             self._partings.append(asyncio.create_task(conversation.close()))
 

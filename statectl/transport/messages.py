@@ -14,6 +14,7 @@ from statectl.secrets import Untrusted
 MAX_NODES = 350_000  # values in one message: small JSON can be large memory
 MAX_TEXTS = 500_000  # keys and texts in it
 KEYS_SHARED = 1000  # the keys that come again and again are few
+MAX_SHARED = 100  # characters of a key that is shared with other messages
 COUNTED_FROM = 256 * 1024  # bytes; a smaller message cannot hold many
 # A character outside of ASCII widens the whole text that it stands in: to two bytes each, or to four for those written as a pair.
 MAX_WIDE = {b"\\u": 8 * 1024 * 1024, b"\\ud": 5 * 1024 * 1024, b"\\uD": 5 * 1024 * 1024}
@@ -287,11 +288,14 @@ def _measure(payload: bytes) -> None:
             raise ProtocolError(f"a message of {len(payload):,} bytes is not plain ASCII (max {limit:,})")
 
 
+_names: dict[str, Untrusted] = {}  # keys that were met in messages before, of whatever host: the facts of all have the same
+
+
 def untrusted(value: Any, names: dict[str, Untrusted] | None = None, *, plain: bool = False) -> Any:
     """The same value with every text in it, keys included, as Untrusted. Lists are changed in place: there may be no room for two.
 
     Lone surrogates (what stands for bytes of a name that is not UTF-8, or what a hostile host makes up) become escapes: nothing
-    that comes later can store or print them. `names`: keys that were met before. `plain`: it is known that there are none.
+    that comes later can store or print them. `names`: keys that were met in this message. `plain`: it is known that there are none.
     """
     if isinstance(value, str):
         if not plain and SURROGATE.search(value):
@@ -306,9 +310,19 @@ def untrusted(value: Any, names: dict[str, Untrusted] | None = None, *, plain: b
         for key in list(value):
             name = known.get(key)
             if name is None:
-                name = untrusted(key, plain=plain)
+                name = _name(key, plain=plain)
                 if len(known) < KEYS_SHARED:
                     known[key] = name
             value[name] = untrusted(value.pop(key), known, plain=plain)
         return value
     return value
+
+
+def _name(key: str, *, plain: bool) -> Untrusted:
+    """A key as Untrusted; one text for all messages, as long as there is room."""
+    name = _names.get(key)
+    if name is None:
+        name = untrusted(key, plain=plain)
+        if len(_names) < KEYS_SHARED and len(key) <= MAX_SHARED:
+            _names[key] = name
+    return name
