@@ -40,6 +40,7 @@ sweeps: setup-dev lab-packages ## Every crash point, power cut, racing writer, h
 	$(BIN)/python -m tests.sweeps.removal --histories 1000
 	$(BIN)/python -m tests.sweeps.link_swaps --writes 100000
 	$(BIN)/python -m tests.sweeps.schedules --expressions 100000
+	$(BIN)/python -m tests.sweeps.requirements --runs 20000
 	$(BIN)/python -m tests.sweeps.month --days 30
 
 truth: setup-dev lab-packages ## 200 generated catalogues: is every verdict of a plan what then happens?; an hour

@@ -72,7 +72,7 @@ def _ended(store: Any, run_id: str, shown: Any, root: Any) -> int:
     shown.write({"text": text, "json": lambda: to_json({"format": "statectl.run/1.0", **run})})
     if ended is not None:
         return apply_code(ended)
-    codes = {"failed": 1, "terminated": 1, "stopped": 1, "unknown": 3, "unreachable": 3, "refused": 5}
+    codes = {"failed": 1, "terminated": 1, "stopped": 1, "unknown": 3, "unreachable": 3, "refused": 5, "skipped": 5}
     return worst([codes[entry["outcome"]] for entry in run["hosts"].values() if entry["outcome"] in codes])
 
 

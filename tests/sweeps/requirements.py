@@ -35,6 +35,8 @@ KINDS = {
     "stale": "refuses when told to go",
     "cut": "its channel is lost after the first resource; it goes on",
 }
+STEP = SimpleNamespace(argv=["switch"], hosts=["balancer"], timeout_s=60.0)
+RULES = SimpleNamespace(batch=("2", "100%"), bake_s=0.0, on_failure="continue")
 STATES = {"todo": "has to be changed, and is", "done": "is as wanted", "fails": "has to be changed, and fails"}
 
 
@@ -52,6 +54,7 @@ class Case:
     concurrency: str = ""
     signals: tuple[float, ...] = ()
     kept: bool = True
+    rolled: str = ""  # an association that is rolled out, with a command before and one after each host; '' : none
 
     @property
     def free(self) -> bool:
@@ -76,7 +79,7 @@ class Host:
     """What a host is and knows of itself, whoever listens."""
 
     def __init__(self, name: str, kind: str, delay: float, case: Case, log: Log) -> None:
-        self.name, self.kind, self.delay, self.log = name, kind, delay, log
+        self.name, self.kind, self.delay, self.log, self.rolled = name, kind, delay, log, case.rolled
         self.states = {association: state for (association, host), state in case.nodes if host == name}
         here = [pair for pair in case.requires if pair[0][1] == name]
         self.same = {name_: [b for (a, _), (b, on) in here if a == name_ and on == name] for name_ in self.states}
@@ -109,7 +112,7 @@ class Host:
             blobs={},
             secrets={},
             problems=[],
-            rollouts={},
+            rollouts={self.rolled: SimpleNamespace(health=None, before=(STEP,), after=(STEP,))} if self.rolled else {},
             requires=self.requires,
         )
 
@@ -252,6 +255,11 @@ async def _simulate(case: Case) -> Played:
     async def agree(_: Any) -> bool:
         return True
 
+    async def run_step(_: str, __: Any, about: Any) -> str:
+        await asyncio.sleep(0.1)
+        log.add(about["when"], (about["association"], about["about"]))
+        return ""
+
     inside = [name for name in names if name not in case.outside]
     fleet = reconcile.Fleet(
         hosts=inside,
@@ -264,6 +272,8 @@ async def _simulate(case: Case) -> Played:
         commit="",
         dirty=False,
         scope={},
+        rollouts={case.rolled: RULES} if case.rolled else {},
+        run_step=run_step,
     )
     rate = reconcile.Rate(case.concurrency, case.errors, case.batch)
     observer = SimpleNamespace(
@@ -285,6 +295,7 @@ def judge(played: Played) -> None:
     """Raises AssertionError that says which rule was broken."""
     _nothing_begins_too_early(played)
     _once_each(played)
+    _nobody_is_prepared_in_vain(played)
     if played.case.free:
         _exactly_these(played)
 
@@ -317,6 +328,24 @@ def _once_each(played: Played) -> None:
     assert played.records.rows == {} or all(
         played.records.rows[name] == result.outcome for name, result in played.run.results.items()
     ), (played.records.rows, played.run.results)
+
+
+def _nobody_is_prepared_in_vain(played: Played) -> None:
+    """The command before a host runs before the association begins there, and not where that is held back."""
+    case, states = played.case, dict(played.case.nodes)
+    order = [(what, about) for what, about, _ in played.log.entries]
+    for node in played.log.of("begin"):
+        if node[0] == case.rolled:
+            assert order.index(("before", node)) < order.index(("begin", node)), f"{node} began unprepared"
+    for node in played.log.of("before"):
+        assert states[node] != "done", f"{node} has nothing to do"
+        held = played.run.results[node[1]].code in ("E524", "E525") and node not in played.log.of("begin")
+        assert not held or _behind(case, node), f"{node} is held back"
+
+
+def _behind(case: Case, node: Node) -> bool:
+    """Does it require something of its own host? What that comes to is known when it is there."""
+    return any(one == node and other[1] == node[1] for one, other in case.requires)
 
 
 def _crossed(case: Case) -> bool:
@@ -407,6 +436,7 @@ def _cases(count: int) -> st.SearchStrategy[Case]:
             concurrency=st.sampled_from(["", "1", "2"]),
             signals=st.sampled_from([(), (), (), (0.1,), (0.6,), (1.0, 3.1), (4.0,)]),
             kept=st.booleans(),
+            rolled=st.sampled_from(["", "", "a", "b"]),
         )
 
     states = st.sampled_from(["todo", "todo", "todo", "done", "fails"])

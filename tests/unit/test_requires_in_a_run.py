@@ -57,6 +57,7 @@ OTHERS_GO_ON = Case(
 @example(cluster("done", outside=("h0",)))
 @example(cluster(signals=(0.3,)))
 @example(cluster("fails", errors="0"))
+@example(cluster("fails", rolled="a"))
 @example(REPLICA_OF_A_REPLICA)
 @example(CROSSED)
 @example(OTHERS_GO_ON)
