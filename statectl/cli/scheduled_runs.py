@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -127,7 +128,8 @@ class ScheduledRuns:
         finally:
             await asyncio.to_thread(child.close)
             if self._child is None and not self._ending:
-                self._child = ChildProcess()
+                with suppress(OSError):  # the next run starts one, and says why when it cannot
+                    self._child = ChildProcess()
 
     async def close(self) -> None:
         """Log out everywhere."""

@@ -136,15 +136,17 @@ class SshTransport:
 
     async def open(self, endpoint: Endpoint, argv: Sequence[str], *, deadline_s: float) -> Channel:
         """Log in and start argv; raises Unreachable or Refused (host key) with the cause in one line."""
+        began = time.monotonic()
         channel = await self._reopen(endpoint, argv)
         if channel is not None:
             return channel
         until = time.monotonic() + BUSY_S
+        left_s = deadline_s - (time.monotonic() - began)  # of the one limit: a dead login used some of it up
         attempt = refused = 0
         while True:
             stage = Stage(deadline_s)
             try:
-                async with asyncio.timeout(deadline_s):
+                async with asyncio.timeout(left_s):
                     return await self._open_once(endpoint, argv, stage)
             except TimeoutError:
                 raise Unreachable(stage.timed_out(endpoint), code="E302") from None
@@ -160,6 +162,7 @@ class SshTransport:
                     raise
                 refused += 1
                 await asyncio.sleep(REFUSED_S)
+            left_s = deadline_s
 
     def way(self, endpoint: Endpoint) -> Way | None:
         """What decides about a login there; None: none is kept."""

@@ -1,6 +1,7 @@
 """Logins that are kept between runs: used where a new one would be the same, replaced without a word where they are no good, and never in the way."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import asyncssh
@@ -165,6 +166,35 @@ def test_a_silent_login_is_replaced(world, monkeypatch):
 
     asyncio.run(main())
     assert len(world.logins) == 2
+
+
+def test_a_host_that_is_gone_holds_nobody_up_for_longer(world, monkeypatch):
+    """The kept login is dead and the host does not answer: both together have the one limit of a contact."""
+    monkeypatch.setattr(ssh, "REOPEN_S", 0.6)
+
+    async def deaf(connection):
+        connection._transport.pause_reading()
+
+    async def hears_again(connection):
+        connection._transport.resume_reading()
+
+    async def silent(host, port):
+        await asyncio.sleep(60)
+
+    async def main():
+        await world.run()
+        world.servers.do(deaf(world.logins[0]))
+        monkeypatch.setattr(ssh, "_tcp", silent)
+        began = time.monotonic()
+        with pytest.raises(Unreachable) as caught:
+            await world.transport().open(world.endpoint(), ["true"], deadline_s=1.0)
+        took = time.monotonic() - began
+        world.servers.do(hears_again(world.logins[0]))
+        return took, caught.value.message
+
+    took, said = asyncio.run(main())
+    assert took < 1.4, took
+    assert "no answer in 1 s" in said
 
 
 def test_a_login_over_which_nothing_starts_any_more(servers, home):
