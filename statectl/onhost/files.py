@@ -153,16 +153,34 @@ def _copy_attributes(place: "Place", fd: int) -> None:
                 os.removexattr(fd, name)
 
 
-def remove(place: "Place") -> bool:
-    """Remove a name that is not a directory. Gone already is as good. -> was it there?"""
+def remove(place: "Place", durable: bool = True) -> bool:
+    """Remove a name that is not a directory. Gone already is as good. -> was it there?
+
+    durable   False: who removes many makes the directory durable once, when all are gone
+    """
     try:
         os.unlink(place.name, dir_fd=place.fd)
-        place.sync()
+        if durable:
+            place.sync()
     except FileNotFoundError:
         return False
     except OSError as error:
         raise explain(error, place.path, "remove it", place)
     return True
+
+
+def sync_directory(place: "Place") -> None:
+    """Make durable which names are in the directory that a place names; nothing when it is gone."""
+    try:
+        fd = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.fd)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise explain(error, place.path, "look into it", place)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def remove_tree(place: "Place") -> bool:

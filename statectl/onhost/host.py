@@ -233,9 +233,17 @@ class Host(object):
         with self._writing("replace", path) as place:
             files.replace(place, content, uid, gid, None if mode is None else permission(mode), check)
 
-    def remove_file(self, path: str) -> bool:
-        """Remove a file, link, fifo, socket or device; missing is fine. -> was it there?"""
-        return self._remove("remove", path, files.remove)
+    def remove_file(self, path: str, durable: bool = True) -> bool:
+        """Remove a file, link, fifo, socket or device; missing is fine. -> was it there?
+
+        durable   False: `sync_directory` follows, once for many
+        """
+        return self._remove("remove", path, lambda place: files.remove(place, durable))
+
+    def sync_directory(self, path: str) -> None:
+        """Make durable which names are in a directory."""
+        with open_place(path, self.root) as place:
+            files.sync_directory(place)
 
     def remove_tree(self, path: str) -> bool:
         """Remove a directory and all below it; missing is fine. Stops at mount points. -> was it there?"""

@@ -1,9 +1,12 @@
+import errno
 import os
 import pwd
 import unittest
+from unittest import mock
 
 from type_case import TypeCase
 
+from statectl.onhost.failure import Failed
 from statectl.onhost.resources import directory
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -83,6 +86,35 @@ class Directories(TypeCase):
         self.put("/srv/a/new")
         directory.apply(self.host, want, found, ["exclusive"])
         assert os.listdir(self.at("/srv/a")) == ["new"]
+
+    def test_exclusive_makes_the_directory_durable_once(self):
+        """Of a hundred thousand entries none waits for the disk; what is gone is durable when all are, also when one could not go."""
+        for number in range(30):
+            self.put("/srv/a/old%d" % number)
+        want = self.want("/srv/a", exclusive=True, declared=[])
+        found = self.found(want)
+        done, real_sync, real_unlink = [], os.fsync, os.unlink
+
+        def unlink(name, **more):
+            if name == "old7" and "refuse" in done:
+                raise OSError(errno.EPERM, "not this one")
+            done.append("unlink")
+            real_unlink(name, **more)
+
+        def sync(fd):
+            assert os.path.samestat(os.fstat(fd), os.stat(self.at("/srv/a")))
+            done.append("sync")
+            real_sync(fd)
+
+        with mock.patch.object(os, "fsync", sync), mock.patch.object(os, "unlink", unlink):
+            directory.apply(self.host, want, found, ["exclusive"])
+            assert done == ["unlink"] * 30 + ["sync"]
+            self.put("/srv/a/old1")
+            self.put("/srv/a/old7")
+            done[:] = ["refuse"]
+            with self.assertRaises(Failed):  # noqa: PT027  unittest, on Python 3.6
+                directory.apply(self.host, want, self.found(want), ["exclusive"])
+        assert done == ["refuse", "unlink", "sync"]
 
     def test_exclusive_without_the_declared_names_removes_nothing(self):
         """Not knowing what is declared is not the same as nothing being declared."""

@@ -120,13 +120,7 @@ def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[
     else:
         apply_metadata(host, want, differing)
     if found.exclusive:
-        for entry in found.exclusive:
-            path = join(want.name, entry.partition("/")[0])
-            status = host.lstat(path)
-            if status is not None and stat.S_ISDIR(status.st_mode):
-                host.remove_tree(path)
-            else:
-                host.remove_file(path)
+        _remove_entries(host, want.name, found.exclusive)
     if want.recurse and "recurse" in differing:
         lookups = Lookups(host)
         for relative, status in walk(host, want.name):
@@ -147,6 +141,20 @@ def _remove(host: "Host", want: "Desired") -> None:
                 "directory is not empty",
             )
     host.remove_tree(want.name)
+
+
+def _remove_entries(host: "Host", top: str, entries: "Sequence[str]") -> None:
+    """Those that the plan named; the directory is made durable once, not for each of what may be thousands."""
+    try:
+        for entry in entries:
+            path = join(top, entry.partition("/")[0])
+            status = host.lstat(path)
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                host.remove_tree(path)
+            else:
+                host.remove_file(path, durable=False)
+    finally:
+        host.sync_directory(top)
 
 
 def _undeclared(host: "Host", want: "Desired") -> "List[str]":
