@@ -49,36 +49,38 @@ def file(order: argparse.Namespace, place: Path, host: LabHost) -> Iterator[Grow
 
 
 def directory(order: argparse.Namespace, place: Path, host: LabHost) -> Iterator[Grown]:
-    """A directory with so many small files: placed as a tree, then unchanged; owned and of one mode; emptied by `exclusive`."""
+    """A directory with so many small files: owned and of one mode; emptied by `exclusive`; placed as trees, then unchanged."""
     yield from little(place / "0", host)
     for count in order.entries:
-        project = project_of(place / str(count), host, LITTLE)
-        trees, left = [], count
-        while left:
-            here = min(left, TREES_HOLD)
-            fill(project.root / "states" / f"tree-{len(trees)}", here)
-            trees.append(f"      /srv/many/{len(trees)}: {{source: tree-{len(trees)}}}\n")
-            left -= here
-        top = "associations:\n  many:\n    targets: all\n    directories:\n      /srv/many: {OPTIONS}\n"
-        project.write("states/states.yml", top.replace("OPTIONS", "mode: 0755") + "    trees:\n" + "".join(trees))
+        project = project_of(place / f"{count} on the host", host, "")
+        host.sh(
+            "rm -rf /srv/many /var/lib/statectl; mkdir -p /srv/many && cd /srv/many && seq -f file-%.0f.txt COUNT | xargs touch".replace(
+                "COUNT", str(count)
+            )
+        )
+        declare(project, "mode: 0750, owner: root, group: root, recurse: true")
+        cold(project, host)
+        yield Grown.of("recurse, apply", count, unchanged("apply", project, host, executors=True))
+        declare(project, "exclusive: true")
+        yield Grown.of("exclusive, emptied", count, cold(project, host))
+    for count in order.entries:
+        project = project_of(place / f"{count} in trees", host, "")
+        trees = []
+        for first in range(0, count, TREES_HOLD):
+            fill(project.root / "states" / f"tree-{first}", min(count - first, TREES_HOLD))
+            trees.append(f"      /srv/many/{first}: {{source: tree-{first}}}\n")
         project.write(".gitignore", "tree-*\n")
-        project.commit("many files")
+        declare(project, "mode: 0755", "    trees:\n" + "".join(trees))
         host.sh("rm -rf /srv/many /var/lib/statectl")
         yield Grown.of("tree, cold apply", count, cold(project, host))
         yield Grown.of("tree, apply", count, unchanged("apply", project, host, executors=True))
-        host.sh("rm -rf /var/lib/statectl")
-        project.write(
-            "states/states.yml", top.replace("OPTIONS", "mode: 0750, owner: root, group: root, recurse: true")
-        )
-        project.commit("whose they are")
-        cold(project, host)
-        yield Grown.of("recurse, apply", count, unchanged("apply", project, host, executors=True))
-        project.write("states/states.yml", top.replace("OPTIONS", "exclusive: true"))
-        host.sh(
-            "rm -rf /var/lib/statectl; mv /srv/many /srv/old; mkdir /srv/many; mv /srv/old/*/* /srv/many/; rm -r /srv/old"
-        )
-        project.commit("nothing else")
-        yield Grown.of("exclusive, emptied", count, cold(project, host))
+
+
+def declare(project: LabProject, options: str, more: str = "") -> None:
+    """The directory, and what else there is."""
+    top = f"associations:\n  many:\n    targets: all\n    directories:\n      /srv/many: {{{options}}}\n"
+    project.write("states/states.yml", top + more)
+    project.commit("a directory")
 
 
 def little(place: Path, host: LabHost) -> Iterator[Grown]:

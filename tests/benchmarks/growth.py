@@ -11,6 +11,7 @@ directory 5 minutes each. What is measured takes the place of the same row; noth
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -36,26 +37,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     order = orders(argv)
     measured: Growth = {} if order.print else load()
     busy = os.getloadavg()[0]
+    failed = []
     for part in order.parts:
-        with tempfile.TemporaryDirectory(prefix="statectl-growth-") as place, Lab(disk=True) as lab:
-            lab.start(1, order.suite)
-            lab.hosts[0].wait_running()
-            for row in PARTS[part](order, Path(place), lab.hosts[0]):
-                row.part, row.load = part, busy
-                say(row.line())
-                measured = merged(measured, [row])
-                if not order.print:
-                    save(measured.values())
+        try:
+            with tempfile.TemporaryDirectory(prefix="statectl-growth-") as place, Lab(disk=True) as lab:
+                lab.start(1, order.suite)
+                lab.hosts[0].wait_running()
+                for row in PARTS[part](order, Path(place), lab.hosts[0]):
+                    row.part, row.load = part, busy
+                    say(row.line())
+                    measured = merged(measured, [row])
+                    if not order.print:
+                        save(measured.values())
+        except (RuntimeError, AssertionError, subprocess.TimeoutExpired) as error:  # what was measured before it stays
+            failed.append(part)
+            say(f"{part}: FAILED: {error}")
     for part in order.parts:
         machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, host {order.suite} on the same machine"
         text = report(part, measured.values(), machine)
         sys.stdout.write(text)
-        if not order.print:
+        if not order.print and text:
             for name, picture in plots(part, measured.values()).items():
                 (PAGE.parent / "benchmarks").mkdir(exist_ok=True)
                 (PAGE.parent / "benchmarks" / f"{name}.svg").write_text(picture)
             write_on_page(f"growth-{part}", text)
-    return 0
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 def orders(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -113,7 +113,10 @@ def host_table(rows: Sequence[Grown], across: str) -> str:
     if across in ("MiB", "files"):
         largest = [row for row in rows if row.count == rows[-1].count]
         for row in largest:
-            for where, value in (("here", max(0, row.peak_bytes - here)), ("there", max(0, row.executor_bytes - there))):
+            for where, value in (
+                ("here", max(0, row.peak_bytes - here)),
+                ("there", max(0, row.executor_bytes - there)),
+            ):
                 what = f"{row.run} of {row.count:,} {across}, memory {where} over start-up"
                 goals.append((what, f"{value / MIB:.0f} MiB", f"{ONE_HOST_MIB:.0f} MiB", value / MIB <= ONE_HOST_MIB))
     return "\n".join(lines) + "\n" + _goals(goals)
