@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 import click
 import pytest
 
-from statectl.cli.fleet import offline_problems
+from statectl.cli.offline import offline_problems
 from statectl.project.types import resource_types
 from statectl.sections import load
 from tests.test_boundaries import LEVELS

@@ -116,8 +116,21 @@ class _Agreement:
             text = f"the override of {self._address} by {by.name} ended on {override.until}"
             hint = "decide again: remove the override, or give it a new date"
             self.problems.append(Problem("E121", text, by.places.value(override.path), hint=hint, notes=notes))
-        entry = {"of": override.of, "reason": override.reason, "until": override.until, "by": by.name}
-        self.overrides[by.name, override.of] = entry
+        loser = next(one for one in losers if one.association.name == override.of)
+        place = loser.prepared.place(_top(field))
+        known = self.overrides.setdefault(
+            (by.name, override.of),
+            {
+                "of": override.of,
+                "reason": override.reason,
+                "until": override.until,
+                "by": by.name,
+                "fields": field,
+                "source": f"{place.file}:{place.line}" if place is not None else "",
+            },
+        )
+        if field not in known["fields"].split(", "):
+            known["fields"] += f", {field}"
 
     def _conflict(self, first: Claim, other: Claim, field: str) -> None:
         one, two = first.association.name, other.association.name

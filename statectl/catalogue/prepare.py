@@ -100,7 +100,7 @@ class Preparer:
             return None, [Problem("E211", f"{what} the name of {kind.article}", rendered.span)]
         fields = dict(rendered.fields)
         for name, value in rendered.defaults.items():
-            if name in kind.model.model_fields and fields.get("state") != "absent":
+            if name in kind.names and fields.get("state") != "absent":
                 fields.setdefault(name, value)
         return self.check(kind, rendered.key, fields, declaration)
 
@@ -168,10 +168,9 @@ class Preparer:
 
     def _values(self, kind: ResourceType, model: Resource, fields: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         """(values for `want`, name of a field that lost a secret)."""
-        away = {*getattr(model, "compiled_away", ()), "content"}
+        away = {*getattr(kind.model, "compiled_away", ()), "content"}
         values: dict[str, Any] = {}
-        for name in kind.model.model_fields:
-            value = getattr(model, name)
+        for name, value in model:
             if value is None or name in away:
                 continue
             secret = self._has_secret(fields.get(name))
@@ -184,9 +183,9 @@ class Preparer:
         self, kind: ResourceType, fields: Mapping[str, Any], model: Resource, declaration: Declaration
     ) -> Wanted | Manifest | None:
         file = declaration.places.file
-        if "manifest" in kind.model.model_fields:
+        if "manifest" in kind.names:
             return self._trees.manifest(file, str(fields["source"]), fields.get("templates") or (), self._files)
-        if "content" not in kind.model.model_fields:
+        if "content" not in kind.names:
             return None
         if fields.get("content") is not None:
             # as the model made it; with a secret in it, as it was rendered

@@ -163,7 +163,7 @@ class Skeletons:
     ) -> dict[str, Any]:
         prepared = one.prepared
         want = dict(prepared.values)
-        if "declared" in prepared.kind.model.model_fields and want.get("exclusive"):
+        if "declared" in prepared.kind.names and want.get("exclusive"):
             below = declared.get(str(want["name"]), set())
             whole = isinstance(
                 prepared.content, Manifest

@@ -17,15 +17,27 @@ FORMATS = ("text", "json", "jsonl")
 @click.command()
 @click.option("--min", "minimum", metavar="N%", default=None, help="Exit 2 when fewer hosts than this are compliant.")
 @click.option("--refresh", is_flag=True, help="Plan first, so that the results are of now.")
+@click.option("--history", "moments", is_flag=True, help="Also how it came to this: after each run that read hosts.")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 100_000),
+    default=20,
+    show_default=True,
+    help="Moments of --history, newest first.",
+)
 @host_options
 @output_options(FORMATS)
 @click.pass_obj
-def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **options: Any) -> int:
+def command(
+    obj: dict[str, Any], /, minimum: str | None, refresh: bool, moments: bool, limit: int, **options: Any
+) -> int:
     """Say how many hosts are as their files say, of how many, and how old that knowledge is."""
     from statectl.cli.fleet import Opened
-    from statectl.cli.formats.compliance_text import compliance_lines
+    from statectl.cli.formats.compliance_text import compliance_lines, history_lines
     from statectl.cli.planning import outputs_of
     from statectl.cli.scope import Scope
+    from statectl.compliance.history import history
     from statectl.compliance.judge import judge
     from statectl.targets.ranges import compress
 
@@ -47,11 +59,21 @@ def command(obj: dict[str, Any], /, minimum: str | None, refresh: bool, **option
         now,
         severity,
     )
+    if moments:
+        found = history(opened.expected(scope), store.readings(), store.status_changes())
+        result.history = found[::-1][:limit]
     opened.close()
+
+    def text() -> str:
+        lines = list(compliance_lines(result, shown.screen, compress))
+        if result.history is not None:
+            lines += history_lines(result.history, len(found), shown.screen, compress)
+        return "\n".join(lines) + "\n"
+
     document = result.model_dump(mode="json")
     shown.write(
         {
-            "text": lambda: "\n".join(compliance_lines(result, shown.screen, compress)) + "\n",
+            "text": text,
             "json": lambda: to_json(document),
             "jsonl": lambda: to_json_lines(document["entries"]),
         }

@@ -12,16 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from statectl.catalogue.folding import fold, once
+from statectl.catalogue.folding import once
 from statectl.cli.formats.problems import as_json
 from statectl.cli.formats.terminal import one_line
+from statectl.cli.offline import probes_of, read_inventory, types_by_name
 from statectl.cli.opening import open_project, open_settings, open_store, start_directory
 from statectl.cli.options import secret_from
 from statectl.cli.scope import Scope
 from statectl.errors import ConfigError, Refused, UsageError
 from statectl.plans.plan import HostPlan, Plan
 from statectl.problems import Problem, did_you_mean
-from statectl.project.model import Project, Settings
+from statectl.project.model import Project
 from statectl.reconcile.commit import Reading, Revision, check_out, moved, revision
 from statectl.reconcile.endpoints import Credentials, endpoint
 from statectl.store.ids import who
@@ -34,68 +35,12 @@ if TYPE_CHECKING:
     from statectl.catalogue.child_process import ChildProcess
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
-    from statectl.project.types import ResourceType
     from statectl.reconcile.host_run import Order
     from statectl.reconcile.reconcile import Fleet
     from statectl.store.store import Store
-    from statectl.targets.values import Yaml
     from statectl.transport.bundle import Bundle
     from statectl.transport.kept import KeptLogins
     from statectl.transport.session import ExecutorSession
-
-
-def _yaml() -> "Yaml":
-    from statectl.project.scalars import Expression, Plain, untyped
-    from statectl.project.yaml_tree import BROKEN, read_yaml
-    from statectl.targets.values import Yaml
-
-    return Yaml(read_yaml, untyped, Expression, Plain, BROKEN)
-
-
-def _types() -> "dict[str, ResourceType]":
-    from statectl.sections import table
-
-    return {kind.name: kind for kind in table().resources.values()}
-
-
-def read_inventory(root: Path, settings: Settings, given: str | None) -> tuple[Inventory, list[Problem], Path]:
-    """The inventory in force, its problems and its path. `given`: -i, relative to here; else the project's own."""
-    from statectl.targets.inventory import load_inventory
-
-    path = Path(given) if given else root / settings.inventory
-    inventory, problems = load_inventory(path, root=root, yaml=_yaml(), allow_executables=settings.trusted)
-    return inventory, problems, path
-
-
-def offline_problems(
-    project: Project, given: str | None, child: "ChildProcess | None" = None
-) -> tuple[list[Problem], int]:
-    """What compiling the whole fleet without a host finds, and how many hosts there are. Runs no executable inventory."""
-    from statectl.catalogue.compile import Compiler
-    from statectl.catalogue.render import Renderer
-    from statectl.targets.inventory import load_inventory
-
-    path = Path(given) if given else project.root / project.settings.inventory
-    inventory, problems = load_inventory(path, root=project.root, yaml=_yaml(), allow_executables=None)
-    hosts_unknown = any(problem.code == "W157" for problem in problems)
-    if hosts_unknown or any(not problem.is_warning for problem in problems):
-        return problems, len(inventory.hosts)
-    with Renderer(project.root, child=child) as renderer:
-        compiler = Compiler(project, inventory, renderer, _types())
-        _, found = compiler.fleet()
-        _, further = _probes(compiler, project, list(inventory.hosts))
-    return [*problems, *once([*found, *further])], len(inventory.hosts)
-
-
-def _probes(
-    compiler: "Compiler", project: Project, names: Sequence[str]
-) -> tuple[dict[str, list[dict[str, Any]]], tuple[Problem, ...]]:
-    """What each host is asked together with its facts, and the mistakes in that, each once."""
-    if not any(association.probes for association in project.associations.values()):
-        return {}, ()
-    found = {name: compiler.probes(name) for name in names}
-    problems = fold({name: wrong for name, (_, wrong) in found.items()}, len(names))
-    return {name: probes for name, (probes, _) in found.items()}, problems
 
 
 def _read(obj: Mapping[str, Any], reading: Revision | Reading | None) -> Project:
@@ -328,7 +273,7 @@ class Opened:
                 self.project,
                 self.inventory,
                 self._renderer,
-                _types(),
+                types_by_name(),
                 selected=scope.associations or None,
                 variables=dict(scope.variables),
                 stored_facts=self._stored_facts,
@@ -450,7 +395,7 @@ class Opened:
         if kind != "drift":
             compiler = self.compiler(scope)
             _, problems = compiler.fleet(names)
-            probes, wrong = _probes(compiler, self.project, names)
+            probes, wrong = probes_of(compiler, self.project, names)
             problems = once([*problems, *wrong])
             if any(not problem.is_warning and not (unattended and problem.hosts) for problem in problems):
                 self.revision()  # as when they were read: files that moved are not wrong

@@ -10,7 +10,7 @@ from statectl.cli.formats.lasting import Lasting
 from statectl.cli.formats.progress import Progress
 from statectl.cli.options import Outputs, outputs, to_json, to_json_lines
 from statectl.errors import Interrupted
-from statectl.plans.plan import Plan
+from statectl.plans.plan import Plan, checksum
 from statectl.rollout.run_targets import Cancel
 
 STOPPING = "stopping: nothing new is started, running resources finish; again to let go now"
@@ -78,12 +78,22 @@ def shown_plan(
             plan: Plan = run_interruptible(
                 lambda: reconcile.plan(fleet, rate, progress, cancel, kind=kind), cancel, abort_at_once=True
             )
+        if kind == "drift":
+            _since_when(plan, opened.records().drifted())
     finally:
         opened.close()
     if cancel.requested.is_set():
         raise Interrupted("interrupted; nothing was changed", hint="the same command starts again")
     write_plan(plan, shown, full=options["full"], by_host=options["by_host"], drift=kind == "drift")
     return plan
+
+
+def _since_when(plan: Plan, drifted: Mapping[tuple[str, str, str], str]) -> None:
+    """Say of each deviation when it was first seen. `drifted`: {(host, association, address): UTC}."""
+    for name, host in plan.hosts.items():
+        keys = ((one.address, (name, one.association, one.address)) for one in host.verdicts)
+        host.since = {address: drifted[key] for address, key in keys if key in drifted}
+    plan.checksum = checksum(plan.model_dump(mode="json"))
 
 
 def write_plan(plan: Plan, shown: Outputs, *, full: bool, by_host: bool, drift: bool) -> None:

@@ -66,7 +66,7 @@ def show_run(
         {
             "text": lambda: run_text(run, shown),
             "json": lambda: to_json({"format": "statectl.run/1.0", **run}),
-            "jsonl": lambda: to_json_lines({"host": host, **entry} for host, entry in run["hosts"].items()),
+            "jsonl": lambda: _lines(run),
         }
     )
     return 0
@@ -102,8 +102,15 @@ def _slots(run: dict[str, Any]) -> list[str]:
     return [str(slot) for slot in run["scope"].get("slot", ())]
 
 
+def _lines(run: dict[str, Any]) -> str:
+    """One line a host, then one with everything but the hosts."""
+    whole = {key: value for key, value in run.items() if key != "hosts"}
+    hosts = [{"type": "host", "host": host, **entry} for host, entry in run["hosts"].items()]
+    return to_json_lines([*hosts, {"type": "run", "format": "statectl.run/1.0", **whole}])
+
+
 def run_text(run: dict[str, Any], shown: Outputs) -> str:
-    from statectl.cli.formats.apply_text import result_line
+    from statectl.cli.formats.apply_text import notified_line, result_line
 
     lines = [
         f"Run {run['id']}: {run['verb']}, {run['outcome']}",
@@ -118,9 +125,15 @@ def run_text(run: dict[str, Any], shown: Outputs) -> str:
         lines.append(f"  plan {one_line(run['plan'])}")
     for host, entry in run["hosts"].items():
         reason = f": {one_line(entry['reason'])}" if entry["reason"] else ""
-        lines.append(f"{host}  {one_line(entry['outcome'])}{reason}")
-        for result in entry["results"] or ():
-            if result.get("type") == "result" and result["outcome"] != "ok":
-                line = result_line(host, result, shown.screen, with_host=False)
-                lines.append(f"  {line}")
+        code = f" [{one_line(entry['code'])}]" if entry["code"] else ""
+        lines.append(f"{host}  {one_line(entry['outcome'])}{reason}{code}")
+        if entry["hint"]:
+            lines.append(f"  hint: {one_line(entry['hint'])}")
+        for told in entry["results"] or ():
+            if told.get("type") == "log":
+                lines.append(f"  {shown.screen.mark('warning')} warning: {one_line(str(told['text']))}")
+            elif told.get("type") == "notified" or "verb" in told:
+                lines.append(f"  {notified_line(host, told, shown.screen, with_host=False)}")
+            elif "address" in told and (told["outcome"] != "ok" or shown.verbose):
+                lines.append(f"  {result_line(host, told, shown.screen, with_host=False)}")
     return "\n".join(lines) + "\n"

@@ -7,11 +7,12 @@ import click
 from statectl.cli.options import inventory_option, output_options, outputs, to_json
 
 FORMATS = ("text", "json")
+MOST_ROUNDS = 10  # of --fix: how deep misspelt keys may stand below each other
 
 
 @click.command()
 @click.option(
-    "--fix", "mend", is_flag=True, help="Write the fixes that need no thought (misspelt keys) into the files first."
+    "--fix", "mend", is_flag=True, help="Write the fixes that need no thought (misspelt keys, expressions without quotes) into the files first."
 )
 @inventory_option
 @output_options(FORMATS)
@@ -36,25 +37,27 @@ def command(
     from statectl.cli.ahead import start_rendering
 
     start_rendering(obj)
-    from statectl.cli.fleet import offline_problems
     from statectl.cli.formats.problems import as_json as problem_json
     from statectl.cli.formats.problems import render
+    from statectl.cli.offline import found_in
     from statectl.cli.opening import start_directory
     from statectl.sections import load
 
     shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
     project = load(start_directory(obj), env=os.environ)
-    if mend and project.problems:
+    problems, hosts = found_in(project, inventory, obj["child"])
+    if mend:
         from statectl.project.fix import fix
 
-        for fixed in fix(project.root, project.problems):
-            click.echo(f"fixed {fixed.span}: {fixed.summary}", err=True)
-        project = load(start_directory(obj), env=os.environ)
-    problems = list(project.problems)
-    counts = {"associations": len(project.associations), "profiles": len(project.profiles), "hosts": 0}
-    if not any(not problem.is_warning for problem in problems):
-        further, counts["hosts"] = offline_problems(project, inventory, obj["child"])
-        problems += further
+        for _ in range(MOST_ROUNDS):  # what is misspelt below a misspelt key is found once that is right
+            fixed = fix(project.root, problems)
+            for problem in fixed:
+                click.echo(f"fixed {problem.span}: {problem.summary}", err=True)
+            if not fixed:
+                break
+            project = load(start_directory(obj), env=os.environ)
+            problems, hosts = found_in(project, inventory, obj["child"])
+    counts = {"associations": len(project.associations), "profiles": len(project.profiles), "hosts": hosts}
     errors = sum(not problem.is_warning for problem in problems)
     warnings = len(problems) - errors
 

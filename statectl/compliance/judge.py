@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from statectl.compliance.moments import WORST_FIRST, Moment
+
 FORMAT = "statectl.compliance/1.0"
 SEVERITIES = ("critical", "high", "medium", "low", "unspecified")
-WORST_FIRST = ("failed", "unknown", "drifted", "pending", "exempt", "compliant")
 
 
 class Entry(BaseModel):
@@ -39,6 +40,7 @@ class Compliance(BaseModel):
     by_status: dict[str, int] = Field(description="hosts by their worst status")
     oldest_check: str = Field(default="", description="UTC; the oldest last reading among hosts that were read")
     entries: list[Entry] = Field(description="every expected host and association")
+    history: list[Moment] | None = Field(default=None, description="with --history: after each run, newest first")
 
     @property
     def percent(self) -> float:

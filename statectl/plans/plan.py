@@ -79,7 +79,8 @@ class Verdict(Model):
     )
     source: Source | None = Field(default=None, description="where it is declared")
     overrides: list[dict[str, str]] = Field(
-        default_factory=list, description="declarations this one wins over, with reason and date"
+        default_factory=list,
+        description="declarations this one wins over: of whom, in which fields, where those stand, with reason and date",
     )
     audited: bool = Field(default=False, description="the association only audits: apply leaves it as it is")
 
@@ -95,6 +96,10 @@ class HostPlan(Model):
     verdicts: list[Verdict] = Field(default_factory=list, description="all the others, in the order of apply")
     observed: dict[str, str] = Field(
         default_factory=dict, description="hash of what was found, by address, for what would change"
+    )
+    since: dict[str, str] = Field(
+        default_factory=dict,
+        description="drift: UTC by address, when this controller first saw it so; it may have been so before",
     )
     catalogue: str = Field(default="", description="hash of the catalogue this was made with")
     run_counter: int = Field(default=0, description="the host's own counter of applies when it was read")

@@ -187,7 +187,7 @@ class DeclarationReader:
     def _named_files(self, kind: ResourceType, fields: Mapping[str, Any], path: Path) -> None:
         for name in _FILE_FIELDS:
             value = fields.get(name)
-            if isinstance(value, str) and name in kind.model.model_fields:
+            if isinstance(value, str) and name in kind.names:
                 what = "template" if name == "template" else "directory" if kind.name == "tree" else "source"
                 fault = self.files.check(value, self.findings.places.file, what)
                 if fault is not None:

@@ -41,6 +41,11 @@ class ResourceType:
     description: str
 
     @property
+    def names(self) -> frozenset[str]:
+        """All fields of the model. pydantic makes its own answer anew each time, which is felt with thousands of resources."""
+        return _names(self.model)
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """Its own fields that a file may hold: not the key, and not what statectl works out itself."""
         derived: frozenset[str] = getattr(self.model, "derived", frozenset())
@@ -62,6 +67,11 @@ class ResourceType:
     def key_is_path(self) -> bool:
         """Whether the key is a path on the host, so that two types can mean the same thing."""
         return self.section in PATH_SECTIONS
+
+
+@cache
+def _names(model: type[Resource]) -> frozenset[str]:
+    return frozenset(model.model_fields)
 
 
 @dataclass(frozen=True, slots=True)

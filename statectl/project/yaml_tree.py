@@ -160,7 +160,9 @@ class Builder:
     def is_unquoted(self, node: Node) -> bool:
         """`{{ x }}` without quotes is, to YAML, a map whose only key is a map. Reports it."""
         if is_flow(node) and self.readable.startswith("{{", node.start_mark.index):
-            self.problem("E103", UNQUOTED, node, label=UNQUOTED_LABEL, hint=UNQUOTED_HINT)
+            text = self.readable[node.start_mark.index : node.end_mark.index]
+            more = {"label": UNQUOTED_LABEL, "hint": UNQUOTED_HINT, "replacement": in_quotes(text)}
+            self.problem("E103", UNQUOTED, node, **more)
             return True
         return False
 
@@ -263,3 +265,10 @@ class Builder:
             self.refuse_tag(node)
             return BROKEN
         return Plain(text)
+
+
+def in_quotes(text: str) -> str | None:
+    """An expression of one line as YAML has to have it; None when no kind of quotes can hold it as it is."""
+    if "\n" in text or "\\" in text:
+        return None
+    return next((f"{mark}{text}{mark}" for mark in ('"', "'") if mark not in text), None)

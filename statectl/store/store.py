@@ -232,6 +232,14 @@ class Store:
             rows = connection.execute("SELECT * FROM current_states ORDER BY host, address, association").fetchall()
         return [dict(row) for row in rows]
 
+    def drifted(self) -> dict[tuple[str, str, str], str]:
+        """{(host, association, address): since when it is seen as drifted}."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                "SELECT host, association, address, since FROM current_states WHERE status = 'drifted'"
+            ).fetchall()
+        return {(row["host"], row["association"], row["address"]): row["since"] for row in rows}
+
     def status_changes(self) -> list[dict[str, Any]]:
         """[{at, run_id, host, association, address, before, after, reason}], oldest first."""
         with self._database.transaction() as connection:
@@ -404,7 +412,9 @@ def _overwrite_current(connection: Connection, run_id: str, record: HostRecord) 
     )
 
 
-def _moved(old: Mapping[tuple[str, str], Row], new: Sequence[Status]) -> Iterator[tuple[tuple[str, str], str, str, str]]:
+def _moved(
+    old: Mapping[tuple[str, str], Row], new: Sequence[Status]
+) -> Iterator[tuple[tuple[str, str], str, str, str]]:
     """((association, address), status before, after, reason) of what has another status than before."""
     left = {key: row["status"] for key, row in old.items()}
     for status in new:

@@ -135,7 +135,7 @@ def compile_fleet(place: Path, rounds: int) -> Iterator[Line]:
     """The workload of the comparison for a thousand hosts: 50 files of each hold its name."""
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
-    from statectl.cli.fleet import read_inventory
+    from statectl.cli.offline import read_inventory
     from statectl.project.types import resource_types
     from statectl.sections import load
 

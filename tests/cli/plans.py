@@ -72,7 +72,7 @@ def db() -> HostPlan:
             verdict("file:/etc/secret.key", "base", "change", 44, changes=[Change(field="content", secret=True)]),
             verdict("file:/srv/blob", "base", "change", 50, changes=[Change(field="content", found={"sha256": "a", "size": 3000}, wanted={"sha256": "b", "size": 4000}, binary=True)]),
             verdict("sysctl:net.ipv4.ip_forward", "base", "change", 60, changes=[Change(field="value", found="0", wanted="1")], kind="corrective",
-                    overrides=[{"of": "hardening", "reason": "router", "until": "2027-06-30", "by": "gateway"}]),
+                    overrides=[{"of": "hardening", "reason": "router", "until": "2027-06-30", "by": "gateway", "fields": "value", "source": "states/base.yml:12"}]),
             verdict("command:migrate", "base", "run", 70, predicted_after=["package:app"]),
             Verdict(address="file:/etc/app/env", association="base", verdict="unknown", action="none", unknown_until=["user:app"]),
             orphan,

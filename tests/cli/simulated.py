@@ -137,8 +137,12 @@ class Conversation:
         self._said.put_nowait({"type": "end", "outcome": outcome, "reason": reason, "code": "", "counts": {}})
 
 
+def _script() -> Any:
+    return json.loads(Path("simulated.json").read_text())
+
+
 async def _start(_: Any, target: Any, order: Any) -> Conversation:
-    script = json.loads(Path("simulated.json").read_text())
+    script = _script()
     kind = script.get("kinds", {}).get(target.name, "changes")
     text = script.get("texts", {}).get(target.name, "")
     assert kind in KINDS, kind

@@ -419,7 +419,8 @@ def test_an_override_wins_until_its_date_and_is_shown(tmp_path):
     found = conflict(tmp_path, override=", until: 2027-06-30")
     entry = resources(found)["sysctl:a.b"]
     assert entry["want"]["value"] == "1"
-    assert entry["overrides"] == [{"of": "base", "reason": "router", "until": "2027-06-30", "by": "router"}]
+    because = {"of": "base", "reason": "router", "until": "2027-06-30", "by": "router"}
+    assert entry["overrides"] == [{**because, "fields": "value", "source": "states/a.yml:4"}]
     late = conflict(tmp_path, override=", until: 2027-06-30", today="2027-07-01")
     assert [one.code for one in late.problems] == ["E121"]
     assert not conflict(tmp_path, override=", until: 2027-06-30", today="2027-06-30").problems

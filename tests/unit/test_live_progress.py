@@ -210,13 +210,33 @@ def test_lines_that_stay_are_never_written_over():
     assert area.endswith(f"\r\x1b[{rows}A")
 
 
+def test_lines_of_another_width_are_not_drawn_again(monkeypatch):
+    """After a resize, lines made for the terminal as it was would be folded: they are made anew before they are drawn."""
+    sizes = [(100, 24)]
+    monkeypatch.setattr(LiveArea, "size", lambda _: sizes[-1])
+    progress, stream, clock = watched(3)
+    progress.going(Pace("F5", [["a", "b", "c"]], 3, "100%"))
+    for host in "ab":
+        clock.now += 1
+        progress.begun(host)
+    sizes.append((40, 24))
+    at = len(stream.getvalue())
+    progress.say("kept")
+    assert stream.getvalue()[at:] == "\r\x1b[Jkept\n"
+    clock.now += 1
+    progress.begun("c")
+    drawn = stream.getvalue()[at:].partition("kept\n")[2]
+    assert "apply  run F5" in drawn
+    assert all(len(line) < 40 for line in re.sub(r"\r|\x1b[^A-Z]*[A-Z]", "", drawn).split("\n"))
+
+
 def test_an_exception_leaves_what_went_wrong():
     """When the run ends with an exception, the folded failures stay on the terminal: nothing else may say them."""
     progress, stream, clock = watched(30)
+    progress.going(Pace("F5", [[f"h{number}" for number in range(30)]], 30, "100%"))
+    clock.now += 1
+    progress.message("h1", {"type": "result", "address": "file:/x", "outcome": "failed", "reason": "disk is full"})
     with pytest.raises(ValueError, match="bug"), progress:
-        progress.going(Pace("F5", [[f"h{number}" for number in range(30)]], 30, "100%"))
-        clock.now += 1
-        progress.message("h1", {"type": "result", "address": "file:/x", "outcome": "failed", "reason": "disk is full"})
         raise ValueError("bug")
     assert stream.getvalue().endswith("  ✖ 1  file:/x   disk is full     h1\n")
 
@@ -227,7 +247,8 @@ def test_text_of_hosts_is_harmless_in_the_area():
     evil = "\x1b]0;owned\x07\x1b[2J\r\n\u202ereversed"
     progress.begun("h1")
     progress.planned("h1", HostPlan(outcome="unreachable", reason=evil))
-    progress.going(Pace("F5", [[f"h{number}" for number in range(30)]], 30, "100%"))
+    ended = {"h1": HostResult("unreachable", evil)}
+    progress.going(Pace("F5", [[f"h{number}" for number in range(2, 30)]], 30, "100%", ended=ended))
     progress.begun("h2")
     progress.begun("h3")
     clock.now += 10

@@ -6,6 +6,7 @@ from typing import Any
 
 from statectl.cli.formats.problems import Sources
 from statectl.cli.formats.terminal import Screen, clean, one_line
+from statectl.plans.fold import natural
 from statectl.plans.plan import Plan, Source
 from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.reconcile import Run
@@ -25,7 +26,14 @@ def result_line(host: str, entry: Mapping[str, Any], screen: Screen, *, with_hos
         return f"{screen.paint(screen.mark('failed'), 'failed')} {shown}  {reason}{seconds}"
     if entry["outcome"] == "skipped":
         word = "pending" if entry.get("pending") else "skipped"
-        return f"{screen.paint('·' if screen.unicode else '.', 'dim')} {shown}  {word}: {one_line(str(entry.get('reason', '')))}"
+        return (
+            f"{screen.paint(screen.mark('unknown'), 'dim')} {shown}  {word}: {one_line(str(entry.get('reason', '')))}"
+        )
+    if entry["outcome"] == "unknown":
+        reason = one_line(str(entry.get("reason") or "nobody knows how far it came"))
+        return f"{screen.paint(screen.mark('warning'), 'warning')} {shown}  unknown: {reason}"
+    if entry["outcome"] == "ok":
+        return f"{screen.paint(screen.mark('unknown'), 'dim')} {shown}  as wanted"
     word = ACTION_WORDS.get(str(entry.get("action", "change")), "changed")
     corrective = " (drift put right)" if entry.get("kind") == "corrective" else ""
     return f"{screen.paint(screen.mark('ok'), 'ok')} {shown}  {word}{corrective}{seconds}"
@@ -40,24 +48,29 @@ def notified_line(host: str, entry: Mapping[str, Any], screen: Screen, *, with_h
     reason = one_line(str(entry.get("reason") or ""))
     if entry.get("pending"):
         return f"{screen.mark('then')} pending: {verb} {shown}, {reason}"
+    if entry["outcome"] == "unknown":
+        return f"{screen.paint(screen.mark('warning'), 'warning')} {verb} {shown}  unknown: {reason}"
     if entry["outcome"] in ("ok", "skipped"):
         return f"{screen.mark('then')} {verb} {shown}  {reason}"
     return f"{screen.paint(screen.mark('then'), 'ok')} {verb} {shown}"
 
 
 def report_lines(run: Run, screen: Screen, compress: Compress, root: Path) -> Iterator[str]:
-    """The closing report."""
+    """The closing report. Hosts are in the order of their names: whoever asks later reads the same."""
     sources = _sources(run.plan)
-    for number, ((address, cause), hosts) in enumerate(_failures(run.results).items(), 1):
+    results = {name: run.results[name] for name in sorted(run.results, key=natural)}
+    for number, ((address, cause), hosts) in enumerate(_failures(results).items(), 1):
         yield ""
         yield from _failure(number, address, cause, hosts, run, sources, screen, compress, root)
-    for (outcome, reason, code, hint), names in _ended(run.results).items():
+    for (outcome, reason, code, hint), names in _ended(results).items():
         mark = screen.paint(screen.mark("warning"), "warning")
         coded = f" [{one_line(code)}]" if code else ""
         yield f"{mark} {outcome}: {compress(names)} ({one_line(reason) or 'no reason given'}){coded}"
         if hint:
             yield f"    hint: {one_line(hint)}"
-    for text, names in _pending(run.results).items():
+    for text, names in _warnings(results).items():
+        yield f"{screen.paint(screen.mark('warning'), 'warning')} warning: {text}   {compress(names)}"
+    for text, names in _pending(results).items():
         yield f"{screen.mark('then')} pending: {text} on {compress(names)}"
     yield from _counts(run)
 
@@ -77,6 +90,15 @@ def _pending(results: Mapping[str, HostResult]) -> dict[str, list[str]]:
             if entry.get("pending"):
                 what = f"{entry.get('verb') or entry.get('action', 'change')} {entry['address']}"
                 folded.setdefault(one_line(f"{what}, {entry.get('reason', '')}"), []).append(host)
+    return folded
+
+
+def _warnings(results: Mapping[str, HostResult]) -> dict[str, list[str]]:
+    """{what was said in warning: hosts}."""
+    folded: dict[str, list[str]] = {}
+    for host, result in results.items():
+        for text in result.warnings:
+            folded.setdefault(one_line(text), []).append(host)
     return folded
 
 
@@ -101,8 +123,15 @@ def _counts(run: Run) -> Iterator[str]:
     parts += [
         f"{resources[word]} {word}" for word in ("failed", "skipped", "pending", "unknown") if resources.get(word)
     ]
+    undone = sum(
+        entry["outcome"] in ("skipped", "unknown") and not entry.get("pending")
+        for result in run.results.values()
+        for entry in result.notified
+    )
     if restarts:
         parts.append(f"{restarts} restart{'s' * (restarts != 1)} or reload{'s' * (restarts != 1)}")
+    if undone:
+        parts.append(f"{undone} restart{'s' * (undone != 1)} or reload{'s' * (undone != 1)} not done")
     yield ""
     yield f"Run {run.run_id}: {', '.join(parts)} on {len(run.results)} host{'s' * (len(run.results) != 1)}."
     not_done = len(run.results) - done

@@ -1,10 +1,11 @@
 """Compliance for people: one sentence with its denominator and age, then what is not compliant, folded."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 
+from statectl.cli.formats.ages import age
 from statectl.cli.formats.terminal import Screen, one_line
 from statectl.compliance.judge import SEVERITIES, Compliance
+from statectl.compliance.moments import Moment
 
 Compress = Callable[[Sequence[str]], str]
 _MARKS = {"failed": "failed", "drifted": "change", "pending": "waiting", "unknown": "warning", "exempt": "orphan"}
@@ -18,8 +19,7 @@ def compliance_lines(result: Compliance, screen: Screen, compress: Compress) -> 
         yield "No host has an association, so there is nothing to say."
         return
     if result.oldest_check:
-        age = _age(result.oldest_check, result.as_of)
-        yield f"{hosts}{share}{', ' + rest if rest else ''}; from stored results, the oldest read {age} ago"
+        yield f"{hosts}{share}{', ' + rest if rest else ''}; from stored results, the oldest read {age(result.oldest_check, result.as_of)} ago"
     else:
         # not even "0 compliant": with an empty store that would be said of hosts that may be as they should
         total = f"{result.hosts_total} host{'s' * (result.hosts_total != 1)}"
@@ -40,16 +40,49 @@ def compliance_lines(result: Compliance, screen: Screen, compress: Compress) -> 
         mark = _MARKS.get(status, "warning")
         what = one_line(address) if address else "the whole host"
         tail = f"  {one_line(reason)}" if reason else ""
-        when = f"  since {since[key]}" if key in since else ""
-        yield screen.fit(
-            f"  {screen.paint(screen.mark(mark), mark)} {status:9} {association}{severe}  {what}  {compress(names)}{when}{tail}"
+        when = f"  since {since[key]}, {age(since[key], result.as_of)}" if key in since else ""
+        yield _fit(
+            screen,
+            f"  {screen.paint(screen.mark(mark), mark)} {status:9} {association}{severe}  {what}  {compress(names)}{when}{tail}",
         )
 
 
-def _age(then: str, at: str) -> str:
-    seconds = int((datetime.fromisoformat(at).astimezone(UTC) - datetime.fromisoformat(then)).total_seconds())
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'s' * (count != 1)}"
-    return f"{max(0, seconds)} second{'s' * (seconds != 1)}"
+def history_lines(moments: Sequence[Moment], total: int, screen: Screen, compress: Compress) -> Iterator[str]:
+    """`moments`, newest first, of `total` that there are. Runs that changed nothing are counted."""
+    if not total:
+        yield "No history: no run of this store has read a host."
+        return
+    yield f"History, newest first, {total} run{'s' * (total != 1)} that read hosts:"
+    same: list[Moment] = []
+    for place, moment in enumerate(moments):
+        older = moments[place + 1] if place + 1 < len(moments) else None
+        if older is not None and not moment.changes and moment.by_status == older.by_status:
+            same.append(moment)
+            continue
+        yield from _moment(moment, same, screen, compress)
+        same = []
+    if len(moments) < total:
+        yield f"  {screen.mark('more')} {total - len(moments)} earlier runs (--limit shows more)"
+
+
+def _fit(screen: Screen, text: str) -> str:
+    """On a terminal a line is a row; in a pipe nothing is cut."""
+    return screen.fit(text) if screen.terminal else text
+
+
+def _moment(moment: Moment, same: Sequence[Moment], screen: Screen, compress: Compress) -> Iterator[str]:
+    if same:
+        runs = f"{len(same)} run{'s' * (len(same) != 1)}"
+        yield f"  {same[0].at}  the same after {runs} more, the last of them {same[0].verb} {same[0].run}"
+    rest = "".join(f", {count} {word}" for word, count in moment.by_status.items() if word != "compliant")
+    counted = f"{moment.hosts_compliant} of {moment.hosts_total} host{'s' * (moment.hosts_total != 1)} compliant"
+    yield f"  {moment.at}  {counted}{rest}  after {moment.verb} {moment.run}"
+    folded: dict[tuple[str, str, str, str], list[str]] = {}
+    for change in moment.changes:
+        key = (change.after or "no longer declared", change.association, change.address, change.before)
+        folded.setdefault(key, []).append(change.host)
+    for (after, association, address, before), hosts in sorted(folded.items(), key=lambda one: -len(one[1])):
+        mark = _MARKS.get(after, "ok")
+        was = f"was {before}" if before else "read for the first time"
+        text = f"      {screen.mark(mark)} {after:9} {association}  {one_line(address)}  {compress(hosts)}  ({was})"
+        yield _fit(screen, text)

@@ -48,7 +48,8 @@ def apply_junit(run: Run) -> str:
         failures = sum(entry["outcome"] == "failed" for entry in entries)
         suite = ET.SubElement(root, "testsuite", name=host, tests=str(len(entries)), failures=str(failures))
         for entry in entries:
-            case = ET.SubElement(suite, "testcase", classname=host, name=_xml(str(entry["address"])))
+            name = f"{entry['verb']} {entry['address']}" if entry.get("verb") else str(entry["address"])
+            case = ET.SubElement(suite, "testcase", classname=host, name=_xml(name))
             if entry["outcome"] == "failed":
                 error = entry.get("error") or {}
                 failure = ET.SubElement(
@@ -57,6 +58,9 @@ def apply_junit(run: Run) -> str:
                 failure.text = _xml(str(error.get("output") or ""))
             elif entry["outcome"] in ("skipped", "unknown"):
                 ET.SubElement(case, "skipped", message=_xml(str(entry.get("reason") or entry["outcome"])))
+        if result.warnings:
+            said = ET.SubElement(suite, "system-out")
+            said.text = _xml("\n".join(f"warning: {text}" for text in result.warnings))
     _hosts(
         root, [(name, result.outcome, result.reason) for name, result in run.results.items()], good=("ok", "changed")
     )

@@ -44,8 +44,10 @@ class LiveArea:
 
     def above(self, text: str) -> None:
         """A line that stays."""
-        again = _standing(self._drawn[1]) if self._drawn is not None else ""
-        self._lasting.write(f"{CLEAR if self._drawn is not None else ''}{text}\n{again}")
+        before, again = (CLEAR, _standing(self._drawn[1])) if self._drawn is not None else ("", "")
+        if self._drawn is not None and self._drawn[0] != self.size():
+            again, self._drawn = "", None  # these lines would be folded now, and the way up would be too short
+        self._lasting.write(f"{before}{text}\n{again}")
         self._lasting.flush()
 
     def take_away(self) -> None:

@@ -67,15 +67,17 @@ def _title(tally: Tally, title: str, screen: Screen) -> Line:
         ]
         shown[0] = shown[0][0], f"{shown[0][1]} host{'s' * (tally.waves[0][0] != 1)}"
     for number, (mark, text) in enumerate(shown):
-        parts += [(" " if not number else "  ", ""), (screen.mark(mark), mark if mark == "ok" else ""), (f" {text}", "")]
+        parts += [
+            (" " if not number else "  ", ""),
+            (screen.mark(mark), mark if mark == "ok" else ""),
+            (f" {text}", ""),
+        ]
     return parts
 
 
 def _bar(tally: Tally, screen: Screen, columns: int) -> Line:
     done = len(tally.outcomes)
-    counts = [
-        (f"  {screen.mark(kind)} {count}", kind) for kind, count in tally.kinds.items() if count or kind == "ok"
-    ]
+    counts = [(f"  {screen.mark(kind)} {count}", kind) for kind, count in tally.kinds.items() if count or kind == "ok"]
     if tally.running:
         counts.append((f"  {screen.mark('waiting')} {len(tally.running)}", ""))
     share = f" {done}/{tally.total} "
@@ -142,7 +144,10 @@ def _troubles(tally: Tally, screen: Screen, columns: int, room: int, *, whole: b
         mark = screen.mark(one.kind)
         padding = " " * (cells(screen.mark("failed")) - cells(mark))
         rows.append(
-            [(f"  {mark}{padding} {head:>{figures}}", one.kind), (f"  {text}{' ' * (width - cells(text) + GAP)}{one.names}", "")]
+            [
+                (f"  {mark}{padding} {head:>{figures}}", one.kind),
+                (f"  {text}{' ' * (width - cells(text) + GAP)}{one.names}", ""),
+            ]
         )
     if len(found) > len(shown):
         rest = found[len(shown) :]
@@ -174,4 +179,3 @@ def _rate(each_second: float) -> str:
     if each_second >= 1:
         return f"{each_second:.0f} hosts/s"
     return f"{each_second * 60:.0f} hosts/min"
-

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from statectl.cli.formats.ages import age
 from statectl.cli.formats.order_text import order_lines
 from statectl.cli.formats.terminal import Screen, one_line, same_line
 from statectl.plans.plan import Block, Change, HostPlan, Pending, Plan, Verdict
@@ -42,7 +43,7 @@ def _blocks(plan: Plan, screen: Screen, compress: Compress, full: bool) -> Itera
             yield _sides(screen.paint(title, "bold"), file, screen, len(title))
         yield _hosts_line(block, screen, compress)
         for verdict in block.changes:
-            yield from _verdict(verdict, screen, full)
+            yield from _verdict(verdict, screen, full, _first_seen(plan, block.hosts, verdict.address))
 
 
 def _hosts_line(block: Block, screen: Screen, compress: Compress) -> str:
@@ -59,10 +60,23 @@ def _by_host(plan: Plan, screen: Screen, full: bool) -> Iterator[str]:
             continue
         yield screen.paint(name, "bold")
         for verdict in host.verdicts:
-            yield from _verdict(verdict, screen, full)
+            yield from _verdict(verdict, screen, full, _first_seen(plan, [name], verdict.address))
 
 
-def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
+def _first_seen(plan: Plan, hosts: Sequence[str], address: str) -> str:
+    """When this was seen for the first time, on the host where that is the longest ago and on the one where it is not."""
+    found = sorted(plan.hosts[host].since[address] for host in hosts if address in plan.hosts[host].since)
+    if not found:
+        return ""
+    if found[0] >= plan.created:
+        return ", first seen now"
+    oldest = age(found[0], plan.created)
+    newest = "now" if found[-1] >= plan.created else f"{age(found[-1], plan.created)} ago"
+    between = f" to {newest}" if newest != f"{oldest} ago" else " ago"
+    return f", first seen {oldest}{between}: {found[0]}"
+
+
+def _verdict(verdict: Verdict, screen: Screen, full: bool, first_seen: str = "") -> Iterator[str]:
     action = verdict.action
     if verdict.verdict == "orphan" and action == "none":
         mark = "orphan"
@@ -86,7 +100,7 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
     if verdict.audited:
         tail.append("(audit only)")
     if verdict.kind == "corrective" and verdict.verdict == "change":
-        tail.append("(drifted)")
+        tail.append(f"(drifted{first_seen})")
     left = f"    {text}" + (f"   {'  '.join(tail)}" if tail else "")
     source = f"{verdict.source.file.rpartition('/')[2]}:{verdict.source.line}" if verdict.source else ""
     yield _sides(screen.paint(left, mark), source, screen, len(left))
@@ -100,7 +114,9 @@ def _verdict(verdict: Verdict, screen: Screen, full: bool) -> Iterator[str]:
     for override in verdict.overrides:
         until = f" until {override['until']}" if override.get("until") else ""
         by = f"{override['by']} " if override.get("by") else ""
-        yield f"      {by}overrides {override.get('of', '')}: {one_line(override.get('reason', ''))}{until}"
+        fields = f" in {one_line(override['fields'])}" if override.get("fields") else ""
+        place = f" ({one_line(override['source'])})" if override.get("source") else ""
+        yield f"      {by}overrides {override.get('of', '')}{fields}{place}: {one_line(override.get('reason', ''))}{until}"
     for owed in verdict.notify if not (verdict.audited or verdict.waits or verdict.held) else ():
         yield f"      {screen.mark('then')} {one_line(owed)}"
     if verdict.waits:

@@ -74,7 +74,7 @@ class Progress:
         self._tick()
 
     def planned(self, host: str, plan: HostPlan) -> None:
-        self._tally.ended(host, plan.outcome, one_line(plan.reason))
+        self._tally.ended(host, plan.outcome, plan.reason)
         if self._verbose and not self._quiet:
             self.say(f"{host}: {plan.outcome}, {plan.ok} as wanted, {len(plan.verdicts)} not")
         self._tick()
@@ -87,7 +87,7 @@ class Progress:
         self._tick()
 
     def applied(self, host: str, result: HostResult) -> None:
-        self._tally.ended(host, result.outcome, one_line(result.reason))
+        self._tally.ended(host, result.outcome, result.reason)
         self._ended_badly(host, result)
         self._tick()
 
@@ -96,15 +96,15 @@ class Progress:
         if kind in ("result", "notified"):
             self._count(host, message)
         elif kind == "waiting":
-            self._tally.heard(host, one_line(str(message.get("reason") or "waiting")))
+            self._tally.heard(host, str(message.get("reason") or "waiting"))
         if not self._quiet:
             self._tell(host, message)
             self._tick()
 
     def _count(self, host: str, message: Mapping[str, Any]) -> None:
-        address = one_line(str(message["address"]))
+        address = str(message["address"])
         if message["outcome"] == "failed":
-            self._tally.failed(host, address, one_line(cause_of(message)))
+            self._tally.failed(host, address, cause_of(message))
         if message["outcome"] != "ok":
             self._tally.heard(host, address)
 

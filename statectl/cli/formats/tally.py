@@ -1,9 +1,13 @@
-"""What is known of a run that goes on: who is at work, who has ended and how, what went wrong. Nothing is drawn here."""
+"""What is known of a run that goes on: who is at work, who has ended and how, what went wrong. Nothing is drawn here.
+
+Texts of hosts come in as they were said, and are kept harmless.
+"""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from statectl.cli.formats.terminal import one_line
 from statectl.reconcile.observer import Pace
 from statectl.rollout.budget import Budget
 
@@ -74,7 +78,7 @@ class Tally:
             self._of_its_wave(host, 1)
 
     def heard(self, host: str, words: str) -> None:
-        self.words[host] = words
+        self.words[host] = one_line(words)
 
     def ended(self, host: str, outcome: str, reason: str = "") -> None:
         if host in self.running:
@@ -94,6 +98,7 @@ class Tally:
             self.failed(host, outcome, reason, kind_of(outcome))
 
     def failed(self, host: str, what: str, cause: str, kind: str = "failed") -> None:
+        what, cause = one_line(what), one_line(cause)
         trouble = self._troubles.setdefault((kind, what, cause), Trouble(kind, what, cause))
         trouble.hosts[host] = None
 

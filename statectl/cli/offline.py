@@ -1,0 +1,79 @@
+"""What the files say without any host: the inventory, and what compiling the whole fleet finds. Contacts nothing, imports no network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from statectl.catalogue.folding import fold, once
+from statectl.problems import Problem
+from statectl.project.model import Project, Settings
+from statectl.targets.hosts import Inventory
+
+if TYPE_CHECKING:
+    from statectl.catalogue.child_process import ChildProcess
+    from statectl.catalogue.compile import Compiler
+    from statectl.project.types import ResourceType
+    from statectl.targets.values import Yaml
+
+
+def yaml_tools() -> "Yaml":
+    from statectl.project.scalars import Expression, Plain, untyped
+    from statectl.project.yaml_tree import BROKEN, read_yaml
+    from statectl.targets.values import Yaml
+
+    return Yaml(read_yaml, untyped, Expression, Plain, BROKEN)
+
+
+def types_by_name() -> "dict[str, ResourceType]":
+    from statectl.sections import table
+
+    return {kind.name: kind for kind in table().resources.values()}
+
+
+def read_inventory(root: Path, settings: Settings, given: str | None) -> tuple[Inventory, list[Problem], Path]:
+    """The inventory in force, its problems and its path. `given`: -i, relative to here; else the project's own."""
+    from statectl.targets.inventory import load_inventory
+
+    path = Path(given) if given else root / settings.inventory
+    inventory, problems = load_inventory(path, root=root, yaml=yaml_tools(), allow_executables=settings.trusted)
+    return inventory, problems, path
+
+
+def found_in(project: Project, given: str | None, child: "ChildProcess | None" = None) -> tuple[list[Problem], int]:
+    """All that is wrong as far as it can be told without a host, and how many hosts there are."""
+    problems = list(project.problems)
+    if any(not problem.is_warning for problem in problems):
+        return problems, 0
+    further, hosts = offline_problems(project, given, child)
+    return [*problems, *further], hosts
+
+
+def offline_problems(
+    project: Project, given: str | None, child: "ChildProcess | None" = None
+) -> tuple[list[Problem], int]:
+    """What compiling the whole fleet without a host finds, and how many hosts there are. Runs no executable inventory."""
+    from statectl.catalogue.compile import Compiler
+    from statectl.catalogue.render import Renderer
+    from statectl.targets.inventory import load_inventory
+
+    path = Path(given) if given else project.root / project.settings.inventory
+    inventory, problems = load_inventory(path, root=project.root, yaml=yaml_tools(), allow_executables=None)
+    hosts_unknown = any(problem.code == "W157" for problem in problems)
+    if hosts_unknown or any(not problem.is_warning for problem in problems):
+        return problems, len(inventory.hosts)
+    with Renderer(project.root, child=child) as renderer:
+        compiler = Compiler(project, inventory, renderer, types_by_name())
+        _, found = compiler.fleet()
+        _, further = probes_of(compiler, project, list(inventory.hosts))
+    return [*problems, *once([*found, *further])], len(inventory.hosts)
+
+
+def probes_of(
+    compiler: "Compiler", project: Project, names: Sequence[str]
+) -> tuple[dict[str, list[dict[str, Any]]], tuple[Problem, ...]]:
+    """What each host is asked together with its facts, and the mistakes in that, each once."""
+    if not any(association.probes for association in project.associations.values()):
+        return {}, ()
+    found = {name: compiler.probes(name) for name in names}
+    problems = fold({name: wrong for name, (_, wrong) in found.items()}, len(names))
+    return {name: probes for name, (probes, _) in found.items()}, problems
