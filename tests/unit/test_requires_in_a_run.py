@@ -1,5 +1,7 @@
 """`requires` across hosts in a run: the real apply over simulated hosts, in virtual time; what plan and report show of it."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given, settings
 
@@ -61,6 +63,7 @@ OTHERS_GO_ON = Case(
 @example(REPLICA_OF_A_REPLICA)
 @example(CROSSED)
 @example(OTHERS_GO_ON)
+@example(replace(OTHERS_GO_ON, rolled="a"))
 def test_nothing_begins_before_what_it_requires_ended_well(case):
     """Exactly those begin whose requirements on other hosts are there; the others are skipped and say why, each host once."""
     judge(simulate(case))
