@@ -63,7 +63,7 @@ def _began(result: HostResult | None) -> bool:
 
 def status_of(verdict: Verdict) -> str:
     """A plan's verdict as a word of compliance."""
-    if verdict.waits or verdict.held:
+    if verdict.waits:
         return "pending"
     if verdict.verdict == "refused":
         return "failed"

@@ -120,6 +120,8 @@ def test_the_plan_shows_who_waits_and_what_is_held_back():
     (verdict,) = held.hosts["h1"].verdicts
     assert verdict.held == "association a requires b on h0, which is unreachable: no answer"
     assert (held.has_changes, held.summary.pending, status_of(verdict)) == (False, 2, "pending")
+    verdict.kind = "corrective"
+    assert status_of(verdict) == "drifted", "that it is held back hides no drift"
 
 
 def test_a_host_comes_after_others():
