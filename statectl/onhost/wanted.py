@@ -259,15 +259,23 @@ class Reader(object):
         return self._secrets[identity]
 
     def masked(self, value: "JSON") -> "JSON":
-        """The want as it may be stored: texts with secrets as keyed hashes."""
+        """The want as it may be stored: texts with secrets as keyed hashes. What holds none is not copied: a tree's manifest is long."""
         if isinstance(value, dict):
             if set(value) == {"$parts"}:
                 text = "".join(self._part(part) for part in value["$parts"])
                 return {"$keyed": self._keyed(text.encode("utf-8", "surrogatepass"))}
-            return {key: self.masked(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.masked(item) for item in value]
-        return value
+            pairs = value.items()
+        elif isinstance(value, list):
+            pairs = enumerate(value)  # type: ignore[assignment]
+        else:
+            return value
+        stored: "JSON" = None
+        for key, item in pairs:
+            masked = self.masked(item)
+            if masked is not item:
+                stored = value.copy() if stored is None else stored
+                stored[key] = masked
+        return value if stored is None else stored
 
 
 def contents(value: "JSON") -> "List[Content]":

@@ -12,6 +12,7 @@ from statectl.onhost import compare, diff, messages, redact
 from statectl.onhost.content import Content, SecretText
 from statectl.onhost.lock import describe
 from statectl.onhost.protocol import ProtocolError
+from statectl.onhost.wanted import Reader
 
 
 class Thing(NamedTuple):
@@ -148,6 +149,22 @@ class Messages(unittest.TestCase):
         text = describe({"controller": "ana@laptop", "run": "F5", "pid": 1, "since": 1})
         assert text == "ana@laptop, run F5, process 1, since 1970-01-01 00:00:01 UTC"
         assert describe({}) == "an unknown controller"
+
+
+class WhatIsStored(unittest.TestCase):
+    def test_only_what_holds_a_secret_is_another_value_than_it_came(self):
+        """A manifest of thousands of entries is held once; a secret stands in what is stored as its keyed hash, and in nothing that came."""
+        parts = {"$parts": ["user ", {"$secret": "s1"}]}
+        plain = {"path": "b", "content": {"$blob": "0" * 64, "size": 1}}
+        want = {"name": "/srv/a", "manifest": {"$manifest": [plain, {"path": "a", "content": parts}]}, "mode": "0644"}
+        stored = Reader({"s1": "hush"}, keyed).masked(want)
+        entries = stored["manifest"]["$manifest"]
+        assert entries == [plain, {"path": "a", "content": {"$keyed": keyed(b"user hush")}}]
+        assert entries[0] is plain
+        assert (stored["name"], stored["mode"]) == ("/srv/a", "0644")
+        assert want["manifest"]["$manifest"][1]["content"] is parts
+        assert parts == {"$parts": ["user ", {"$secret": "s1"}]}
+        assert Reader({}, keyed).masked(plain) is plain
 
 
 if __name__ == "__main__":
