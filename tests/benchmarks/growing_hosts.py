@@ -52,7 +52,7 @@ def directory(order: argparse.Namespace, place: Path, host: LabHost) -> Iterator
     """A directory with so many small files: owned and of one mode; emptied by `exclusive`; placed as trees, then unchanged."""
     yield from little(place / "0", host)
     for count in order.entries:
-        project = project_of(place / f"{count} on the host", host, "")
+        project = project_of(place / f"{count}-on-the-host", host, "")
         host.sh(
             "rm -rf /srv/many /var/lib/statectl; mkdir -p /srv/many && cd /srv/many && seq -f file-%.0f.txt COUNT | xargs touch".replace(
                 "COUNT", str(count)
@@ -64,7 +64,7 @@ def directory(order: argparse.Namespace, place: Path, host: LabHost) -> Iterator
         declare(project, "exclusive: true")
         yield Grown.of("exclusive, emptied", count, cold(project, host))
     for count in order.entries:
-        project = project_of(place / f"{count} in trees", host, "")
+        project = project_of(place / f"{count}-in-trees", host, "")
         trees = []
         for first in range(0, count, TREES_HOLD):
             fill(project.root / "states" / f"tree-{first}", min(count - first, TREES_HOLD))

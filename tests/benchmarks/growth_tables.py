@@ -111,7 +111,7 @@ def host_table(rows: Sequence[Grown], across: str) -> str:
         lines.append(f"| {row.count:,} | {row.run} | {' | '.join(cells)} |")
     goals = []
     if across in ("MiB", "files"):
-        largest = [row for row in rows if row.count == rows[-1].count]
+        largest = [row for row in rows if row.count == rows[-1].count > 0]
         for row in largest:
             for where, value in (
                 ("here", max(0, row.peak_bytes - here)),
