@@ -402,7 +402,7 @@ async def _go(
             if watch is not None:
                 await watch.begun(host)
             exactly = saved is not None and host not in begun and host in saved.hosts and host not in earlier
-            rolling.leave_out(host, requirements.hold(host))
+            rolling.leave_out(host, requirements.not_now(host, again=host in earlier))
             idle = requirements.nothing_else(host) and not held_back()
             unready = "" if idle or held_back() else await rolling.before(host)
             if idle:

@@ -128,6 +128,11 @@ class Requirements:
         self.held[host] = self.unmet(host, going=True)
         return self.held[host]
 
+    def not_now(self, host: str, *, again: bool) -> set[str]:
+        """Associations that do nothing on the host when it is told to go: those held back, and, `again`, those that are done."""
+        before = self.held.get(host, {})
+        return {*self.hold(host), *(name for name in self.order if again and name not in before)}
+
     def nothing_else(self, host: str) -> bool:
         """Is everything that is to be done on the host held back?"""
         run, held = self.runs[host], self.held.get(host, {})

@@ -59,6 +59,7 @@ class Rolling:
     check_health: CheckHealth | None = None
     tell: Callable[[str, str], None] = lambda *_: None  # (host, words): shown while the run goes on
     _steps: dict[str, dict[str, Any]] = field(default_factory=dict)  # host: its rollouts as they were planned
+    _out: dict[str, Collection[str]] = field(default_factory=dict)  # host: associations that are left out
     _ready: set[str] = field(default_factory=set)  # hosts whose `before` went through
     _one_by_one: dict[str, asyncio.Lock] = field(default_factory=dict)  # steps of one host do not meet
 
@@ -99,14 +100,15 @@ class Rolling:
 
     def planned(self, host: str) -> Mapping[str, Any]:
         """{association: catalogue.rollouts.HostRollout} of what changes the host."""
-        return self._steps.get(host, {})
+        return {name: one for name, one in self._steps.get(host, {}).items() if name not in self._out.get(host, ())}
 
     def leave_out(self, host: str, associations: Collection[str]) -> None:
-        """These are held back on the host after all: nothing of theirs is done around it."""
-        self._steps[host] = {name: one for name, one in self._steps.get(host, {}).items() if name not in associations}
+        """These do nothing on the host now that it is told to go: nothing of theirs is done around it."""
+        self._out[host] = associations
+        self._ready.discard(host)
 
     async def _around(self, host: str, when: str) -> str:
-        for name, planned in self._steps.get(host, {}).items():
+        for name, planned in self.planned(host).items():
             for step in planned.before if when == "before" else planned.after:
                 for other in step.hosts:
                     why = await self._run(step, other, {"when": when, "association": name, "about": host})
@@ -147,7 +149,7 @@ class Rolling:
         async def look(host: str) -> None:
             checks = [
                 {**planned.health, "association": name}
-                for name, planned in self._steps.get(host, {}).items()
+                for name, planned in self.planned(host).items()
                 if name in baked and planned.health is not None
             ]
             if not checks or self.check_health is None or results[host].outcome not in ("changed", "skipped"):

@@ -337,6 +337,7 @@ def _nobody_is_prepared_in_vain(played: Played) -> None:
     for node in played.log.of("begin"):
         if node[0] == case.rolled:
             assert order.index(("before", node)) < order.index(("begin", node)), f"{node} began unprepared"
+    assert len(set(played.log.of("before"))) == len(played.log.of("before")), "a host is prepared twice"
     for node in played.log.of("before"):
         assert states[node] != "done", f"{node} has nothing to do"
         held = played.run.results[node[1]].code in ("E524", "E525") and node not in played.log.of("begin")

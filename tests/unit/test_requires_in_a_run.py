@@ -62,6 +62,8 @@ OTHERS_GO_ON = Case(
 @example(cluster("fails", rolled="a"))
 @example(REPLICA_OF_A_REPLICA)
 @example(CROSSED)
+@example(replace(CROSSED, rolled="a"))
+@example(replace(CROSSED, rolled="c"))
 @example(OTHERS_GO_ON)
 @example(replace(OTHERS_GO_ON, rolled="a"))
 def test_nothing_begins_before_what_it_requires_ended_well(case):
