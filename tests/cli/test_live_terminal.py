@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -85,7 +86,10 @@ class Terminal:
         return int(pid)
 
     def close(self) -> None:
+        """tmux leaves the file of its socket behind."""
+        socket = Path(self._tmux("display-message", "-p", "#{socket_path}").strip())
         subprocess.run(("tmux", "-L", self._socket, "kill-server"), check=False, capture_output=True)
+        socket.unlink(missing_ok=True)
 
 
 @pytest.fixture
