@@ -20,11 +20,8 @@ def report(part: str, rows: Iterable[Grown], machine: str) -> str:
     if not mine:
         return ""
     table = {"hosts": fleet_table, "dead": dead_table}.get(part, host_table)(mine, ACROSS[part])
-    picture = (
-        f"\n![{part}: time, processor time, memory and bytes](benchmarks/growth-{part}.svg)\n"
-        if part in PLOTTED
-        else ""
-    )
+    shown = f"\n![{part}: time, processor time, memory and bytes](benchmarks/growth-{part}.svg)\n"
+    picture = shown if plots(part, mine) else ""
     dates = sorted({row.date for row in mine})
     when = " to ".join(dict.fromkeys((dates[0], dates[-1])))
     load = max(row.load for row in mine)

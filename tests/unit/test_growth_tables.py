@@ -116,6 +116,8 @@ def test_every_run_has_its_curve_and_a_part_without_rows_none():
     picture = ET.fromstring(plots("hosts", rows)["growth-hosts"])
     assert len(picture.findall(f".//{SVG}polyline")) == 2 * 4
     assert plots("file", rows) == {}
+    assert "growth-hosts.svg" in report("hosts", rows, "machine")
+    assert "svg" not in report("hosts", rows[:1], "machine")  # of start-up alone there is no curve
     assert report("file", rows, "machine") == ""
 
 
