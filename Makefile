@@ -28,7 +28,7 @@ lab-packages:
 	@.ci/lab_packages
 
 test: setup-dev lab-packages ## Everything; lab tests skip loudly where root or systemd-container is missing
-	@MAKE="$(MAKE)" .ci/test
+	@.ci/test
 
 faults: setup-dev lab-packages ## Every fault three times in a row, judged by six oracles; hours
 	$(BIN)/python -m tests.faults
