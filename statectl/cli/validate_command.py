@@ -12,7 +12,10 @@ MOST_ROUNDS = 10  # of --fix: how deep misspelt keys may stand below each other
 
 @click.command()
 @click.option(
-    "--fix", "mend", is_flag=True, help="Write the fixes that need no thought (misspelt keys, expressions without quotes) into the files first."
+    "--fix",
+    "mend",
+    is_flag=True,
+    help="Write the fixes that need no thought (misspelt keys, expressions without quotes) into the files first.",
 )
 @inventory_option
 @output_options(FORMATS)

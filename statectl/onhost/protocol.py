@@ -106,7 +106,9 @@ def _measure_depth(payload: bytes) -> None:
     if bare.count(b'"') > MAX_QUOTES:
         raise ProtocolError("a message holds more than %d texts" % (MAX_QUOTES // 2))
     depth = inside = 0
-    for start in range(0, len(bare), PIECE):  # a message of many short texts, split as a whole, would take ten times its size
+    for start in range(
+        0, len(bare), PIECE
+    ):  # a message of many short texts, split as a whole, would take ten times its size
         parts = bare[start : start + PIECE].split(b'"')
         outside = b"".join(parts[inside::2])  # of texts
         inside ^= (len(parts) - 1) & 1

@@ -97,7 +97,9 @@ class HostRun:
         self.compiled: Compiled | None = None
         self.plan = HostPlan(outcome="not contacted")
         self.undelivered: list[dict[str, Any]] = []
-        self.read: list[tuple[str, str]] = []  # (association, address) of every verdict; one text for all hosts that have it
+        self.read: list[
+            tuple[str, str]
+        ] = []  # (association, address) of every verdict; one text for all hosts that have it
         self._open = open_conversation
         self._compile = compile_with
         self._probes = probes
@@ -122,7 +124,9 @@ class HostRun:
         )
         self.keep = True  # keep the channel between plan and go
         self.held_back: Callable[[], str] = lambda: ""  # why it must not be told to go any more, '' when it may
-        self.withheld: Callable[[], Mapping[str, str]] = dict  # {association: why it must be left alone}, asked before `go`
+        self.withheld: Callable[[], Mapping[str, str]] = (
+            dict  # {association: why it must be left alone}, asked before `go`
+        )
 
     @property
     def kept(self) -> bool:

@@ -288,7 +288,9 @@ def _measure(payload: bytes) -> None:
             raise ProtocolError(f"a message of {len(payload):,} bytes is not plain ASCII (max {limit:,})")
 
 
-_names: dict[str, Untrusted] = {}  # keys that were met in messages before, of whatever host: the facts of all have the same
+_names: dict[
+    str, Untrusted
+] = {}  # keys that were met in messages before, of whatever host: the facts of all have the same
 
 
 def untrusted(value: Any, names: dict[str, Untrusted] | None = None, *, plain: bool = False) -> Any:
