@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -80,13 +81,18 @@ class Terminal:
 
     def command_pid(self) -> int:
         """Of what the shell runs."""
+        (pid,) = self._commands()
+        return pid
+
+    def _commands(self) -> list[int]:
         shell = self._tmux("display-message", "-p", "#{pane_pid}").strip()
-        asked = subprocess.run(("pgrep", "-P", shell), capture_output=True, text=True, check=True)
-        (pid,) = asked.stdout.split()
-        return int(pid)
+        asked = subprocess.run(("pgrep", "-P", shell), capture_output=True, text=True, check=False)
+        return [int(pid) for pid in asked.stdout.split()]
 
     def close(self) -> None:
-        """tmux leaves the file of its socket behind."""
+        """A command whose terminal goes ends what it has begun, and a stuck host never ends; tmux leaves the file of its socket."""
+        for pid in self._commands():
+            os.kill(pid, signal.SIGKILL)
         socket = Path(self._tmux("display-message", "-p", "#{socket_path}").strip())
         subprocess.run(("tmux", "-L", self._socket, "kill-server"), check=False, capture_output=True)
         socket.unlink(missing_ok=True)
