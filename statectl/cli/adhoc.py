@@ -15,7 +15,7 @@ from statectl.cli.kept_output import KeptOutput
 from statectl.cli.options import Outputs, to_json, to_json_lines
 from statectl.cli.planning import run_interruptible
 from statectl.errors import Interrupted, Refused, StatectlError, Unreachable
-from statectl.reconcile.reconcile import Rate
+from statectl.reconcile.fleet import Rate
 from statectl.reconcile.watch import Watch
 from statectl.rollout.budget import (
     DEFAULT_CONCURRENCY,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from statectl.cli.resuming import Rest
     from statectl.cli.scope import Scope
     from statectl.plans.plan import Plan
-    from statectl.reconcile.reconcile import Rate
+    from statectl.reconcile.fleet import Rate
     from statectl.rollout.run_targets import Cancel
 
 FORMATS = ("text", "json", "jsonl", "md", "junit")

@@ -1,7 +1,7 @@
 """Exit codes of plan, drift and apply: 130 > 4 > 1 > 5 > 2 > 3."""
 
 from statectl.plans.plan import Plan
-from statectl.reconcile.reconcile import Run
+from statectl.reconcile.fleet import Run
 
 ORDER = (130, 4, 1, 5, 2, 3)
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from statectl.catalogue.child_process import ChildProcess
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
+    from statectl.reconcile.fleet import Fleet
     from statectl.reconcile.host_run import Order
-    from statectl.reconcile.reconcile import Fleet
     from statectl.store.store import Store
     from statectl.transport.bundle import Bundle
     from statectl.transport.kept import KeptLogins
@@ -375,8 +375,8 @@ class Opened:
         `unattended`: a mistake that some hosts only meet fails these hosts when they are contacted, and the others go on.
         """
         from statectl.reconcile.disruption import Windows
+        from statectl.reconcile.fleet import Fleet
         from statectl.reconcile.host_run import HostRun
-        from statectl.reconcile.reconcile import Fleet
         from statectl.reconcile.watch import Watch
 
         self._check_associations(scope)

@@ -21,9 +21,9 @@ from statectl.cli.options import Outputs
 from statectl.cli.planning import progress_of, run_interruptible
 from statectl.errors import Interrupted, StatectlError, UsageError
 from statectl.plans.plan import Plan
+from statectl.reconcile.fleet import Run
 from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.observer import Pace
-from statectl.reconcile.reconcile import Run
 from statectl.rollout.budget import Budget
 from statectl.rollout.run_targets import Cancel, run_targets
 from statectl.store.ids import new_id, who

@@ -18,11 +18,11 @@ STOPPING = "stopping: nothing new is started, running resources finish; again to
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
     from statectl.cli.scope import Scope
-    from statectl.reconcile.reconcile import Rate
+    from statectl.reconcile.fleet import Rate
 
 
 def rate_of(options: Mapping[str, Any]) -> "Rate":
-    from statectl.reconcile.reconcile import Rate
+    from statectl.reconcile.fleet import Rate
     from statectl.rollout.budget import allowed_errors, batches, concurrency
 
     rate = Rate(

@@ -8,7 +8,7 @@ from statectl.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from statectl.plans.plan import Plan
-    from statectl.reconcile.reconcile import Resumed
+    from statectl.reconcile.fleet import Resumed
     from statectl.store.store import Store
 
 FINISHED = ("ok", "changed", "applied", "done")
@@ -26,7 +26,7 @@ class Rest:
 def rest_of(store: "Store", run_id: str) -> Rest:
     """Raises UsageError when it is no apply of this store, Refused when somebody still works on it."""
     from statectl.plans.plan import Plan
-    from statectl.reconcile.reconcile import Resumed
+    from statectl.reconcile.fleet import Resumed
 
     run = store.run(run_id) if run_id.isascii() else None
     shown = one_line(run_id)

@@ -20,7 +20,7 @@ PARTING_S = 2.0  # for a last word to a host that is let go
 
 
 class Beside:
-    """Wired into `reconcile.Fleet`: `run_step` and `check_health`."""
+    """Wired into `Fleet`: `run_step` and `check_health`."""
 
     def __init__(self, opened: "Opened") -> None:
         self._opened = opened

@@ -26,6 +26,7 @@ from statectl.errors import Refused
 from statectl.plans.plan import Plan
 from statectl.project.settings import FILE, config_files
 from statectl.reconcile import reconcile
+from statectl.reconcile.fleet import Fleet, Rate
 from statectl.rollout.run_targets import Cancel
 from statectl.server.definition import Definitions, looked_at
 from statectl.server.jobs import Job, Placed
@@ -146,7 +147,7 @@ class ScheduledRuns:
             sys.stderr, shown, len(fleet.hosts), verbose=self._verbose, quiet=self._quiet or not self._verbose
         )
         fleet.scope = {**fleet.scope, "slot": [slot.id for slot in job.slots]}
-        rate = reconcile.Rate(lock_timeout_s=LOCK_WAIT_S)
+        rate = Rate(lock_timeout_s=LOCK_WAIT_S)
         try:
             run = await reconcile.apply(fleet, rate, progress, cancel, agree=_agreed, unattended=True, run_id=run_id)
         finally:
@@ -161,7 +162,7 @@ class ScheduledRuns:
         opened.share(self._store)
         return opened
 
-    def _opened(self, scope: Scope, hosts: Sequence[str], child: ChildProcess) -> tuple[Opened, reconcile.Fleet]:
+    def _opened(self, scope: Scope, hosts: Sequence[str], child: ChildProcess) -> tuple[Opened, Fleet]:
         opened = self._open()
         opened.child = child
         try:

@@ -13,7 +13,7 @@ import random
 import shlex
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ from statectl.transport.channel import Channel, Endpoint
 from statectl.transport.kept import Files, KeptLogins, Login, Way, files_of_logins
 from statectl.transport.known_hosts import TrustedKeys, standard_files
 from statectl.transport.loading import load_asyncssh
+from statectl.transport.ssh_channel import SshChannel
+from statectl.transport.ssh_client import Seen, pin
 from statectl.transport.user_config import UserConfig, user_config
 
 if TYPE_CHECKING:
@@ -31,96 +33,11 @@ if TYPE_CHECKING:
 KEEPALIVE_S = 7
 JUMP_KEEPALIVE_S = 6  # a jump host is given up first: it is then the one cause for all hosts behind it
 KEEPALIVE_COUNT = 3  # asyncssh gives up when one more would be due: a lost link is noticed within 28 s
-STDERR_TAIL = 4096  # bytes
 BACKOFF_S = (0.1, 0.3, 0.8, 1.5, 2.5)  # sshd's MaxStartups drops connections before the banner: knock again
 BUSY_S = 30.0  # for how long: a machine that turns us away is there, unlike one that says nothing
 REFUSED_S = 0.5  # until a refused connection is tried once more: sshd may just be restarting
-LAST_WORDS_S = 0.05  # between the end of a connection and giving it up: its last message is heard
 REOPEN_S = 3.0  # for a kept connection to start something: then it is dead, and a new login is made
 NO_ANSWER = (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
-
-
-class SshChannel:
-    """One process on one host, the only one of its login. keep: takes the login when the channel is released."""
-
-    def __init__(
-        self,
-        login: Login,
-        process: "asyncssh.SSHClientProcess[bytes]",
-        *,
-        kept: bool = False,
-        keep: Callable[[Login], None] | None = None,
-    ) -> None:
-        self.kept = kept
-        self._login = login
-        self._jump = login.way.endpoint.jump  # outermost first, as in the inventory
-        self._connections = login.connections
-        self._process = process
-        self._keep = keep
-        self._ended = False  # the stream came to its end, and the process with it
-        self._stderr = bytearray()
-        self._drainer = asyncio.create_task(self._drain_stderr())
-
-    async def _drain_stderr(self) -> None:
-        with contextlib.suppress(Exception):  # a lost channel is reported by receive(); here it only ends the copy
-            while chunk := await self._process.stderr.read(4096):
-                self._stderr += chunk
-                del self._stderr[:-STDERR_TAIL]
-
-    def _lost(self, error: BaseException | None) -> Unreachable:
-        for hop, connection in zip(self._jump, reversed(self._connections[1:]), strict=True):
-            if connection.is_closed():
-                return Unreachable(f"channel lost: jump host {hop} went away", code="E310")
-        cause = " ".join(str(error).split()) if error else "the connection ended"
-        return Unreachable(f"channel lost: {cause or type(error).__name__}", code="E310")
-
-    async def send(self, data: bytes) -> None:
-        import asyncssh
-
-        try:
-            self._process.stdin.write(data)
-            await self._process.stdin.drain()
-        except (OSError, asyncssh.Error) as error:
-            raise self._lost(error) from None
-
-    async def receive(self, limit: int = 65536) -> bytes:
-        import asyncssh
-
-        try:
-            data = bytes(await self._process.stdout.read(limit))
-        except (OSError, asyncssh.Error) as error:
-            raise self._lost(error) from None
-        if not data and any(connection.is_closed() for connection in self._connections[1:]):
-            raise self._lost(None)  # the end of a stream that a jump host took with it
-        self._ended = self._ended or not data
-        return data
-
-    def diagnostics(self) -> str:
-        return bytes(self._stderr).decode("utf-8", "replace")
-
-    async def send_eof(self) -> None:
-        with contextlib.suppress(OSError):
-            self._process.stdin.write_eof()
-
-    async def close(self) -> None:
-        self._drainer.cancel()
-        for connection in self._connections:
-            connection.close()
-        for connection in self._connections:
-            with contextlib.suppress(Exception):  # letting go never fails: what mattered came with the `end` message
-                await asyncio.wait_for(connection.wait_closed(), 1)
-        for connection in self._connections:
-            connection.abort()
-
-    async def release(self) -> None:
-        if self._keep is None or not self._ended:
-            await self.close()
-            return
-        self._drainer.cancel()
-        self._process.close()
-        with contextlib.suppress(Exception):  # what does not end in time is no login to keep: the next one finds out
-            await asyncio.wait_for(self._process.wait_closed(), 1)
-        self._keep(self._login)
 
 
 class SshTransport:
@@ -251,7 +168,7 @@ class SshTransport:
         await loop.run_in_executor(None, load_asyncssh)
         import asyncssh
 
-        seen = stage.seen = _Seen(endpoint.host_key)
+        seen = stage.seen = Seen(endpoint.host_key)
         options: dict[str, Any] = {
             "known_hosts": self.trusted.matcher(),
             "client_factory": seen.client,
@@ -353,11 +270,11 @@ class SshTransport:
             self.notes[endpoint.name] = missing
         return connection
 
-    def _host_key(self, endpoint: Endpoint, host: str, port: int, seen: "_Seen", error: BaseException) -> Exception:
+    def _host_key(self, endpoint: Endpoint, host: str, port: int, seen: "Seen", error: BaseException) -> Exception:
         shown = seen.key.get_fingerprint() if seen.key is not None else "no key of a kind we accept"
         if endpoint.host_key:
             return Refused(
-                f"host key is not the one the inventory pins: shown {shown}, pinned {_pin(endpoint.host_key)}",
+                f"host key is not the one the inventory pins: shown {shown}, pinned {pin(endpoint.host_key)}",
                 code="E312",
             )
         known = self.trusted.known(host, "", port)
@@ -433,7 +350,7 @@ class Stage:
         self.name = "name look-up"
         self.endpoint: Endpoint | None = None
         self.port = 0
-        self.seen: _Seen | None = None
+        self.seen: Seen | None = None
 
     def timed_out(self, endpoint: Endpoint) -> str:
         at = self.endpoint or endpoint
@@ -448,85 +365,6 @@ class _Dropped(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
-
-
-class _Seen:
-    """Remembers what the server showed, and accepts a key the inventory pins."""
-
-    def __init__(self, pinned: str) -> None:
-        self.pinned = pinned
-        self.key: asyncssh.SSHKey | None = None
-        self.authenticated = False
-        self._connection: asyncssh.SSHClientConnection | None = None
-
-    @property
-    def missing(self) -> str:
-        """What a server that connected has not done yet."""
-        if self._connection is None or not self._connection.get_extra_info("server_version"):
-            return "banner"
-        return "login" if self.key is not None else "key exchange"
-
-    def untried(self) -> dict[str, Any]:
-        """Options for a connection with the keys that were not offered on this one; none when all were."""
-        keys = list(getattr(self._connection, "_client_keys", ()))
-        return {"client_keys": keys, "agent_path": None} if keys else {}
-
-    def client(self) -> "asyncssh.SSHClient":
-        import asyncssh
-
-        seen = self
-
-        class Client(asyncssh.SSHClient):
-            def connection_made(self, conn: "asyncssh.SSHClientConnection") -> None:
-                seen._connection = conn
-                _acknowledge_at_once(conn)
-                _hear_the_last_words(conn)
-
-            def validate_host_public_key(self, host: str, addr: str, port: int, key: "asyncssh.SSHKey") -> bool:
-                del host, addr, port
-                seen.key = key
-                return bool(seen.pinned) and key.get_fingerprint() == _pin(seen.pinned)
-
-            def auth_completed(self) -> None:
-                seen.authenticated = True
-
-        return Client()
-
-
-def _acknowledge_at_once(connection: "asyncssh.SSHClientConnection") -> None:
-    """Answer each read with an ACK at once.
-
-    sshd writes its first channel messages in small pieces; with Nagle's rule there and delayed ACKs here every login would
-    stand still for 40 ms. The option lasts for one read only, hence the hook.
-    """
-    sock = connection.get_extra_info("socket")
-    quickack = getattr(socket, "TCP_QUICKACK", None)
-    if sock is None or quickack is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    received: Callable[..., None] = connection.data_received
-
-    def data_received(data: bytes, datatype: Any = None) -> None:
-        with contextlib.suppress(OSError):  # a hint to the kernel; the next read tells what is wrong with the socket
-            sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)
-        received(data, datatype)
-
-    connection.data_received = data_received  # type: ignore[method-assign]
-
-
-def _hear_the_last_words(connection: "asyncssh.SSHClientConnection") -> None:
-    """Let what a server said before it hung up count as the cause, not that it hung up.
-
-    asyncssh looks at some messages in a task of their own; an end of file that comes together with such a message would be
-    handled first, and "connection lost" would hide why.
-    """
-    loop = asyncio.get_running_loop()
-    ended: Callable[[], None] = connection.eof_received
-
-    def eof_received() -> bool:
-        loop.call_later(LAST_WORDS_S, ended)
-        return True  # we close it ourselves
-
-    connection.eof_received = eof_received  # type: ignore[method-assign,assignment]
 
 
 async def _elsewhere(endpoint: Endpoint, connection: "asyncssh.SSHClientConnection") -> bool:
@@ -563,13 +401,6 @@ async def _tcp(host: str, port: int) -> socket.socket:
 def hops(endpoint: Endpoint) -> list[Endpoint]:
     """The jump hosts on the way, outermost first; each is to be reached through those before it."""
     return [replace(_hop(text, endpoint), jump=endpoint.jump[:number]) for number, text in enumerate(endpoint.jump)]
-
-
-def _pin(text: str) -> str:
-    """TYPE BASE64, as the inventory has it -> its fingerprint."""
-    import asyncssh
-
-    return asyncssh.import_public_key(text).get_fingerprint()
 
 
 def _hop(text: str, endpoint: Endpoint) -> Endpoint:

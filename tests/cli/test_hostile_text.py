@@ -18,8 +18,8 @@ from statectl.cli.formats.terminal import Screen, clean, one_line
 from statectl.cli.options import outputs, to_json, to_json_lines
 from statectl.compliance.judge import Compliance, Entry
 from statectl.plans.plan import Change, HostPlan, Verdict
+from statectl.reconcile.fleet import Run
 from statectl.reconcile.host_result import HostResult
-from statectl.reconcile.reconcile import Run
 from statectl.transport import messages
 from tests.cli.on_terminal import in_a_terminal
 from tests.cli.plans import compress, plan_of

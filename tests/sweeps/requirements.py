@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from statectl.catalogue.requirements import Needed
 from statectl.errors import Unreachable
 from statectl.reconcile import reconcile
+from statectl.reconcile.fleet import Fleet, Rate, Run
 from statectl.reconcile.host_run import HostRun
 from statectl.rollout.run_targets import Cancel
 from statectl.transport.channel import Endpoint
@@ -218,7 +219,7 @@ class Records:
 class Played:
     case: Case
     hosts: dict[str, Host]
-    run: reconcile.Run
+    run: Run
     log: Log
     records: Records
 
@@ -261,7 +262,7 @@ async def _simulate(case: Case) -> Played:
         return ""
 
     inside = [name for name in names if name not in case.outside]
-    fleet = reconcile.Fleet(
+    fleet = Fleet(
         hosts=inside,
         start=start,
         look=start,
@@ -275,7 +276,7 @@ async def _simulate(case: Case) -> Played:
         rollouts={case.rolled: RULES} if case.rolled else {},
         run_step=run_step,
     )
-    rate = reconcile.Rate(case.concurrency, case.errors, case.batch)
+    rate = Rate(case.concurrency, case.errors, case.batch)
     observer = SimpleNamespace(
         **dict.fromkeys(("begun", "going", "planned", "message"), lambda *_: None),
         applied=lambda host, result: log.add("applied", host, result.outcome),

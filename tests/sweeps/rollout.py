@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statectl.errors import Unreachable
-from statectl.reconcile import reconcile
+from statectl.reconcile import go, reconcile
+from statectl.reconcile.fleet import Fleet, Rate, Run
 from statectl.reconcile.host_run import HostRun
 from statectl.rollout.run_targets import Cancel
 from statectl.transport.channel import Endpoint
@@ -225,7 +226,7 @@ class Records:
 class Played:
     case: Case
     hosts: dict[str, Host]
-    run: reconcile.Run
+    run: Run
     log: Log
     records: Records
     took: float
@@ -304,7 +305,7 @@ async def _simulate(case: Case) -> Played:
         log.add("agreed")
         return True
 
-    fleet = reconcile.Fleet(
+    fleet = Fleet(
         hosts=names,
         start=start,
         records=lambda: records,
@@ -320,7 +321,7 @@ async def _simulate(case: Case) -> Played:
         run_step=run_step,
         check_health=check_health,
     )
-    rate = reconcile.Rate(case.concurrency, case.errors, case.batch, case.unreachable_counts)
+    rate = Rate(case.concurrency, case.errors, case.batch, case.unreachable_counts)
     observer = SimpleNamespace(
         begun=lambda *_: None,
         going=lambda *_: None,
@@ -562,7 +563,7 @@ def _cancel_is_obeyed(played: Played, signals: list[int]) -> None:
         if not host.went:
             continue
         # a host that still has its channel is told at once; one that lost it works on, and counts as unknown
-        lost = host.kind in ("cut", "cut after", "twice") or (len(signals) > 1 and host.delay >= reconcile.PARTING_S)
+        lost = host.kind in ("cut", "cut after", "twice") or (len(signals) > 1 and host.delay >= go.PARTING_S)
         if not lost and len(host.done) == RESOURCES:
             begun = next(at for at, what, who, _ in played.log.entries if what == "go" and who == name)
             each = SECONDS.get(host.kind, 0.25) + host.delay
@@ -571,9 +572,7 @@ def _cancel_is_obeyed(played: Played, signals: list[int]) -> None:
     if len(signals) > 1:
         moment = played.log.entries[signals[1]][0]
         writing = virtual_time.THREAD_S * (len(played.hosts) + 4)  # of what is recorded one after the other
-        assert played.took <= moment + reconcile.PARTING_S + writing + 1e-6, (
-            f"aborted at {moment}, over at {played.took}"
-        )
+        assert played.took <= moment + go.PARTING_S + writing + 1e-6, f"aborted at {moment}, over at {played.took}"
 
 
 def _stated_from_the_log(played: Played, signals: list[int]) -> None:

@@ -17,9 +17,9 @@ from statectl.onhost import messages as onhost_messages
 from statectl.plans.plan import HostPlan, Verdict, summarise
 from statectl.project.schema import states_schema
 from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun
+from statectl.reconcile.fleet import Run
 from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.host_run import HostRun, Order
-from statectl.reconcile.reconcile import Run
 from statectl.reconcile.record import host_record
 from statectl.sections import table
 from statectl.transport.channel import Endpoint

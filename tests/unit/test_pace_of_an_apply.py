@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from statectl.plans.plan import HostPlan, Verdict
-from statectl.reconcile import reconcile
+from statectl.reconcile import go, reconcile
+from statectl.reconcile.fleet import Fleet, Rate
 from statectl.reconcile.host_result import HostResult
 from statectl.rollout.run_targets import Cancel
 
@@ -53,7 +54,7 @@ class Host:
 @pytest.fixture
 def applied(monkeypatch):
     """`applied(associations by host, rate, concurrency=..., errors=...)` -> most at once, how many were tried."""
-    monkeypatch.setattr(reconcile, "host_record", lambda *_: None)
+    monkeypatch.setattr(go, "host_record", lambda *_: None)
 
     def run(hosts, rate, *, concurrency=None, errors=None, failing=(), owners=()):
         at_work = SimpleNamespace(now=0, most=0, done=0, failing=failing)
@@ -63,7 +64,7 @@ def applied(monkeypatch):
             record_host=lambda *_: None,
             save_plan=lambda *_: None,
         )
-        fleet = reconcile.Fleet(
+        fleet = Fleet(
             hosts=list(hosts),
             start=lambda name, _: Host(name, hosts[name], at_work, owners),
             records=lambda: records,
@@ -97,28 +98,28 @@ TEN = {f"h{number}": ["base", "web"] for number in range(10)}
 
 def test_without_a_word_many_at_once(applied):
     """The default is fifty at once, and failures stop nobody."""
-    assert applied(TEN, reconcile.Rate(), failing=("h0",)) == (10, 10)
+    assert applied(TEN, Rate(), failing=("h0",)) == (10, 10)
 
 
 def test_the_strictest_association_sets_the_pace(applied):
     """One at a time is one at a time, also when another association of the same run would allow more."""
-    assert applied(TEN, reconcile.Rate(), concurrency={"base": "5", "web": "1"}) == (1, 10)
+    assert applied(TEN, Rate(), concurrency={"base": "5", "web": "1"}) == (1, 10)
 
 
 def test_an_association_that_changes_nothing_sets_no_pace(applied):
     """Careful restarts of a database do not slow down a run that leaves it alone."""
-    assert applied({name: ["base"] for name in TEN}, reconcile.Rate(), concurrency={"web": "1"}) == (10, 10)
+    assert applied({name: ["base"] for name in TEN}, Rate(), concurrency={"web": "1"}) == (10, 10)
 
 
 def test_a_share_is_of_the_hosts_that_change(applied):
     """Half of four web servers is two, however many other hosts there are."""
     hosts = {name: ["base", "web"] if name in ("h0", "h1", "h2", "h3") else ["base"] for name in TEN}
-    assert applied(hosts, reconcile.Rate(), concurrency={"web": "50%"}) == (2, 10)
+    assert applied(hosts, Rate(), concurrency={"web": "50%"}) == (2, 10)
 
 
 def test_every_owner_of_a_resource_counts(applied):
     """A file of two associations is as delicate as the more careful one says."""
-    assert applied({name: ["web"] for name in TEN}, reconcile.Rate(), concurrency={"base": "1"}, owners=["base"]) == (
+    assert applied({name: ["web"] for name in TEN}, Rate(), concurrency={"base": "1"}, owners=["base"]) == (
         1,
         10,
     )
@@ -126,7 +127,7 @@ def test_every_owner_of_a_resource_counts(applied):
 
 def test_what_is_typed_wins(applied):
     """--max-concurrency and --max-errors are asked for by somebody who looks on."""
-    rate = reconcile.Rate(max_concurrency="4", max_errors="100%")
+    rate = Rate(max_concurrency="4", max_errors="100%")
     said = {"concurrency": {"web": "1"}, "errors": {"web": "0"}}
     assert applied(TEN, rate, failing=("h0", "h1"), **said) == (4, 10)
 
@@ -134,4 +135,4 @@ def test_what_is_typed_wins(applied):
 def test_errors_of_an_association_stop_the_run(applied):
     """max_errors: 0 and one at a time: the first failure is the last."""
     said = {"concurrency": {"web": "1"}, "errors": {"web": "0"}}
-    assert applied(TEN, reconcile.Rate(), failing=("h2",), **said) == (1, 3)
+    assert applied(TEN, Rate(), failing=("h2",), **said) == (1, 3)

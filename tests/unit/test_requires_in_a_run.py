@@ -9,8 +9,8 @@ from statectl.cli.deciding import apply_code
 from statectl.cli.formats.order_text import order_lines
 from statectl.cli.formats.terminal import Screen
 from statectl.plans.plan import HostOrder, HostPlan, PlannedRollout, PlannedStep, Verdict, Wait, summarise
+from statectl.reconcile.fleet import Run
 from statectl.reconcile.host_result import HostResult, joined
-from statectl.reconcile.reconcile import Run
 from statectl.reconcile.record import status_of
 from statectl.rollout.waves import waves
 from tests.cli.plans import compress, fleet

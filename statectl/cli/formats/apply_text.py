@@ -8,8 +8,8 @@ from statectl.cli.formats.problems import Sources
 from statectl.cli.formats.terminal import Screen, clean, one_line
 from statectl.plans.fold import natural
 from statectl.plans.plan import Plan, Source
+from statectl.reconcile.fleet import Run
 from statectl.reconcile.host_result import HostResult
-from statectl.reconcile.reconcile import Run
 
 OUTPUT_LINES = 20  # of a failed command
 Compress = Callable[[Sequence[str]], str]

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 from statectl.cli.formats.plan_text import Compress
 from statectl.cli.formats.terminal import one_line
 from statectl.plans.plan import Plan, Verdict
-from statectl.reconcile.reconcile import Run
+from statectl.reconcile.fleet import Run
 
 
 def plan_junit(plan: Plan, compress: Compress) -> str:

@@ -9,7 +9,7 @@ from statectl.cli.formats.apply_text import report_lines
 from statectl.cli.formats.plan_text import Compress, plan_lines
 from statectl.cli.formats.terminal import Screen
 from statectl.plans.plan import Plan
-from statectl.reconcile.reconcile import Run
+from statectl.reconcile.fleet import Run
 
 LIMIT = 60_000
 
