@@ -103,13 +103,13 @@ def schedule(data: bytes) -> None:
 
 
 def inventory(data: bytes) -> None:
-    from statectl.cli.fleet import _yaml
+    from statectl.cli.offline import yaml_tools
     from statectl.targets.inventory import load_inventory
     from statectl.targets.selector import parse_selector
 
     root = _project()
     (root / "inventory" / "hosts.yml").write_bytes(data)
-    load_inventory(root / "inventory", root=root, yaml=_yaml(), allow_executables=False)
+    load_inventory(root / "inventory", root=root, yaml=yaml_tools(), allow_executables=False)
     parse_selector(data.decode("utf-8", "replace"))
 
 

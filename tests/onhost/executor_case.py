@@ -495,6 +495,8 @@ class ExecutorCase(unittest.TestCase):
         self.controller = controller
         if controller.planned["type"] == "end":
             self.ended = controller.planned
+            controller.hang_up()
+            controller.wait()  # it holds the lock until it is gone
             return {}
         go = {"type": "go", "plan_id": plan_id, "observed": observed}
         go = go if disrupt is None else dict(go, disrupt=disrupt)
