@@ -59,6 +59,7 @@ class HostCatalogue:
     waits_for_facts: int = 0
     rollouts: Mapping[str, HostRollout] = field(default_factory=dict)  # by association, of those that have one
     requires: Mapping[str, tuple[Needed, ...]] = field(default_factory=dict)  # by association: first on other hosts
+    parameters: tuple[str, ...] = ()  # names or selectors that param() and secret() were asked for
 
     @property
     def has_errors(self) -> bool:
@@ -75,7 +76,7 @@ class _Work:
     scopes: list[Scope] = field(default_factory=list)
     expansions: list[Expansion] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    asked: set[str] = field(default_factory=set)
+    asked: set[tuple[str, str]] = field(default_factory=set)  # (function, argument): hosts, param, secret
     rollouts: list[Asked] = field(default_factory=list)
 
 
@@ -285,7 +286,7 @@ class Compiler:
                 return
             self._renderer.run([job for _, _, jobs in waiting for job in jobs])
             for one, expansion, jobs in waiting:
-                one.asked.update(targets for job in jobs for targets in job.asked)
+                one.asked.update((function, argument) for job in jobs for function, argument in job.asked)
                 if one.offline:
                     one.problems += self._doubts.of(jobs)
                 expansion.go_on()
@@ -327,14 +328,20 @@ class Compiler:
         if any(not problem.is_warning for problem in found):
             return HostCatalogue({}, problems=found, waits_for_facts=len(waits))
         catalogue = self._catalogue(work, resources, secrets=bool(ids), about=about)
-        references = {targets: tuple(sorted(self._selections.of(targets).hosts)) for targets in sorted(work.asked)}
+        asked = sorted(work.asked)
+        references = {
+            targets: tuple(sorted(self._selections.of(targets).hosts))
+            for function, targets in asked
+            if function == "hosts"
+        }
+        parameters = tuple(selector for function, selector in asked if function != "hosts")
         rollouts = {asked.association.name: asked.found for asked in work.rollouts}
         requires = {
             association.name: needed
             for association, _ in work.associations
             if (needed := self._requirements.elsewhere(association, work.host.name))
         }
-        return HostCatalogue(catalogue, blobs, secrets, found, references, len(waits), rollouts, requires)
+        return HostCatalogue(catalogue, blobs, secrets, found, references, len(waits), rollouts, requires, parameters)
 
     def _catalogue(
         self, work: _Work, resources: list[dict[str, Any]], *, secrets: bool, about: Collection[str] | None

@@ -79,4 +79,4 @@ class Job:
     names: Mapping[str, Any] | None = None  # item, inputs: rendered values
     names_key: str = ""  # equal for equal `names`
     outcomes: list[Any] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)  # targets that `hosts()` was given
+    asked: list[list[str]] = field(default_factory=list)  # [function, argument]: hosts, param and secret that it needs

@@ -224,6 +224,31 @@ def test_hosts_gives_a_sorted_list_with_vars_and_stored_facts(tmp_path):
     assert found.references == {"group:pg": ("pg1", "pg2"), "group:pg and role=primary": ("pg1",)}
 
 
+def test_a_catalogue_names_the_parameters_that_its_host_needs(tmp_path):
+    """Read by an expression, a template, or a variable that was made for another expression before; and no others."""
+    asked = []
+
+    def parameter(name):
+        asked.append(name)
+        return name.upper()
+
+    body = """vars: {port: "{{ param('/app/port') }}", both: {a: "{{ param('/a') }}", b: 1}}
+files:
+  /first: {content: "{{ port }}", when: "'web' in host.groups and host.name == 'web1'"}
+  /second: {content: "{{ port }} {{ secret('/app/key:3') }}"}
+  /third: {content: "{{ both.b }}", when: host.name == 'web2'}
+  /fourth: {content: "{{ param('/never') }}", when: host.name == 'db1'}
+  /fifth: {content: "{{ both.a }}", when: host.name == 'web2'}
+"""
+    look = {"parameter": parameter, "secret": lambda name: Secret("s3cret", name)}
+    with Compiled(tmp_path, {"states/a.yml": association(body)}, **look) as compiled:
+        found, problems = compiled.fleet()
+    assert not problems
+    assert found["web1"].parameters == ("/app/port", "/app/key:3")
+    assert found["web2"].parameters == ("/a", "/app/port", "/app/key:3")
+    assert sorted(asked) == ["/a", "/app/port"]  # once, however many hosts and expressions need it
+
+
 def test_hosts_that_are_misspelt_are_an_error_with_the_nearest_name(tmp_path):
     """hosts() with an unknown group is a mistake and not an empty list."""
     found = one_host(tmp_path, "files: {/x: {content: \"{{ hosts('group:wbe') }}\"}}")

@@ -126,8 +126,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self._compiled: dict[Source, tuple[bool, jinja2.Template]] = {}
         self._variables: dict[int, Any] = {}
         self._labels: dict[int, str] = {}
-        self._hosts_found: dict[str, Any] = {}
-        self.asked: list[str] = []  # targets given to hosts() by the job at hand
+        self._answers: dict[tuple[str, str], Any] = {}
+        self.asked: list[list[str]] = []  # what the job at hand asked the parent: [function, argument]
 
     # What the parent defines
 
@@ -224,18 +224,28 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return template
         return posixpath.normpath(posixpath.join(posixpath.dirname(parent), template))
 
-    def _hosts(self, targets: str) -> list[Any]:
-        if targets not in self._hosts_found:
-            self._hosts_found[targets] = self._ask("hosts", targets)
-        if targets not in self.asked:
-            self.asked.append(targets)
-        return self._hosts_found[targets]  # type: ignore[no-any-return]
+    def _hosts(self, targets: str) -> Any:
+        return self._answer("hosts", targets)
 
     def _param(self, name: str) -> Any:
-        return self._ask("param", name)
+        return self._answer("param", name)
 
     def _secret(self, name: str) -> Any:
-        return self._ask("secret", name)
+        return self._answer("secret", name)
+
+    def _answer(self, function: str, argument: str) -> Any:
+        """The parent's answer, the same for whoever asks. A host that asks needs it: the job at hand says so."""
+        if not isinstance(argument, str):
+            raise Answer("E209", f"{function}() takes text")
+        key = function, argument
+        if key not in self._answers:
+            self._answers[key] = self._ask(function, argument)
+        self.note([[function, argument]])
+        return self._answers[key]
+
+    def note(self, asked: Iterable[list[str]]) -> None:
+        """The job at hand needs the answers to these questions."""
+        self.asked += [question for question in asked if question not in self.asked]
 
     def known_names(self) -> Iterable[str]:
         return [*(self.scope.names() if self.scope else ()), *self.globals]

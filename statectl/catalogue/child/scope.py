@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jinja2.utils import missing
@@ -44,7 +45,7 @@ class HostRecord:
 class Scope:
     """`names` maps variables to numbers of registered values; `probes` is JSON text {name: {ok, value or reason} or null}."""
 
-    __slots__ = ("_busy", "_env", "_known", "_names", "_probes", "_record")
+    __slots__ = ("_asked", "_busy", "_env", "_known", "_names", "_probes", "_record")
 
     def __init__(self, env: "Sandbox", names: dict[str, int], record: HostRecord | None, probes: str | None) -> None:
         self._env = env
@@ -53,6 +54,7 @@ class Scope:
         self._probes: dict[str, Any] = json.loads(probes) if probes else {}
         self._known: dict[str, Any] = {}
         self._busy: set[str] = set()
+        self._asked: dict[str, list[list[str]]] = {}  # by variable: what its expressions asked the parent
 
     def names(self) -> Iterable[str]:
         return [*self._names, *self._probes, *(HOST_NAMES if self._record else ())]
@@ -65,11 +67,13 @@ class Scope:
             # a cycle is kept by nobody: seen from another end, or through a branch not taken, the name may well have a value
             if value is not missing and not (type(value) is Broken and is_cycle(value.failure)):
                 self._known[name] = value
+        elif name in self._asked:
+            self._env.note(self._asked[name])  # the value was made for another job, and this one needs the answers too
         return value
 
     def mapping(self) -> dict[str, Any]:
         """All variables as one map, for `hosts()[n].vars`."""
-        return LazyDict({name: self._bind(self._env.variable(number)) for name, number in self._names.items()})
+        return LazyDict({name: self._bind(self._env.variable(number), name) for name, number in self._names.items()})
 
     def _find(self, name: str) -> Any:
         if name in HOST_NAMES and self._record is not None:
@@ -82,7 +86,7 @@ class Scope:
                 return probe.get("value")
             return self._env.undefined(f"probe `{name}` failed: {probe.get('reason') or 'no reason given'}", name=name)
         if name in self._names:
-            value = self._bind(self._env.variable(self._names[name]))
+            value = self._bind(self._env.variable(self._names[name]), name)
             if not isinstance(value, Pending):
                 return value
             if name in self._busy:
@@ -96,30 +100,35 @@ class Scope:
                 self._busy.discard(name)
         return missing
 
-    def _bind(self, value: Any) -> Any:
-        """The value with its expressions waiting in this scope; values without any are shared between scopes as they are."""
+    def _bind(self, value: Any, name: str) -> Any:
+        """The value of a variable, or of a part of it, with its expressions waiting in this scope; values without any are shared between scopes as they are."""
         kind = type(value)
         if kind is Ref:
-            return Pending(value.eid, self._make)
+            return Pending(value.eid, partial(self._make, name))
         if kind is dict:
-            bound = {key: self._bind(item) for key, item in value.items()}
+            bound = {key: self._bind(item, name) for key, item in value.items()}
             if any(type(item) in (Pending, LazyDict, LazyList) for item in bound.values()):
                 return LazyDict(bound)
             return value
         if kind is list:
-            items = [self._bind(item) for item in value]
+            items = [self._bind(item, name) for item in value]
             if any(type(item) in (Pending, LazyDict, LazyList) for item in items):
                 return LazyList(items)
         return value
 
-    def _make(self, pending: Pending) -> Any:
+    def _make(self, name: str, pending: Pending) -> Any:
         if pending.busy:
             raise cycle(pending.eid)
         pending.busy = True
+        outer, self._env.asked = self._env.asked, []
         try:
             return self._env.evaluate(pending.eid, self, {})
         finally:
             pending.busy = False
+            own, self._env.asked = self._env.asked, outer
+            if own:
+                self._env.note(own)
+                self._asked.setdefault(name, []).extend(own)
 
 
 def forced(value: Any) -> Any:
