@@ -328,13 +328,13 @@ class Compiler:
         if any(not problem.is_warning for problem in found):
             return HostCatalogue({}, problems=found, waits_for_facts=len(waits))
         catalogue = self._catalogue(work, resources, secrets=bool(ids), about=about)
-        asked = sorted(work.asked)
+        questions = sorted(work.asked)
         references = {
             targets: tuple(sorted(self._selections.of(targets).hosts))
-            for function, targets in asked
+            for function, targets in questions
             if function == "hosts"
         }
-        parameters = tuple(selector for function, selector in asked if function != "hosts")
+        parameters = tuple(selector for function, selector in questions if function != "hosts")
         rollouts = {asked.association.name: asked.found for asked in work.rollouts}
         requires = {
             association.name: needed

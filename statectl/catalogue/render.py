@@ -62,8 +62,8 @@ class Renderer:
         self._child = child
         self._free: dict[int, dict[str, Any] | Failure] = {}
         self._free_of_variable: dict[int, frozenset[str]] = {}
-        self._memo: dict[Any, tuple[list[Any], list[str]]] = {}
-        self._own: dict[Any, tuple[list[Any], list[str]]] = {}  # what is one host's own: it is compiled twice
+        self._memo: dict[Any, tuple[list[Any], list[list[str]]]] = {}
+        self._own: dict[Any, tuple[list[Any], list[list[str]]]] = {}  # what is one host's own: it is compiled twice
         self._room = OWN_ROOM
 
     def __enter__(self) -> "Renderer":

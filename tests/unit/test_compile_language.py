@@ -234,11 +234,15 @@ def test_a_catalogue_names_the_parameters_that_its_host_needs(tmp_path):
 
     body = """vars: {port: "{{ param('/app/port') }}", both: {a: "{{ param('/a') }}", b: 1}}
 files:
-  /first: {content: "{{ port }}", when: "'web' in host.groups and host.name == 'web1'"}
-  /second: {content: "{{ port }} {{ secret('/app/key:3') }}"}
+  /first: {content: "{{ secret('/app/key:3') }}"}
   /third: {content: "{{ both.b }}", when: host.name == 'web2'}
   /fourth: {content: "{{ param('/never') }}", when: host.name == 'db1'}
   /fifth: {content: "{{ both.a }}", when: host.name == 'web2'}
+given:
+  - when: host.name == 'web1'
+    files: {/sixth: {content: "port {{ port }}"}}
+  - when: host.name != 'x'
+    given: [{when: host.name != 'y', files: {/second: {content: "{{ port }}"}}}]
 """
     look = {"parameter": parameter, "secret": lambda name: Secret("s3cret", name)}
     with Compiled(tmp_path, {"states/a.yml": association(body)}, **look) as compiled:
