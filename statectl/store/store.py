@@ -3,16 +3,15 @@
 Nothing here interprets a plan or a result: documents come and go as JSON-able values.
 """
 
-import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from sqlite3 import Connection, Row
 from typing import Any
 
 from statectl.errors import Refused
-from statectl.store.database import Database, open_database
+from statectl.store.audit import append_audit, audit_hash
+from statectl.store.database import Connection, Database, Row, open_database, repeatable
 from statectl.store.ids import now, this_process, who
 from statectl.store.records import HostRecord, Status
 from statectl.store.resolving import never_began, outcome_of
@@ -48,6 +47,7 @@ class Store:
 
     # --- runs
 
+    @repeatable
     def begin_run(
         self,
         verb: str,
@@ -66,8 +66,8 @@ class Store:
         """
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO runs (id, verb, started, who, git_commit, plan_id, scope, process, heard)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO runs (id, verb, started, who, git_commit, plan_id, scope, process, heard, sequence)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM runs))",
                 (
                     run_id,
                     verb,
@@ -83,9 +83,10 @@ class Store:
             add_targets(connection, run_id, hosts)
             if document is not None:
                 _insert_plan(connection, document, applied=now())
-            _append_audit(connection, f"{verb}.begin", {"run": run_id, "plan": plan_id, **scope})
+            append_audit(connection, f"{verb}.begin", {"run": run_id, "plan": plan_id, **scope})
         return run_id
 
+    @repeatable
     def end_run(
         self, run_id: str, outcome: str, counts: Mapping[str, int], stop: Mapping[str, Any] | None = None
     ) -> None:
@@ -96,18 +97,20 @@ class Store:
                 (now(), outcome, json.dumps(counts), json.dumps(stop or {}), run_id),
             )
             forget_messages(connection, run_id)
-            _append_audit(connection, "run.end", {"run": run_id, "outcome": outcome, **counts})
+            append_audit(connection, "run.end", {"run": run_id, "outcome": outcome, **counts})
 
     def record_host(self, run_id: str, record: HostRecord) -> None:
         """One host's part of a run: its results, what deviated, how it stands now, copies of its facts and memory."""
         self.record_hosts(run_id, [record])
 
+    @repeatable
     def record_hosts(self, run_id: str, records: Sequence[HostRecord]) -> None:
         """The parts of several hosts, in one transaction."""
         with self._database.transaction() as connection:
             for record in records:
                 _record_host(connection, run_id, record)
 
+    @repeatable
     def take_over(self, host: str, result: Mapping[str, Any]) -> None:
         """A result that the host kept, because the controller that asked for it was gone: of a run of this store, or of another's.
 
@@ -121,8 +124,8 @@ class Store:
             counts = json.dumps({outcome: 1})
             if known is None:
                 connection.execute(
-                    "INSERT INTO runs (id, verb, started, ended, who, git_commit, plan_id, scope, outcome, counts)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO runs (id, verb, started, ended, who, git_commit, plan_id, scope, outcome, counts, sequence)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM runs))",
                     (
                         run_id,
                         str(result.get("kind", "apply")),
@@ -143,7 +146,8 @@ class Store:
                 )
             entries = [*result.get("results", ()), *result.get("notified", ())]
             connection.execute(
-                "INSERT INTO host_runs (run_id, host, outcome, reason, started, ended, results) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO host_runs (run_id, host, outcome, reason, started, ended, results, sequence)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM host_runs))"
                 " ON CONFLICT (run_id, host) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,"
                 " started = excluded.started, ended = excluded.ended, results = excluded.results"
                 " WHERE host_runs.outcome NOT IN ('ok', 'changed', 'refused', 'stopped')",
@@ -163,19 +167,21 @@ class Store:
                 connection.execute(
                     "UPDATE runs SET counts = ? WHERE id = ?", (json.dumps(outcomes(connection, run_id)), run_id)
                 )
-            _append_audit(connection, "result.taken_over", {"run": run_id, "host": host})
+            append_audit(connection, "result.taken_over", {"run": run_id, "host": host})
 
+    @repeatable
     def list_runs(self, limit: int = 50) -> list[dict[str, Any]]:
         """Newest first."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT * FROM runs ORDER BY started DESC, rowid DESC LIMIT ?", (limit,)
+                "SELECT * FROM runs ORDER BY started DESC, sequence DESC LIMIT ?", (limit,)
             ).fetchall()
         return [_run(row) for row in rows]
 
+    @repeatable
     def run(self, run_id: str) -> dict[str, Any] | None:
         """One run with its hosts: {..., hosts: {name: {outcome, reason, started, ended, results}}}."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
             hosts = connection.execute("SELECT * FROM host_runs WHERE run_id = ? ORDER BY host", (run_id,)).fetchall()
         if row is None:
@@ -195,25 +201,28 @@ class Store:
         }
         return {**_run(row), "hosts": found}
 
+    @repeatable
     def run_head(self, run_id: str) -> dict[str, Any] | None:
         """One run without its hosts."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
         return _run(row) if row is not None else None
 
     # --- hosts
 
+    @repeatable
     def facts(self) -> dict[str, tuple[dict[str, Any], str]]:
         """{host: (facts, when they were gathered)} of every host ever read."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT host, facts, facts_at FROM host_states WHERE facts IS NOT NULL"
             ).fetchall()
         return {row["host"]: (unpack(row["facts"]), row["facts_at"]) for row in rows}
 
+    @repeatable
     def host_states(self) -> dict[str, dict[str, Any]]:
         """{host: {host_id, run_counter, last_contact, last_outcome, last_reason, memory}}."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute("SELECT * FROM host_states").fetchall()
         plain = ("host_id", "run_counter", "last_contact", "last_outcome", "last_reason")
         return {
@@ -226,48 +235,57 @@ class Store:
 
     # --- compliance
 
+    @repeatable
     def current(self) -> list[dict[str, Any]]:
         """Every (host, association, address) as last seen."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute("SELECT * FROM current_states ORDER BY host, address, association").fetchall()
         return [dict(row) for row in rows]
 
+    @repeatable
     def drifted(self) -> dict[tuple[str, str, str], str]:
         """{(host, association, address): since when it is seen as drifted}."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT host, association, address, since FROM current_states WHERE status = 'drifted'"
             ).fetchall()
         return {(row["host"], row["association"], row["address"]): row["since"] for row in rows}
 
+    @repeatable
     def status_changes(self) -> list[dict[str, Any]]:
         """[{at, run_id, host, association, address, before, after, reason}], oldest first."""
-        with self._database.transaction() as connection:
-            rows = connection.execute("SELECT * FROM status_changes ORDER BY at, rowid").fetchall()
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT at, run_id, host, association, address, before, after, reason FROM status_changes ORDER BY at, sequence"
+            ).fetchall()
         return [dict(row) for row in rows]
 
+    @repeatable
     def readings(self) -> list[dict[str, Any]]:
         """[{at, run_id, verb, host, outcome}] of every host of every run that read hosts, oldest first."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT host_runs.ended AS at, run_id, verb, host, host_runs.outcome AS outcome FROM host_runs"
-                " JOIN runs ON runs.id = run_id WHERE verb IN ('plan', 'apply', 'drift') ORDER BY host_runs.ended, host_runs.rowid"
+                " JOIN runs ON runs.id = run_id WHERE verb IN ('plan', 'apply', 'drift') ORDER BY host_runs.ended, host_runs.sequence"
             ).fetchall()
         return [dict(row) for row in rows]
 
     # --- plans
 
+    @repeatable
     def save_plan(self, document: Mapping[str, Any]) -> None:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM plans WHERE expires < ? AND applied IS NULL", (now(),))
             _insert_plan(connection, document, applied=None)
 
+    @repeatable
     def plan(self, plan_id: str) -> tuple[dict[str, Any], str | None] | None:
         """(document, when it was applied or None); None when there is no such plan here."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             row = connection.execute("SELECT document, applied FROM plans WHERE id = ?", (plan_id,)).fetchone()
         return (unpack(row["document"]), row["applied"]) if row else None
 
+    @repeatable
     def mark_applied(self, plan_id: str) -> None:
         """Apply once: raises Refused when it was applied before."""
         with self._database.transaction() as connection:
@@ -279,18 +297,19 @@ class Store:
                     hint="make a new plan: statectl plan",
                 )
             connection.execute("UPDATE plans SET applied = ? WHERE id = ?", (now(), plan_id))
-            _append_audit(connection, "plan.apply", {"plan": plan_id})
+            append_audit(connection, "plan.apply", {"plan": plan_id})
 
     # --- audit
 
+    @repeatable
     def verify_audit(self) -> str | None:
         """None when the chain holds; else what is wrong with the first bad row."""
         previous = ""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             for expected, row in enumerate(connection.execute("SELECT * FROM audit ORDER BY sequence"), 1):
                 if row["sequence"] != expected:
                     return f"audit row {expected} is missing"
-                if row["previous"] != previous or row["hash"] != _audit_hash(previous, dict(row)):
+                if row["previous"] != previous or row["hash"] != audit_hash(previous, dict(row)):
                     return f"audit row {row['sequence']} was changed"
                 previous = row["hash"]
         return None
@@ -345,8 +364,8 @@ def _record_host(connection: Connection, run_id: str, record: HostRecord) -> Non
     connection.execute("DELETE FROM host_runs WHERE run_id = ? AND host = ?", key)
     connection.execute("DELETE FROM deviations WHERE run_id = ? AND host = ?", key)
     connection.execute(
-        "INSERT INTO host_runs (run_id, host, outcome, reason, code, hint, started, ended, results)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO host_runs (run_id, host, outcome, reason, code, hint, started, ended, results, sequence)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM host_runs))",
         (
             *key,
             record.outcome,
@@ -397,12 +416,13 @@ def _overwrite_current(connection: Connection, run_id: str, record: HostRecord) 
         before = old.get((status.association, status.address))
         since = before["since"] if before is not None and before["status"] == status.status else at
         fresh.append((record.host, status.association, status.address, status.status, since, at, run_id, status.reason))
+    last = connection.execute("SELECT coalesce(max(sequence), 0) FROM status_changes").fetchone()[0]
     connection.executemany(
-        "INSERT INTO status_changes (at, run_id, host, association, address, before, after, reason)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO status_changes (sequence, at, run_id, host, association, address, before, after, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (at, run_id, record.host, *key, before, after, reason)
-            for key, before, after, reason in _moved(old, record.statuses or ())
+            (last + place, at, run_id, record.host, *key, before, after, reason)
+            for place, (key, before, after, reason) in enumerate(_moved(old, record.statuses or ()), 1)
         ],
     )
     connection.executemany(
@@ -435,8 +455,9 @@ def _touch_host(connection: Connection, record: HostRecord) -> None:
         (record.host,),
     )
     connection.execute(
-        "UPDATE host_states SET last_outcome = ?, last_reason = ?, run_counter = max(run_counter, ?) WHERE host = ?",
-        (record.outcome, record.reason, record.run_counter, record.host),
+        "UPDATE host_states SET last_outcome = ?, last_reason = ?,"
+        " run_counter = CASE WHEN run_counter < ? THEN ? ELSE run_counter END WHERE host = ?",
+        (record.outcome, record.reason, record.run_counter, record.run_counter, record.host),
     )
     if record.facts is not None:
         connection.execute(
@@ -447,24 +468,3 @@ def _touch_host(connection: Connection, record: HostRecord) -> None:
         connection.execute(
             "UPDATE host_states SET memory = ?, memory_at = ? WHERE host = ?", (pack(record.memory), at, record.host)
         )
-
-
-def _append_audit(connection: Connection, action: str, detail: Mapping[str, Any]) -> None:
-    last = connection.execute("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
-    previous = last["hash"] if last else ""
-    row = {
-        "sequence": (last["sequence"] if last else 0) + 1,
-        "at": now(),
-        "who": who(),
-        "action": action,
-        "detail": json.dumps(detail, sort_keys=True),
-    }
-    connection.execute(
-        "INSERT INTO audit (sequence, at, who, action, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*row.values(), previous, _audit_hash(previous, row)),
-    )
-
-
-def _audit_hash(previous: str, row: Mapping[str, Any]) -> str:
-    text = json.dumps([previous, row["sequence"], row["at"], row["who"], row["action"], row["detail"]])
-    return hashlib.sha256(text.encode()).hexdigest()
