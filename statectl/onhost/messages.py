@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from statectl.onhost.shapes import JSON, Check, Message
 
-# drift: a plan of what was applied last; confirm: of a change that could lock us out; follow, cancel: about another's run;
+# drift: a plan of what was applied last; inventory: facts, and what is collected beside them; confirm: of a change that could lock us out; follow, cancel: about another's run;
 # health: is what was changed a while ago still well?
-KINDS = ("plan", "drift", "apply", "facts", "run", "ping", "confirm", "follow", "cancel", "health")
+KINDS = ("plan", "drift", "apply", "facts", "run", "ping", "confirm", "follow", "cancel", "health", "inventory")
 HEALTH_KINDS = ("tcp", "http", "command")
 PROBE_TYPES = ("text", "integer", "boolean", "json")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
@@ -120,6 +120,22 @@ _COMMAND = _shape(
         "timeout_s": _or_none(_seconds),
     },
 )
+# what is collected: types (all without it), hashes of what is known, files, patterns of certificates, commands of custom types
+_COLLECT = _shape(
+    {},
+    {
+        "types": _list_of(_text),
+        "known": _map_of(_sha256),
+        "files": _list_of(
+            _shape(
+                {"path": _text, "pattern": _list_of(_text)},
+                {"depth": _count, "scan": _count, "hash": _flag},
+            )
+        ),
+        "certificates": _list_of(_text),
+        "custom": _map_of(_shape({"argv": _argv, "timeout_s": _seconds})),
+    },
+)
 _LIMITS = _shape(
     {},
     {
@@ -165,6 +181,7 @@ SHAPES = {
             "state_dir": _or_none(_text),
             "limits": _or_none(_LIMITS),
             "probes": _list_of(_PROBE),
+            "collect": _or_none(_COLLECT),
             "deadline_s": _or_none(_seconds),
             "lock_timeout_s": _or_none(_seconds),
             "controller": _text,

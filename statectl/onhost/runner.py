@@ -2,7 +2,7 @@
 
 state      what may come                         what follows
 order      order
-preparing  stop, cancel                          lock (apply), memory, facts, probes, `ready`; kinds facts, ping, run: done
+preparing  stop, cancel                          lock (apply), memory, facts, probes, `ready`; kinds facts, inventory, ping, run: done
 ready      catalogue, secrets, ack, stop         catalogue, and the secrets it refers to: a verdict each, `planned`
 planned    go, stop, ack, secrets                kinds plan and drift end without waiting for any of them
 applying   cancel, ack, blobs that were asked    results; the channel may be lost without harm
@@ -169,6 +169,10 @@ class Session(object):
         self._ready(host.facts, answers, self._summary())
         if kind == "facts":
             return End("done")
+        if kind == "inventory":
+            from statectl.onhost import collect
+
+            return collect.run(self, host)
         from statectl.onhost import convergence
 
         return convergence.run(self, host)

@@ -63,9 +63,15 @@ class Wire(object):
         """One message; waits while the controller does not read, at most `stall_s`. -> was it sent?"""
         if self.tee is not None:
             self.tee(message)
+        return self._write(protocol.encode(message))
+
+    def send_encoded(self, payload: bytes) -> bool:
+        """One message that was encoded elsewhere, by a process of ours. -> was it sent?"""
+        return self._write(protocol.HEADER.pack(protocol.JSON_FRAME, len(payload)) + payload)
+
+    def _write(self, frame: bytes) -> bool:
         if self.broken:
             return False
-        frame = protocol.encode(message)
         self.digest.add(frame[protocol.HEADER.size :])
         view = memoryview(frame)
         poller = select.poll()
