@@ -20,10 +20,15 @@ def command() -> None:
 def show(obj: dict[str, Any], /, out: tuple[str, ...], as_json: bool, quiet: bool, verbose: int, color: str) -> int:
     """Every setting, its value and its source."""
     from statectl.cli.opening import open_settings
+    from statectl.store.address import shown as without_password
 
     shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
     root, settings = open_settings(obj)
-    values: dict[str, Any] = {"project": settings.project, "inventory": settings.inventory, "store": settings.store}
+    values: dict[str, Any] = {
+        "project": settings.project,
+        "inventory": settings.inventory,
+        "store": without_password(settings.store),
+    }
     values |= {f"connection.{name}": value for name, value in sorted(settings.connection.items())}
     limits = settings.limits
     values |= {

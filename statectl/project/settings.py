@@ -18,6 +18,7 @@ from statectl.project.model import Limits, Places, Settings
 from statectl.project.scalars import Plain
 from statectl.project.yaml_nodes import Path as TreePath
 from statectl.project.yaml_tree import BROKEN
+from statectl.store.address import address_problem
 from statectl.targets.host_key import host_key_problem
 from statectl.targets.undo_after import undo_after_problem
 
@@ -27,7 +28,7 @@ DEFAULT_STORE = "sqlite:.statectl/state.db"
 FIELDS: Mapping[str, str] = {
     "project": "Name of the project",
     "inventory": "File or directory with the hosts, relative to the project",
-    "store": f"Where runs and results are kept: sqlite:PATH (default {DEFAULT_STORE})",
+    "store": f"Where runs and results are kept: sqlite:PATH (default {DEFAULT_STORE}) or postgresql://USER@HOST:PORT/DATABASE",
     "connection": "How hosts are reached, unless the inventory says otherwise",
     "limits": "What may be changed at all; enforced when compiling and again on the host",
     "serve": "How `statectl serve` runs associations on their schedules",
@@ -270,8 +271,8 @@ def _expected(key: str, text: str) -> str:
     """What a setting's text must be, or '' when it is that."""
     if key == "project" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
         return "expected a name of letters, digits, . _ and -"
-    if key == "store" and not re.match(r"sqlite:.", text):
-        return "expected sqlite:PATH"
+    if key == "store":
+        return address_problem(text)
     if key in ("connection.user", "connection.become") and not _ACCOUNT.fullmatch(text):
         return (
             "expected the name of a user" if key == "connection.user" else "expected true, false or the name of a user"

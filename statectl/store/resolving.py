@@ -1,9 +1,9 @@
 """What became of a host's part of a run that was unknown: told by the result that the host kept, or by how many runs it counts."""
 
 from collections.abc import Mapping
-from sqlite3 import Connection
 from typing import Any
 
+from statectl.store.database import Connection
 from statectl.store.records import HostRecord
 
 NEVER_TOLD = "; the host never got the word to begin, so nothing was written"
@@ -36,7 +36,7 @@ def never_began(connection: Connection, run_id: str, record: HostRecord) -> None
         "SELECT run_id, host_runs.outcome FROM host_runs JOIN runs ON runs.id = run_id"
         " WHERE host = ? AND run_id != ? AND verb = 'apply'"
         " AND host_runs.outcome IN ('ok', 'changed', 'failed', 'stopped', 'unknown')"
-        " ORDER BY host_runs.ended DESC, host_runs.rowid DESC LIMIT 1",
+        " ORDER BY host_runs.ended DESC, host_runs.sequence DESC LIMIT 1",
         (record.host, run_id),
     ).fetchone()
     if last is not None and last["outcome"] == "unknown":

@@ -7,9 +7,8 @@ run the same slot. Moments are UTC in whole seconds; the clock of those who call
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from sqlite3 import Connection
 
-from statectl.store.database import Database
+from statectl.store.database import Connection, Database, repeatable
 from statectl.store.ids import lives, now, who
 
 LEASE_S = 120  # silence after which a scheduler of another machine counts as gone
@@ -71,19 +70,23 @@ class Slots:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @repeatable
     def known(self) -> dict[Key, Known]:
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute("SELECT association, variant, last, definition FROM schedules").fetchall()
         return {(row["association"], row["variant"]): Known(moment_of(row["last"]), row["definition"]) for row in rows}
 
+    @repeatable
     def remember(self, found: Mapping[Key, str], at: datetime) -> None:
         """Schedules seen for the first time, with their definitions: only slots after `at` count."""
         with self._database.transaction() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO schedules (association, variant, last, definition) VALUES (?, ?, ?, ?)",
+                "INSERT INTO schedules (association, variant, last, definition) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (association, variant) DO NOTHING",
                 [(*key, text_of(at), definition) for key, definition in found.items()],
             )
 
+    @repeatable
     def claim(self, claims: Iterable[Claim], process: str) -> tuple[list[Claimed], list[Passed]]:
         """Those that are ours now, and those that do not run; what another controller decided meanwhile is left out."""
         ours: list[Claimed] = []
@@ -112,6 +115,7 @@ class Slots:
                         ours.append(Claimed(one.association, one.variant, moment))
         return ours, passed
 
+    @repeatable
     def claim_edit(self, association: str, definition: str, at: datetime, process: str, *, run: bool) -> Claimed | None:
         """Remember another definition of an association; with `run`, the slot that it asks for, unless it is remembered already.
 
@@ -129,6 +133,7 @@ class Slots:
                 return None
         return slot
 
+    @repeatable
     def begin(self, slots: Sequence[Claimed], run_id: str) -> None:
         """Durable before a host is contacted."""
         with self._database.transaction() as connection:
@@ -138,6 +143,7 @@ class Slots:
                 [(run_id, *slot.key) for slot in slots],
             )
 
+    @repeatable
     def end(self, ends: Sequence[tuple[Claimed, str, str]]) -> None:
         """[(slot, done | failed | interrupted, reason)], in one transaction."""
         with self._database.transaction() as connection:
@@ -166,6 +172,7 @@ class Slots:
                 found.append(Passed(row["association"], moment_of(row["scheduled"]), "interrupted", NEVER_ENDED))
         return found
 
+    @repeatable
     def beat(self, process: str) -> list[str]:
         """This process schedules, and lives. Who else does: [user@machine since when]."""
         others = []
@@ -184,10 +191,12 @@ class Slots:
                     others.append(f"{row['who']} since {row['started']}")
         return others
 
+    @repeatable
     def leave(self, process: str) -> None:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM schedulers WHERE process = ?", (process,))
 
+    @repeatable
     def forget_old(self, at: datetime) -> None:
         """Remove slots that ended long before `at`; `last` remembers that they were decided about."""
         with self._database.transaction() as connection:
@@ -195,18 +204,20 @@ class Slots:
                 "DELETE FROM slots WHERE scheduled < ? AND state NOT IN ('due', 'running')", (text_of(at - KEPT),)
             )
 
+    @repeatable
     def rows(self, association: str | None = None) -> list[dict[str, str]]:
         """All slots, the oldest first."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT * FROM slots WHERE association = coalesce(?, association) ORDER BY scheduled, association, variant",
                 (association,),
             ).fetchall()
         return [dict(row) for row in rows]
 
+    @repeatable
     def totals(self) -> dict[str, dict[str, int]]:
         """{"slots": by state, "runs": applies by outcome, "hosts": by the worst status that was last read there}."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             slots = connection.execute("SELECT state, count(*) FROM slots GROUP BY state").fetchall()
             runs = connection.execute(
                 "SELECT coalesce(outcome, 'running'), count(*) FROM runs WHERE verb = 'apply' GROUP BY outcome"
@@ -249,8 +260,8 @@ def _insert(
     ended = None if state == "due" else now()
     cause = of.cause if isinstance(of, Claimed) else "schedule"
     done = connection.execute(
-        "INSERT OR IGNORE INTO slots (association, variant, scheduled, state, cause, process, run_ids, decided, ended, reason)"
-        " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, ?)",
+        "INSERT INTO slots (association, variant, scheduled, state, cause, process, run_ids, decided, ended, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, ?) ON CONFLICT (association, variant, scheduled) DO NOTHING",
         (of.association, of.variant, text_of(scheduled), state, cause, process, now(), ended, reason),
     )
     return done.rowcount == 1

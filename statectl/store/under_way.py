@@ -9,10 +9,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from sqlite3 import Connection, Row
 from typing import Any
 
-from statectl.store.database import Database
+from statectl.store.database import Connection, Database, Row, repeatable
 from statectl.store.ids import lives, now
 
 LEASE_S = 60
@@ -36,6 +35,7 @@ class UnderWay:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @repeatable
     def begun(self, run_id: str, hosts: Iterable[str]) -> None:
         """Durable before these hosts are told to go."""
         with self._database.transaction() as connection:
@@ -44,6 +44,7 @@ class UnderWay:
                 [(now(), run_id, host) for host in hosts],
             )
 
+    @repeatable
     def beat(self, run_id: str, messages: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """We are alive, and this was told: [(host, message)]."""
         with self._database.transaction() as connection:
@@ -59,45 +60,51 @@ class UnderWay:
                 ],
             )
 
+    @repeatable
     def cancelled_by(self, run_id: str) -> str:
         """Who asked for the run to end; '' when nobody did."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             row = connection.execute("SELECT cancelled_by FROM runs WHERE id = ?", (run_id,)).fetchone()
         return str(row["cancelled_by"]) if row else ""
 
+    @repeatable
     def cancel(self, run_id: str, by: str) -> None:
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE runs SET cancelled_by = ? WHERE id = ? AND ended IS NULL AND cancelled_by = ''", (by, run_id)
             )
 
+    @repeatable
     def told(self, run_id: str, after: int) -> list[tuple[int, str, dict[str, Any]]]:
         """[(sequence, host, message)] since `after`."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT sequence, host, message FROM run_messages WHERE run_id = ? AND sequence > ? ORDER BY sequence",
                 (run_id, after),
             ).fetchall()
         return [(row["sequence"], row["host"], json.loads(row["message"])) for row in rows]
 
+    @repeatable
     def alive(self, run_id: str) -> bool:
         """Has it not ended, and does somebody still work on it?"""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT ended, process, heard, started FROM runs WHERE id = ?", (run_id,)
             ).fetchone()
         return row is not None and row["ended"] is None and not _gone(row)
 
+    @repeatable
     def progress(self, run_id: str) -> tuple[int, int]:
         """(hosts that ended, hosts of the run)."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             total = connection.execute("SELECT count(*) FROM run_targets WHERE run_id = ?", (run_id,)).fetchone()[0]
             ended = connection.execute("SELECT count(*) FROM host_runs WHERE run_id = ?", (run_id,)).fetchone()[0]
         return int(ended), int(total)
 
+    @repeatable
     def targets(self, run_id: str) -> dict[str, tuple[bool, str]]:
         """{host: (was it told to go, outcome or '')}, in the order of the run."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT t.host, t.begun, coalesce(h.outcome, '') AS outcome FROM run_targets t"
                 " LEFT JOIN host_runs h ON h.run_id = t.run_id AND h.host = t.host WHERE t.run_id = ? ORDER BY t.position",
@@ -105,9 +112,10 @@ class UnderWay:
             ).fetchall()
         return {row["host"]: (row["begun"] is not None, row["outcome"]) for row in rows}
 
+    @repeatable
     def course(self, run_id: str) -> list[tuple[str, str, str, str]]:
         """[(host, when it was told to go or '', outcome or '', reason)], in the order of the run."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT t.host, coalesce(t.begun, '') AS begun, coalesce(h.outcome, '') AS outcome,"
                 " coalesce(h.reason, '') AS reason FROM run_targets t"
@@ -116,9 +124,10 @@ class UnderWay:
             ).fetchall()
         return [(row["host"], row["begun"], row["outcome"], row["reason"]) for row in rows]
 
+    @repeatable
     def seen(self) -> dict[str, dict[str, Any]]:
         """{host: {"host_id", "number"}}: the highest run counter that each host has shown."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT host, host_id, run_counter FROM host_states WHERE run_counter > 0"
             ).fetchall()
@@ -165,7 +174,8 @@ def _close(connection: Connection, row: Row) -> Interrupted:
         *((host, "terminated", "not started: the controller ended") for host in not_begun),
     ):
         connection.execute(
-            "INSERT INTO host_runs (run_id, host, outcome, reason, started, ended, results) VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO host_runs (run_id, host, outcome, reason, started, ended, results, sequence)"
+            " VALUES (?, ?, ?, ?, ?, ?, NULL, (SELECT coalesce(max(sequence), 0) + 1 FROM host_runs))",
             (run_id, host, outcome, reason, row["started"], at),
         )
     connection.execute(

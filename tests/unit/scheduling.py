@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from statectl.errors import StatectlError
 from statectl.project.schedules import timing_of
@@ -11,6 +12,7 @@ from statectl.server.jobs import Job, Placed
 from statectl.server.lines import Line
 from statectl.server.needs import Ended, Look
 from statectl.server.scheduler import Scheduler
+from statectl.store import sqlite
 from statectl.store.store import Store
 
 START = dt.datetime(2026, 11, 23, 12, 0, 30, tzinfo=dt.UTC)
@@ -119,9 +121,8 @@ class FakeRuns:
 
 def open_store(path: Path) -> Store:
     """Without waiting for the disk: these tests are about what is written, not whether it survives a power cut."""
-    store = Store.open("sqlite:state.db", path)
-    store._database._connection.execute("PRAGMA synchronous = OFF")
-    return store
+    with patch.object(sqlite, "SYNCHRONOUS", "OFF"):
+        return Store.open("sqlite:state.db", path)
 
 
 class Killed(BaseException):
