@@ -9,7 +9,41 @@ from urllib.parse import unquote
 HIDDEN = "***"
 EXPECTED = "expected sqlite:PATH or postgresql://USER@HOST:PORT/DATABASE"
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
-_SECRET = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
+# Options whose values are shown; a password may stand behind any other, one of its own or a misspelt one
+_HARMLESS = frozenset(
+    [
+        "host",
+        "hostaddr",
+        "port",
+        "user",
+        "dbname",
+        "service",
+        "options",
+        "application_name",
+        "fallback_application_name",
+        "connect_timeout",
+        "passfile",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslkey",
+        "sslcrl",
+        "sslcrldir",
+        "sslnegotiation",
+        "channel_binding",
+        "require_auth",
+        "krbsrvname",
+        "gssencmode",
+        "target_session_attrs",
+        "load_balance_hosts",
+        "client_encoding",
+    ]
+)
 
 
 def is_postgresql(url: str) -> bool:
@@ -27,7 +61,8 @@ def shown(url: str) -> str:
     """The address without passwords."""
     scheme, mark, rest = url.partition("://")
     if not mark:
-        return url if url.startswith("sqlite:") else f"{url.partition(':')[0]}:{HIDDEN}"
+        kind, colon, _ = url.partition(":")
+        return url if kind == "sqlite" else f"{kind}:{HIDDEN}" if colon else HIDDEN
     before, at, after = rest.rpartition("@")  # the last one: whoever forgot to write %40 is not punished
     if at:
         user, colon, _ = before.partition(":")
@@ -40,7 +75,7 @@ def shown(url: str) -> str:
 
 def _option(text: str) -> str:
     name, equals, _ = text.partition("=")
-    return f"{name}{equals}{HIDDEN}" if unquote(name).lower() in _SECRET else text
+    return text if not equals or unquote(name) in _HARMLESS else f"{name}={HIDDEN}"
 
 
 def _ports(url: str) -> list[str]:

@@ -153,6 +153,14 @@ def open_database(url: str, root: Path) -> Database:
             f"store {shown(url)} cannot be read as an address", code="E520", hint=problem.replace("expected", "write")
         )
     if is_postgresql(url):
+        try:
+            import psycopg  # noqa: F401  an extra
+        except ImportError:
+            raise Refused(
+                f"store {shown(url)} needs psycopg, which is not installed",
+                code="E520",
+                hint="pip install 'statectl[postgresql]'",
+            ) from None
         from statectl.store.postgresql import open_postgresql
 
         return open_postgresql(url)

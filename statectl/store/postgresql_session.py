@@ -110,7 +110,7 @@ class Session:
 
     def run(self, script: str) -> None:
         """Statements without values, in one go."""
-        self._raw.execute(script.encode())
+        self._raw.execute(script.encode(), prepare=False)  # several statements cannot be prepared
 
     def begin_writing(self) -> None:
         """The lock is waited for PATIENCE_S; what is read afterwards is what the writer before left."""

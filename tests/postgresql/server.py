@@ -12,13 +12,16 @@ import socket
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+_LASTING = ThreadPoolExecutor(1)  # what it starts ends when this thread does: with the process, and not before
 USER = "statectl"  # may do all, without a password
 GUARDED = "guarded"  # has one
 PASSWORD = "s3cr-et:p@ss/word"
 HBA = f"""host all {GUARDED} 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
 local all all trust
 """
 
@@ -45,15 +48,16 @@ def free_port() -> int:
 
 
 class Server:
-    """`with Server() as server:` it answers on `server.port`."""
+    """`with Server() as server:` it answers on `server.port`. `of`: a standby of that one, which takes in all that it commits."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: "Server | None" = None) -> None:
         found = programs()
         assert found is not None, missing()
         self._bin = found
         self._as = self._account()
         self.directory = Path(tempfile.mkdtemp(prefix="statectl-postgresql-"))
         self.data = self.directory / "data"
+        self._of = of
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -62,10 +66,15 @@ class Server:
             if self._as:
                 account = pwd.getpwnam(self._as)
                 os.chown(self.directory, account.pw_uid, account.pw_gid)
-            self._run("initdb", "--no-sync", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8", "-D", str(self.data))
-            (self.data / "pg_hba.conf").write_text(HBA)
-            self.start()
-            self.psql(f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'")
+            if self._of is not None:
+                place = ("-h", "127.0.0.1", "-p", str(self._of.port), "-U", USER, "-D", str(self.data))
+                self._run("pg_basebackup", *place, "--no-sync", "-c", "fast", "-R")
+                self.start()
+            else:
+                self._run("initdb", "--no-sync", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8", "-D", str(self.data))
+                (self.data / "pg_hba.conf").write_text(HBA)
+                self.start()
+                self.psql(f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'")
         except BaseException:
             self.__exit__()
             raise
@@ -93,13 +102,14 @@ class Server:
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = _LASTING.submit(
+                subprocess.Popen,
                 [*self._asked(), str(self._bin / "postgres"), "-D", str(self.data), *options, *more],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,
-            )
+            ).result()
         end = time.monotonic() + 60
         while True:
             ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]

@@ -16,9 +16,9 @@ EXPECTED = [("web1", "web"), ("web2", "web"), ("web2", "base"), ("new", "web")]
 
 
 @pytest.fixture
-def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def ran(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch):
     """`ran(minute, verb, {host: (outcome, {address: status})})` records a run -> the store."""
-    store = Store.open("sqlite:state.db", tmp_path)
+    store = Store.open(store_url, tmp_path)
     number = 0
 
     def run(minute: int, verb: str, hosts: dict[str, tuple[str, dict[str, str] | None]]) -> Store:

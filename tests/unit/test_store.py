@@ -12,7 +12,14 @@ from statectl.store.store import Store
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, store_url):
+    store = Store.open(store_url, tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def file_store(tmp_path):
     store = Store.open("sqlite:.statectl/state.db", tmp_path)
     yield store
     store.close()
@@ -90,7 +97,7 @@ def test_an_apply_that_never_began_is_known_after_the_next_contact(store, memory
     assert store.run(first)["hosts"]["web1"]["outcome"] == "ok"
 
 
-def test_files_are_private_and_ignored(tmp_path, store):
+def test_files_are_private_and_ignored(tmp_path, file_store):
     """Nobody else reads the database, and git never sees it."""
     path = tmp_path / ".statectl" / "state.db"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -134,18 +141,16 @@ def test_a_plan_is_applied_once(store):
         store.mark_applied("V7KQ2MXP")
 
 
-def test_the_audit_chain_names_a_changed_row(tmp_path, store):
+def test_the_audit_chain_names_a_changed_row(store):
     """One changed byte or one missing row is found."""
     run = store.begin_run("apply", {"target": "all"}, run_id="R2345678")
     store.end_run(run, "done", {"changed": 1})
     assert store.verify_audit() is None
-    database = sqlite3.connect(tmp_path / ".statectl" / "state.db")
-    database.execute("UPDATE audit SET detail = replace(detail, 'all', 'a1l') WHERE sequence = 1")
-    database.commit()
+    with store._database.transaction() as connection:
+        connection.execute("UPDATE audit SET detail = replace(detail, 'all', 'a1l') WHERE sequence = 1")
     assert store.verify_audit() == "audit row 1 was changed"
-    database.execute("DELETE FROM audit WHERE sequence = 1")
-    database.commit()
-    database.close()
+    with store._database.transaction() as connection:
+        connection.execute("DELETE FROM audit WHERE sequence = 1")
     assert store.verify_audit() == "audit row 1 is missing"
 
 
@@ -163,9 +168,9 @@ def test_a_damaged_store_is_one_line(tmp_path, damage, told):
     assert path.read_bytes() == damage
 
 
-def test_a_page_that_nobody_reads_is_found_when_the_store_is_opened(tmp_path, store):
+def test_a_page_that_nobody_reads_is_found_when_the_store_is_opened(tmp_path, file_store):
     """The whole file is checked at every start, not only what the command happens to read."""
-    store.close()
+    file_store.close()
     path = tmp_path / ".statectl" / "state.db"
     database = sqlite3.connect(path)
     size = database.execute("PRAGMA page_size").fetchone()[0]
@@ -196,7 +201,7 @@ def test_a_new_store_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     assert (tmp_path / ".statectl" / "state.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_newer_store_is_refused(tmp_path, store):
+def test_a_newer_store_is_refused(tmp_path, file_store):
     """A store of a newer version is left as it is."""
     database = sqlite3.connect(tmp_path / ".statectl" / "state.db")
     database.execute("PRAGMA user_version = 9999")
@@ -221,3 +226,122 @@ def test_a_second_connection_takes_no_locks_away(tmp_path):
         assert fresh.execute("SELECT id, outcome FROM runs").fetchall() == [("R1", "done")]
     fresh.close()
     first.close()
+
+
+def test_what_was_written_in_one_second_is_read_in_its_order(store, monkeypatch):
+    """Runs, readings and changes of a status that carry the same time come in the order in which they were written, and again so."""
+    monkeypatch.setattr("statectl.store.store.now", lambda: "2026-11-23T12:00:00Z")
+    names = [f"R{number}" for number in (7, 3, 9, 1)]
+    for place, name in enumerate(names):
+        store.begin_run("plan", {}, run_id=name)
+        word = ("drifted", "failed")[place % 2]
+        ended = "2026-11-23T12:00:00Z"
+        store.record_host(name, HostRecord("web1", "ok", ended=ended, statuses=[Status("file:/a", "web", word)]))
+    assert [run["id"] for run in store.list_runs()] == names[::-1]
+    assert [row["run_id"] for row in store.readings()] == names
+    assert [(row["before"], row["after"]) for row in store.status_changes()] == [
+        ("", "drifted"),
+        ("drifted", "failed"),
+        ("failed", "drifted"),
+        ("drifted", "failed"),
+    ]
+
+
+def test_text_is_the_same_on_every_database(store):
+    """Names sort by their bytes, LIKE minds case, and no character makes a row impossible to keep."""
+    names = ["web-10", "Web1", "web1", "wéb", "web_2", "weḃ", "z\0z", "😀"]
+    run = store.begin_run("plan", {}, run_id="R1")
+    store.record_hosts(run, [HostRecord(name, "ok", reason=r"it's 100 % \ 'quoted' ?") for name in names])
+    kept = list(store.run(run)["hosts"])
+    assert [name for name in kept if "z" not in name] == sorted(name for name in names if "z" not in name)
+    assert len(kept) == len(names)
+    assert {entry["reason"] for entry in store.run(run)["hosts"].values()} == {r"it's 100 % \ 'quoted' ?"}
+    with store._database.reading() as connection:
+        assert len(connection.execute("SELECT host FROM host_runs WHERE host LIKE 'web%'").fetchall()) == 3
+
+
+def test_long_values_are_kept(store):
+    """A path of 4,000 characters, a word that a host says at length, and a reason of a megabyte are kept as they are."""
+    run = store.begin_run("apply", {}, run_id="R1")
+    address = "file:/" + "/".join(f"directory-{number * 7919 % 10007}" for number in range(280))[:4000]
+    deviation = {"address": address, "association": "web", "outcome": "changed", "kind": "intended"}
+    statuses = [Status(address, "web", "drifted", "r" * 1_000_000)]
+    store.record_host(run, HostRecord("web1", "changed", deviations=[deviation], statuses=statuses))
+    store.take_over("web1", {"run": "R2", "outcome": "o" * 300, "results": []})
+    (row,) = store.current()
+    assert row["address"] == address and len(row["reason"]) == 1_000_000
+    assert len(store.run("R2")["hosts"]["web1"]["outcome"]) == 200
+
+
+def test_a_reading_is_of_one_moment_and_waits_for_nobody(store, tmp_path, store_url):
+    """While another one writes, what was there before is read, all of the same moment; and a reader keeps nobody from writing."""
+    store.begin_run("plan", {}, run_id="R1")
+    with store._database.transaction() as connection:
+        connection.execute("UPDATE runs SET verb = 'drift'")
+        assert store.list_runs()[0]["verb"] == "plan"
+    other = Store.open(store_url, tmp_path)
+    with store._database.reading() as connection:
+        first = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
+        other.begin_run("plan", {}, run_id="R2")
+        assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] == first == 1
+    assert len(store.list_runs()) == 2
+    other.close()
+
+
+def test_a_transaction_that_raises_leaves_nothing(store):
+    """Whatever ends the block, the database or its caller: nothing of it is there, and the next one works."""
+    for error in (ValueError("no"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), store._database.transaction() as connection:  # noqa: PT012
+            connection.execute("INSERT INTO plans VALUES ('P', '', '', NULL, 0, ?)", (b"",))
+            raise error
+    with pytest.raises(Refused, match="no_such"), store._database.transaction() as connection:  # noqa: PT012
+        connection.execute("INSERT INTO plans VALUES ('P', '', '', NULL, 0, ?)", (b"",))
+        connection.execute("SELECT no_such FROM plans")
+    with pytest.raises(Refused, match="no_such"), store._database.reading() as connection:
+        connection.execute("SELECT no_such FROM plans")
+    assert store.plan("P") is None
+    store.begin_run("plan", {}, run_id="R1")
+
+
+def test_a_closed_store_is_said(store):
+    """After its end it is opened by nobody behind one's back."""
+    store.close()
+    with pytest.raises(Refused, match="is closed"):
+        store.list_runs()
+
+
+def test_an_older_store_keeps_its_order(tmp_path):
+    """A store of the version before, made by its own migrations, is brought up to date with its runs in the order they had."""
+    made = sqlite3.connect(tmp_path / "old.db", isolation_level=None)
+    for number, path in migrations()[:4]:
+        made.executescript(path.read_text())
+        made.execute(f"PRAGMA user_version = {number}")
+    at = "2026-11-23T12:00:00Z"
+    for name in ("R7", "R3", "R9"):
+        made.execute(
+            "INSERT INTO runs (id, verb, started, ended, who, git_commit, plan_id, scope, outcome)"
+            " VALUES (?, 'plan', ?, ?, 'me', '', '', '{}', 'done')",
+            (name, at, at),
+        )
+        made.execute("INSERT INTO host_runs VALUES (?, 'web1', 'ok', '', ?, ?, NULL, '', '')", (name, at, at))
+        made.execute(
+            "INSERT INTO status_changes VALUES (?, ?, 'web1', 'web', 'file:/a', '', 'drifted', ?)", (at, name, name)
+        )
+    made.close()
+    store = Store.open("sqlite:old.db", tmp_path)
+    store.begin_run("plan", {}, run_id="R1")
+    store.record_host("R1", HostRecord("web1", "ok", statuses=[Status("file:/b", "web", "failed")]))
+    assert [run["id"] for run in store.list_runs()] == ["R1", "R9", "R3", "R7"]
+    assert [row["run_id"] for row in store.readings()] == ["R7", "R3", "R9", "R1"]
+    assert [row["run_id"] for row in store.status_changes()] == ["R7", "R3", "R9", "R1"]
+    assert set(store.status_changes()[0]) == {
+        "at",
+        "run_id",
+        "host",
+        "association",
+        "address",
+        "before",
+        "after",
+        "reason",
+    }
+    store.close()
