@@ -119,10 +119,10 @@ class FakeRuns:
         return [slot.id for _, job in self.begun for slot in job.slots]
 
 
-def open_store(path: Path) -> Store:
+def open_store(path: Path, url: str = "sqlite:state.db") -> Store:
     """Without waiting for the disk: these tests are about what is written, not whether it survives a power cut."""
     with patch.object(sqlite, "SYNCHRONOUS", "OFF"):
-        return Store.open("sqlite:state.db", path)
+        return Store.open(url, path)
 
 
 class Killed(BaseException):

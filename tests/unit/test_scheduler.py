@@ -21,8 +21,12 @@ MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta
 
 
 @pytest.fixture
-def at(tmp_path, monkeypatch):
-    """`at(lines, hosts)` -> clock, runs, store and a scheduler; `again()` another one on the same store, as another process."""
+def at(tmp_path, monkeypatch, request):
+    """`at(lines, hosts)` -> clock, runs, store and a scheduler; `again()` another one on the same store, as another process.
+
+    Tests that ask for `store_url` run on every kind of database.
+    """
+    url = request.getfixturevalue("store_url") if "store_url" in request.fixturenames else "sqlite:state.db"
     living = {}
     monkeypatch.setattr(slots_module, "lives", living.get)
     stores = []
@@ -30,8 +34,9 @@ def at(tmp_path, monkeypatch):
     def make(lines, hosts=None, clock=None):
         clock = clock or FakeClock()
         runs = FakeRuns(clock, lines, hosts)
-        store = open_store(tmp_path)
-        stores.append(store)
+        store = open_store(tmp_path, url)
+        beside = open_store(tmp_path, url)
+        stores.extend((store, beside))
         said, warned = [], []
 
         def again(own_runs=runs, slots=store.slots):
@@ -43,7 +48,15 @@ def at(tmp_path, monkeypatch):
             living[scheduler._process] = False
 
         return SimpleNamespace(
-            clock=clock, runs=runs, store=store, said=said, warned=warned, again=again, kill=kill, scheduler=again()
+            clock=clock,
+            runs=runs,
+            store=store,
+            beside=beside,
+            said=said,
+            warned=warned,
+            again=again,
+            kill=kill,
+            scheduler=again(),
         )
 
     yield make
@@ -55,7 +68,7 @@ def states(world, association=None):
     return [(row["scheduled"][11:16], row["state"]) for row in world.store.slots.rows(association)]
 
 
-def test_every_slot_runs_once_at_its_time(at):
+def test_every_slot_runs_once_at_its_time(at, store_url):
     """Three schedules over some hours: each slot is run once, at its moment, and nothing else is."""
     lines = [line("a", "rate(10 minutes)"), line("b", "cron(5,35 * * * ? *)"), line("c", "at(2026-11-23T13:07)")]
     world = at(lines)
@@ -164,7 +177,7 @@ def test_never_a_burst(at):
     assert rows[0]["reason"].endswith("and others before it") and not rows[1]["reason"].endswith("before it")
 
 
-def test_a_run_that_still_goes_on_skips_its_next_slot_only(at):
+def test_a_run_that_still_goes_on_skips_its_next_slot_only(at, store_url):
     """The slot of an association whose run has not ended is skipped and says which one; others run at their time."""
     world = at([line("slow"), line("quick", "rate(15 minutes)")], {"slow": ["h1"], "quick": ["h2"]})
 
@@ -212,7 +225,7 @@ POINTS = ("known", "remember", "claim", "begin", "end", "run", "place")
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_at_every_step(at, point, when):
+def test_killed_at_every_step(at, store_url, point, when):
     """Killed between any two steps: the slot in hand is interrupted or not yet claimed, never run twice, and the next slot runs."""
     world = at([line("a")])
     run_until(world.scheduler, world.clock, START + 12 * MINUTE)
@@ -294,12 +307,12 @@ def test_killed_at_every_step(at, point, when):
     assert states(world, "a")[-1][1] == "done"
 
 
-def test_two_controllers_on_one_store(at):
-    """1,000 slots and two loops at once that look at the same store: 0 doubles, none lost."""
+def test_two_controllers_on_one_store(at, store_url):
+    """1,000 slots and two loops at once, each with a connection of its own to the same store: 0 doubles, none lost."""
     lines = [line(f"a{number:02}", "rate(5 minutes)") for number in range(40)]
     world = at(lines)
     other = FakeRuns(world.clock, lines)
-    second = world.again(own_runs=other)
+    second = world.again(own_runs=other, slots=world.beside.slots)
     end = START + 128 * MINUTE
 
     async def main():
@@ -334,7 +347,7 @@ def test_two_controllers_on_one_store(at):
     assert any("another scheduler works on this store" in text for text in world.warned)
 
 
-def test_an_edit_is_run_once_at_the_next_look(at):
+def test_an_edit_is_run_once_at_the_next_look(at, store_url):
     """An association that was edited, or is new, runs at the next look, once; one that runs only at its schedule does not."""
     far = "cron(0 2 1 1 ? 2027)"
     world = at([line("a", far), line("b", far, only_at_schedule=True)])
