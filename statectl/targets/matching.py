@@ -1,7 +1,8 @@
 """Which hosts of an inventory a selector chooses.
 
 A comparison with a fact has three answers: yes, no, and unknown where no facts of the host are stored. Unknown selects
-nothing, neither itself nor its negation, and the hosts concerned are reported.
+nothing, neither itself nor its negation, and the hosts concerned are reported. So it is with the collected inventory; but facts
+come with the next contact, and what was never collected does not: whoever acts on hosts leaves these alone.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ from statectl.targets.ranges import compress
 from statectl.targets.selector import (
     All,
     And,
+    HasCollected,
     HasFact,
     InGroup,
     Named,
@@ -30,16 +32,32 @@ from statectl.targets.selector import (
 FactsOf = Callable[[str], Mapping[str, Any] | None]
 """The stored facts of a host, None where there are none. Values came from the host: compared as text, never run."""
 
+
+class Holding(NamedTuple):
+    """The answer to one comparison with collected inventory. `known`: hosts of which that type was ever collected."""
+
+    yes: AbstractSet[str]
+    known: AbstractSet[str]
+    entries: int = 1  # that there are of what was asked for, on any host
+
+
+CollectedOf = Callable[[HasCollected], Holding | None]
+"""Which hosts have an entry that fits; None where nobody can be asked, as when files are checked offline."""
+
 MAX_COMPARED = 2_000  # names looked at for a "did you mean"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`hosts` in inventory order. `unknown`: hosts about which stored facts say nothing, though they would decide."""
+    """`hosts` in inventory order. `unknown`: hosts about which stored facts say nothing, though they would decide.
+
+    `uncollected`: hosts that are not chosen because what would decide was never collected there.
+    """
 
     hosts: tuple[str, ...]
     unknown: tuple[str, ...] = ()
     problems: tuple[TargetProblem, ...] = ()
+    uncollected: tuple[str, ...] = ()
 
 
 def no_facts(_host: str) -> None:
@@ -47,31 +65,50 @@ def no_facts(_host: str) -> None:
     return
 
 
-def evaluate(selector: Selector, inventory: Inventory, facts: FactsOf = no_facts) -> Selection:
+def not_asked(_node: HasCollected) -> None:
+    """For callers that have no store: what was collected is unknown."""
+    return
+
+
+def evaluate(
+    selector: Selector, inventory: Inventory, facts: FactsOf = no_facts, collected: CollectedOf = not_asked
+) -> Selection:
     """Unknown names of hosts and groups are problems (E153); a wildcard or tag that fits nothing is not."""
-    evaluation = _Evaluation(inventory, facts)
+    evaluation = _Evaluation(inventory, facts, collected)
     answer = evaluation.of(selector.root)
+    never = answer.unknown & evaluation.never
+    unknown = answer.unknown - never
     return Selection(
         tuple(name for name in inventory.hosts if name in answer.yes) if answer.yes else (),
-        tuple(name for name in inventory.hosts if name in answer.unknown) if answer.unknown else (),
+        tuple(name for name in inventory.hosts if name in unknown) if unknown else (),
         tuple(evaluation.problems),
+        tuple(name for name in inventory.hosts if name in never) if never else (),
     )
 
 
-def select(text: str, inventory: Inventory, facts: FactsOf = no_facts, *, allow_empty: bool = False) -> Selection:
+def select(
+    text: str,
+    inventory: Inventory,
+    facts: FactsOf = no_facts,
+    collected: CollectedOf = not_asked,
+    *,
+    allow_empty: bool = False,
+) -> Selection:
     """What `-t TEXT` chooses. Choosing no host is a problem (E152) unless `allow_empty`."""
     selector, problems = parse_selector(text)
     if selector is None:
         return Selection((), problems=tuple(problems))
-    selection = evaluate(selector, inventory, facts)
+    selection = evaluate(selector, inventory, facts, collected)
     wrong = any(not problem.is_warning for problem in selection.problems)
     if selection.hosts or wrong or allow_empty:
         return selection
     hint = "`statectl inventory list` shows the hosts; --allow-empty accepts none"
     if selection.unknown:
         hint = f"no facts are stored yet of {compress(selection.unknown)}; `statectl plan` collects them"
+    elif selection.uncollected:
+        hint = f"never collected of {compress(selection.uncollected)}: statectl inventory refresh"
     empty = TargetProblem("E152", f'target "{text}" matches no host', 0, len(text), hint=hint)
-    return Selection((), selection.unknown, (*selection.problems, empty))
+    return Selection((), selection.unknown, (*selection.problems, empty), selection.uncollected)
 
 
 class _Answer(NamedTuple):
@@ -80,9 +117,11 @@ class _Answer(NamedTuple):
 
 
 class _Evaluation:
-    def __init__(self, inventory: Inventory, facts: FactsOf) -> None:
+    def __init__(self, inventory: Inventory, facts: FactsOf, collected: CollectedOf) -> None:
         self.inventory = inventory
         self.facts = facts
+        self.collected = collected
+        self.never: set[str] = set()
         self.problems: list[TargetProblem] = []
         self.everything: AbstractSet[str] = inventory.hosts.keys()
         self._members: dict[str, set[str]] | None = None
@@ -104,6 +143,8 @@ class _Evaluation:
             )
         if isinstance(node, HasFact):
             return self.has_fact(node)
+        if isinstance(node, HasCollected):
+            return self.has_collected(node)
         if isinstance(node, Not):
             answer = self.of(node.node)
             return _Answer(self.everything - answer.yes - answer.unknown, answer.unknown)
@@ -176,16 +217,34 @@ class _Evaluation:
             if facts is None:
                 unknown.add(name)
                 continue
-            texts = fact_texts(facts, node.path)
-            seen = seen or bool(texts)
+            values = fact_values(facts, node.path)
+            seen = seen or bool(values)
             names = names or facts.keys()
-            if any(node.value.fullmatch(text) for text in texts):
+            if any(node.value.holds(value) for value in values):
                 yes.add(name)
         if names and not seen:
             label = _did_you_mean(node.path[0], names, "facts.")
             summary = f"no stored facts have `{'.'.join(node.path)}`"
             self.problems.append(TargetProblem("W152", summary, node.where.start, node.where.end, label))
         return _Answer(yes, unknown)
+
+    def has_collected(self, node: HasCollected) -> _Answer:
+        tagged = next((name for name, host in self.inventory.hosts.items() if node.name in host.tags), None)
+        if tagged is not None:
+            summary = f"`{node.name}` asks for collected inventory, and is a tag of {tagged}"
+            self.problems.append(
+                TargetProblem("E151", summary, node.where.start, node.where.end, hint="give the tag another name")
+            )
+        held = self.collected(node)
+        if held is None:
+            return _Answer(frozenset(), self.everything)
+        never = self.everything - held.known
+        self.never |= never
+        if not held.entries and len(never) < len(self.everything):
+            asked = node.name if node.literal else node.type
+            summary = f"no host has `{asked}` in its collected inventory"
+            self.problems.append(TargetProblem("W152", summary, node.where.start, node.where.end))
+        return _Answer(self.everything & held.yes, never)
 
     def _unknown_host(self, node: Named, missing: list[str]) -> None:
         name = missing[0]
@@ -206,21 +265,15 @@ class _Evaluation:
         self.problems.append(TargetProblem("E153", summary, node.where.start, node.where.end, label, hint))
 
 
-def fact_texts(facts: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
-    """The texts a comparison with this fact is made with: one, none where the host lacks it, several for a list."""
+def fact_values(facts: Mapping[str, Any], path: tuple[str, ...]) -> list[Any]:
+    """What a comparison with this fact is made with: one value, none where the host lacks it, several for a list."""
     value: Any = facts
     for part in path:
         if not isinstance(value, Mapping) or part not in value:
             return []
         value = value[part]
     values = value if isinstance(value, list) else [value]
-    return [_as_written(item) for item in values if not isinstance(item, Mapping | list)]
-
-
-def _as_written(value: Any) -> str:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return [item for item in values if not isinstance(item, Mapping | list)]
 
 
 def _did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:

@@ -1,6 +1,7 @@
 """The target language: text to a tree. What the tree selects is in `matching.py`.
 
     all   web01   web*   web[01-20]   group:web   env=prod   facts.os.id=debian   and or not ( ) ,
+    facts.memory.total_mb >= 4096   package.openssl < 3.0.14-1   certificate.not_after < now+30d
 
 `not` binds tightest, then `and`, `or`, and last `,` (which joins like `or`). Ansible's patterns are read too:
 `web:&prod:!web03` is "in web, also in prod, not web03"; inside them a bare name is a group or a host.
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from statectl.problems import Problem, Span
+from statectl.targets.comparisons import Comparison, NotComparable, comparison
 from statectl.targets.ranges import RangeError, expand
 
 MAX_DEPTH = 100
@@ -91,7 +93,20 @@ class Tagged:
 @dataclass(frozen=True, slots=True)
 class HasFact:
     path: tuple[str, ...]
-    value: re.Pattern[str]
+    value: Comparison
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class HasCollected:
+    """An entry of the collected inventory. `entry`: which one, None for any; `name`: the left side as it was written."""
+
+    type: str
+    entry: re.Pattern[str] | None
+    literal: str  # the entry's name when it holds no wildcard, else ''
+    attribute: str
+    value: Comparison
+    name: str
     where: Where
 
 
@@ -110,7 +125,7 @@ class Or:
     nodes: tuple["Node", ...]
 
 
-Node = All | Named | InGroup | Tagged | HasFact | Not | And | Or
+Node = All | Named | InGroup | Tagged | HasFact | HasCollected | Not | And | Or
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +139,11 @@ class Selector:
     def uses_facts(self) -> bool:
         return any(isinstance(node, HasFact) for node in walk(self.root))
 
+    @property
+    def collected(self) -> tuple[HasCollected, ...]:
+        """The comparisons with collected inventory in it."""
+        return tuple(node for node in walk(self.root) if isinstance(node, HasCollected))
+
 
 def walk(node: Node) -> Iterator[Node]:
     yield node
@@ -134,10 +154,10 @@ def walk(node: Node) -> Iterator[Node]:
             yield from walk(child)
 
 
-def parse_selector(text: str) -> tuple[Selector | None, list[TargetProblem]]:
-    """The tree, or None and what is wrong."""
+def parse_selector(text: str, within: str = "") -> tuple[Selector | None, list[TargetProblem]]:
+    """The tree, or None and what is wrong. `within`: a collected type; then names are its attributes, and entries are selected."""
     try:
-        parser = _Parser(text)
+        parser = _Parser(text, within)
         return Selector(text, parser.expression()), []
     except _Wrong as wrong:
         return None, [wrong.problem]
@@ -203,7 +223,9 @@ def _word_end(text: str, start: int) -> int:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, within: str = "") -> None:
+        self.text = text
+        self.within = within
         self.tokens: Sequence[_Token] = list(_tokens(text))
         self.position = 0
         self.depth = 0
@@ -286,23 +308,50 @@ class _Parser:
         if token.kind == "word" and token.text not in _KEYWORDS:
             if token.text.lower() in _KEYWORDS:
                 raise _Wrong(f"write `{token.text.lower()}` in lower case", token.start, token.end)
-            return _word(token)
+            return _word(self.with_operator(token), self.within)
         before = self.tokens[self.position - 2] if self.position > 1 else token
         if token.kind == "end":
             raise _Wrong(f"expected a target after `{before.text}`", before.start, before.end)
         raise _Wrong(f"expected a target, found `{token.text}`", token.start, token.end)
 
+    def with_operator(self, token: _Token) -> _Token:
+        """`a < 1` and `a <1` are one word as `a<1` is."""
+        first = token
+        if _operator(token.text) is None:
+            if self.next.kind != "word" or not _opens_with_operator(self.next.text):
+                return token
+            token = self.take()
+        found = _OPERATOR.match(token.text)
+        ends = found is not None and not token.text[found.end() :].strip("<>=")
+        if ends and self.next.kind == "word" and self.next.text not in _KEYWORDS:
+            token = self.take()
+        return _Token("word", self.text[first.start : token.end], first.start)
 
-def _word(token: _Token) -> Node:
-    """One word: a name, a tag, a fact, a group or an Ansible pattern."""
+
+def _opens_with_operator(text: str) -> bool:
+    return text[0] in "<>=" or text.startswith("!=")
+
+
+_OPERATOR = re.compile(r"""(?:"[^"]*"|'[^']*'|[^<>="'])*?([<>]=?|=)""")
+
+
+def _operator(text: str) -> re.Match[str] | None:
+    """The first operator that stands outside of quotes, as the whole match up to its end; group 1 is the operator."""
+    return None if text.startswith(("!", "&")) else _OPERATOR.match(text)
+
+
+def _word(token: _Token, within: str = "") -> Node:
+    """One word: a name, a tag, a fact, a group, an Ansible pattern, or a comparison with its spaces."""
     text, start = token.text, token.start
     if text.startswith("~"):
         raise _Wrong(
             "regular expressions are not read in targets", start, token.end, hint="use * and ranges: web[01-20]*"
         )
-    name, equals, value = text.partition("=")
-    if equals and not text.startswith(("!", "&")):
-        return _comparison(name, value, token)
+    operator = _operator(text)
+    if operator is not None:
+        return _comparison(operator, token, within)
+    if within:
+        raise _Wrong("expected a comparison", start, token.end, hint="write ATTRIBUTE=VALUE or ATTRIBUTE<VALUE")
     if text[0] in "\"'":
         raise _Wrong("only the value after = is quoted", start, token.end)
     parts = _ansible_parts(text)
@@ -311,27 +360,74 @@ def _word(token: _Token) -> Node:
     return _ansible(parts, start)
 
 
-def _comparison(name: str, value: str, token: _Token) -> Node:
+def _comparison(operator: re.Match[str], token: _Token, within: str) -> Node:
     where = Where(token.start, token.end)
+    sign = operator[1]
+    name = token.text[: operator.start(1)].rstrip()
+    value = token.text[operator.end() :].lstrip()
     if name.endswith("!") or value.startswith("="):
-        right = f"not {name.rstrip('!')}={value.lstrip('=')}" if name.endswith("!") else f"{name}={value[1:]}"
+        right = f"not {name.rstrip('! ')}={value.lstrip('=')}" if name.endswith("!") else f"{name}={value[1:]}"
         raise _Wrong("a value is compared with =", token.start, token.end, f"write `{right}`")
+    if sign == "=" and value[:1] in ("<", ">"):
+        raise _Wrong(
+            f"`={value[0]}` is no comparison", token.start, token.end, f"write `{name}{value[0]}={value[1:].strip()}`"
+        )
     if not name:
-        raise _Wrong("expected the name of a tag or fact before =", token.start, token.end)
+        raise _Wrong(f"expected the name of a tag or fact before {sign}", token.start, token.end)
     if value[:1] in ('"', "'"):
         if len(value) < 2 or value[-1] != value[0]:
             raise _Wrong("expected `and`, `or` or `,` after the quoted value", token.end - 1, token.end)
-        pattern = re.compile(re.escape(value[1:-1]))
+        value = value[1:-1]
+        pattern = re.compile(re.escape(value))
     else:
         if not value:
-            raise _Wrong("expected a value after =", token.start, token.end, hint='an empty value is written ""')
+            raise _Wrong(f"expected a value after {sign}", token.start, token.end, hint='an empty value is written ""')
         pattern = _wildcards(value)
+    place = (token.end - len(value), token.end)
+    if within or _is_collected(name):
+        return _collected(name, sign, value, pattern, token, within)
     if name.startswith("facts."):
         path = tuple(name.split(".")[1:])
         if not all(path):
             raise _Wrong("a fact is written facts.NAME.NAME=VALUE", token.start, token.end)
-        return HasFact(path, pattern, where)
+        return HasFact(path, _value(sign, value, pattern, "any", place), where)
+    if sign != "=":
+        raise _Wrong(
+            "a tag has no order", token.start, token.end, "compare it with =",
+            hint="facts (facts.cpu.count>=4) and collected inventory (package.openssl<3.0) are compared with < <= > >=",
+        )  # fmt: skip
     return Tagged(name, pattern, where)
+
+
+def _value(sign: str, value: str, pattern: re.Pattern[str], kind: str, place: tuple[int, int]) -> Comparison:
+    if sign == "=":
+        return Comparison(sign, value, kind, pattern)
+    try:
+        return comparison(sign, value, kind)
+    except NotComparable as error:
+        raise _Wrong(str(error), *place, hint=error.hint) from None
+
+
+def _is_collected(name: str) -> bool:
+    if "." not in name or name.startswith("facts."):
+        return False
+    from statectl.targets.collected import is_collected  # where it is needed: few expressions have such a name
+
+    return is_collected(name)
+
+
+def _collected(name: str, sign: str, value: str, pattern: re.Pattern[str], token: _Token, within: str) -> HasCollected:
+    from statectl.targets.collected import attribute_named, read_name
+
+    asked = attribute_named(within, name) if within else read_name(name)
+    if isinstance(asked, str):
+        raise _Wrong(asked, token.start, token.start + len(name), hint="`statectl explain facts` shows what there is")
+    compared = _value(sign, value, pattern, asked.kind, (token.end - len(value), token.end))
+    wild = "*" in asked.entry or "?" in asked.entry
+    entry = _wildcards(asked.entry) if asked.entry else None
+    literal = "" if wild else asked.entry
+    where = Where(token.start, token.end)
+    return HasCollected(asked.type, entry, literal, asked.attribute, compared, name, where)
 
 
 def _wildcards(text: str) -> re.Pattern[str]:
