@@ -20,6 +20,7 @@ LEVELS = {
     "schedules": 1,
     "store": 1,
     "project": 2,
+    "parameters": 2,
     "transport": 2,
     "catalogue": 3,
     "plans": 4,
@@ -33,8 +34,16 @@ LEVELS = {
 }
 # `project.scalars` holds no idea of the project: what a scalar is, for models and loader alike
 SHARED = {"statectl.project.scalars"}
-# Only these may turn a secret into text: the sink of the channel, the login, the prompt of sudo
-MAY_REVEAL = {"reconcile/host_run.py", "transport/ssh.py", "transport/session.py", "transport/sudo.py"}
+# Only these may turn a secret into text: the sink of the channel, the login, the prompt of sudo; on its way into the parameter store
+# the check of a value and the cipher
+MAY_REVEAL = {
+    "reconcile/host_run.py",
+    "transport/ssh.py",
+    "transport/session.py",
+    "transport/sudo.py",
+    "parameters/values.py",
+    "parameters/crypto.py",
+}
 
 
 def modules():

@@ -1,0 +1,46 @@
+"""From a row to the secret in it: first the audit row, durable, then the value."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from statectl.parameters import crypto
+from statectl.parameters.context import Context
+from statectl.parameters.failures import missing
+from statectl.parameters.model import SECURE, Parameter
+from statectl.parameters.rows import parameter
+from statectl.secrets import Secret
+
+
+def opened(context: Context, row: Any) -> Secret:
+    """The secret of a row. Only for who wrote an audit row before, or hands the value on encrypted."""
+    name, version = row["name"], row["version"]
+    data_key = context.keys.unwrap(row["key_id"], bytes(row["data_key"]), name, version)
+    return crypto.unseal(bytes(row["cipher"]), data_key, name=name, life=row["life"], version=version)
+
+
+def revealed(context: Context, rows: Sequence[tuple[Any, str, tuple[str, ...]]]) -> list[Parameter]:
+    """Rows with their selectors and labels as parameters with their values, those of secrets too."""
+    secure = [row for row, _, _ in rows if row["type"] == SECURE]
+    for row in secure:
+        if not context.rights.may("decrypt", row["name"]):
+            raise missing(row["name"])
+    if secure:
+        with context.database.transaction() as connection:
+            context.audit(
+                connection,
+                [("parameter.decrypt", {"name": row["name"], "version": row["version"]}) for row in secure],
+            )
+    found = []
+    for row, selector, labels in rows:
+        one = parameter(row, selector=selector, labels=labels)
+        if row["type"] == SECURE:
+            one.value = opened(context, row)
+        found.append(one)
+    return found
+
+
+def sealed(row: dict[str, Any], secret: Secret | str, wrapped: tuple[str, bytes], data_key: bytes) -> None:
+    """Put a secret into a row whose name, life and version stand."""
+    row["value"] = None
+    row["key_id"], row["data_key"] = wrapped
+    row["cipher"] = crypto.seal(secret, data_key, name=row["name"], life=row["life"], version=row["version"])
