@@ -29,11 +29,14 @@ _SECRET_VALUE = re.compile(
     rf"""(?P<key>(?:^|[\s{{,\-])["']?{_SECRET_KEY}["']?(?:\s*:\s+|\s*=\s*))(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\S.*)""",
     re.IGNORECASE,
 )
-_SENSITIVE = re.compile(r"""(?:^|[\s{,])["']?sensitive["']?\s*:\s*true\b""")
+# An address with a password in it, or what was written where its port belongs
+_ADDRESS = re.compile(r"""(?P<key>\w://[^\s"'@:/]*:)(?P<value>[^\s"']+(?=@)|[^\s"'/?,]*[^\d\s"'/?,][^\s"'/?,]*)""")
+_PARAMETER = re.compile(r"""(?P<key>[?&][\w%]*pass[\w%]*=)(?P<value>[^&\s"']+)""")
+_SENSITIVE = re.compile(r"""(?:^|[\s{,])["']?(?:sensitive["']?\s*:\s*true\b|type["']?\s*:\s*["']?SecureString\b)""")
 _CONTENT = re.compile(
-    r"""(?P<key>(?:^|[\s{,])["']?content["']?\s*:\s*)(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s|>].*)"""
+    r"""(?P<key>(?:^|[\s{,])["']?(?:content|value)["']?\s*:\s*)(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s|>].*)"""
 )
-_CONTENT_BLOCK = re.compile(r"""^\s*["']?content["']?\s*:\s*[|>]""")
+_CONTENT_BLOCK = re.compile(r"""^\s*["']?(?:content|value)["']?\s*:\s*[|>]""")
 _SECRET_BLOCK = re.compile(rf"""^\s*(?:-\s+)?["']?{_SECRET_KEY}["']?\s*:\s*[|>]""", re.IGNORECASE)
 
 
@@ -153,6 +156,8 @@ class _Shown:
         if span.end_line > span.line:
             end = len(source.rstrip())
         source, start, end = _hide_secret(source, start, max(end, start + 1), _SECRET_VALUE)
+        for pattern in (_ADDRESS, _PARAMETER):
+            source, start, end = _hide_secret(source, start, end, pattern)
         if sensitive:
             source, start, end = _hide_secret(source, start, end, _CONTENT)
         room = max(20, on.width - gutter - 2)
@@ -250,18 +255,18 @@ class Sources:
         """A line without what it says of secrets; '' when there is none."""
         span = Span(file, number, 1)
         text = self.line(span) or ""
-        for pattern in (_SECRET_VALUE, *([_CONTENT] if self.sensitive(span) else [])):
+        for pattern in (_SECRET_VALUE, _ADDRESS, _PARAMETER, *([_CONTENT] if self.sensitive(span) else [])):
             text, _, _ = _hide_secret(text, 0, 1, pattern)
         return text
 
     def sensitive(self, span: Span) -> bool:
-        """Does the line of a span belong to a resource that is `sensitive: true`?"""
+        """Does the line of a span belong to a resource that is `sensitive: true`, or to a SecureString?"""
         lines = self._lines(span.file)
         return 0 < span.line <= len(lines) and _beside_sensitive(lines, span.line - 1)
 
 
 def _beside_sensitive(lines: Sequence[str], index: int) -> bool:
-    """Is the line, or one of the keys beside it, `sensitive: true`?"""
+    """Is the line, or one of the keys beside it, `sensitive: true` or of a SecureString?"""
     indent = len(lines[index]) - len(lines[index].lstrip())
     if _SENSITIVE.search(lines[index]):
         return True
