@@ -19,6 +19,7 @@ LEVELS = {
     "resources": 1,
     "schedules": 1,
     "store": 1,
+    "collected": 2,
     "project": 2,
     "parameters": 2,
     "transport": 2,

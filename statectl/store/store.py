@@ -11,6 +11,7 @@ from typing import Any
 
 from statectl.errors import Refused
 from statectl.store.audit import append_audit, audit_hash
+from statectl.store.collected import Collected
 from statectl.store.database import Connection, Database, Row, open_database, repeatable
 from statectl.store.ids import now, this_process, who
 from statectl.store.records import HostRecord, Status
@@ -37,13 +38,28 @@ class Store:
         self._database = database
         self.under_way = UnderWay(database)
         self.slots = Slots(database)
+        self.collected = Collected(database)
 
     @classmethod
     def open(cls, url: str, root: Path) -> "Store":
         return cls(open_database(url, root))
 
+    @property
+    def database(self) -> Database:
+        """For what lies beside the runs: parameters."""
+        return self._database
+
     def close(self) -> None:
         self._database.close()
+
+    @repeatable
+    def has_declared_parameters(self, project: str) -> bool:
+        """Did an apply of the project ever put a parameter that its files declared?"""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM declared_parameters WHERE project = ? LIMIT 1", (project,)
+            ).fetchone()
+        return found is not None
 
     # --- runs
 
@@ -232,6 +248,21 @@ class Store:
             }
             for row in rows
         }
+
+    @repeatable
+    def saw(self, host: str, host_id: str, facts: Mapping[str, Any]) -> None:
+        """A contact that was about nothing but reading: facts, and that the host was there."""
+        at = now()
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO host_states (host, host_id, run_counter, last_outcome, last_reason) VALUES (?, '', 0, '', '')"
+                " ON CONFLICT (host) DO NOTHING",
+                (host,),
+            )
+            connection.execute(
+                "UPDATE host_states SET facts = ?, facts_at = ?, last_contact = ?, host_id = ? WHERE host = ?",
+                (pack(facts), at, at, host_id, host),
+            )
 
     # --- compliance
 

@@ -25,6 +25,11 @@ SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 ASSOCIATION = re.compile(r"(?:[a-z][a-z0-9_-]{0,63})?\Z")
 SURROGATE = re.compile("[\ud800-\udfff]")
+COLLECTED = re.compile(r"(?:Custom:)?[A-Z][A-Za-z0-9_]{0,63}\Z")
+COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
+MAX_COLUMNS = 50
+MAX_ROWS = 10_000  # of one type of the collected inventory
+MAX_CELL = 4096  # characters of one value of it
 ADDRESS = re.compile(r"[a-z][a-z0-9_]{0,63}:.{1,4200}\Z", re.DOTALL)
 
 Check = Callable[[Any], bool]
@@ -185,6 +190,34 @@ _PROBES: Check = lambda value: (  # noqa: E731 - a check like those above
     and all(map(_with({"ok": _flag}, {"value": _anything, "reason": _maybe(_text)}), value.values()))
 )
 
+
+def _collected(value: Any) -> bool:
+    return isinstance(value, str) and COLLECTED.match(value) is not None
+
+
+def _columns(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_COLUMNS
+        and all(isinstance(one, str) and COLUMN.match(one) for one in value)
+        and len(set(value)) == len(value)
+    )
+
+
+def _rows(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_ROWS
+        and all(isinstance(row, list) and len(row) <= MAX_COLUMNS and all(map(_cell, row)) for row in value)
+    )
+
+
+def _cell(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_CELL
+    return value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) <= 2**53)
+
+
 # message: (required keys, optional keys). `type` is always there.
 SHAPES: dict[str, Shape] = {
     "ready": (
@@ -231,6 +264,10 @@ SHAPES: dict[str, Shape] = {
         {"because": _lines, "error": _ERROR, "duration_ms": _duration, "reason": _maybe(_text), "pending": _flag},
     ),
     "output": ({"stream": _word("out", "err"), "data": _text}, {}),
+    "collected": (
+        {"name": _collected, "state": _word("content", "same", "absent", "failed", "timed out")},
+        {"hash": _sha256, "ms": _number, "columns": _columns, "rows": _rows, "left_out": _number, "reason": _line},
+    ),
     "waiting": ({}, {"holder": _maybe(_map), "reason": _maybe(_text)}),
     "log": ({"level": _line, "text": _text}, {}),
     "end": (

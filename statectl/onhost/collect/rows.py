@@ -56,7 +56,7 @@ def message(found: "Found", known: "Dict[str, str]", took_ms: int) -> "Dict[str,
     told = {"type": "collected", "name": found.name, "hash": digest, "ms": took_ms}
     if found.lasting and known.get(found.name) == digest:
         return dict(told, state="same")
-    return dict(told, state="content", columns=columns, rows=rows, left_out=left_out, lasting=found.lasting)
+    return dict(told, state="content", columns=columns, rows=rows, left_out=left_out)
 
 
 def refusal(name: str, state: str, reason: str) -> "Dict[str, JSON]":
