@@ -1,15 +1,16 @@
 """The table of YAML sections: which part of statectl reads what. Sections of later features are refused with the reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from statectl.problems import Problem, Span
 from statectl.project.load import load_project
 from statectl.project.model import Project
+from statectl.project.parameters import Wrong
 from statectl.project.types import Sections, resource_types
 
 RESERVED: Mapping[str, str] = {
-    "parameters": "the parameter store comes with a later version; `vars` and the inventory hold values today",
     "resource_groups": "named groups of hosts come with a later version; groups of the inventory and `targets` expressions work today",
     "patch_baselines": "patching comes with a later version",
     "documents": "documents come with a later version; `statectl run` runs a command on many hosts today",
@@ -20,12 +21,20 @@ RESERVED: Mapping[str, str] = {
 
 
 def table() -> Sections:
-    return Sections(resources=resource_types(), reserved=RESERVED)
+    return Sections(resources=resource_types(), reserved=RESERVED, check_parameter=parameter_problems)
 
 
 def load(directory: Path, *, env: Mapping[str, str]) -> Project:
     """The project that `directory` is in, checked as far as files alone allow."""
     return load_project(directory, env=env, sections=table(), check_selector=selector_problems)
+
+
+def parameter_problems(name: str, said: Mapping[str, Any]) -> Iterator[Wrong]:
+    """What a parameter store would refuse of a declared parameter, as far as the files alone tell."""
+    from statectl.parameters.checks import problems
+
+    for field, text, hint in problems(name, said):
+        yield Wrong(field, text, hint)
 
 
 def selector_problems(text: str, span: Span | None) -> Sequence[Problem]:

@@ -12,7 +12,7 @@ from typing import Any
 from statectl.catalogue.child_process import JOB_S, MEMORY, ChildLost, ChildProcess
 from statectl.catalogue.register import Register, encoded_names
 from statectl.catalogue.rendered import FUNCTIONS, HOST_NAMES, UNKNOWN, Failure, FoundHost, HostNames, Job, Scope
-from statectl.catalogue.templates import Jail, TemplateRefused
+from statectl.catalogue.templates import Jail, NotLookedUp, TemplateRefused
 from statectl.secrets import Secret
 
 REPLACE_ABOVE = 128 * 1024 * 1024  # between two batches a larger child gives way to a fresh one
@@ -23,18 +23,15 @@ NOBODY = Scope(0, HostNames(0, {}, None), {}, {})
 Lookup = Callable[[str], Any]
 
 
-def _no_store(what: str) -> Lookup:
-    def refuse(_: str) -> Any:
-        text = f"{what}() needs a parameter store, which is not part of this version"
-        raise TemplateRefused("E210", text, "give a variable of the inventory a value_from: env:NAME or file:PATH")
-
-    return refuse
+def _not_looked_up(_: str) -> Any:
+    raise NotLookedUp
 
 
 class Renderer:
     """One per command. Close it, or use it as a context manager.
 
-    `parameter` and `secret` answer `param()` and `secret()`; they raise TemplateRefused for what they do not have.
+    `parameter` and `secret` answer `param()` and `secret()`; they raise TemplateRefused for what they do not have. Without them
+    what needs a parameter waits.
     `child`: one that was started ahead, with the same `memory` and `job_s`.
     """
 
@@ -55,8 +52,8 @@ class Renderer:
         self._memory = memory
         self._lookups: dict[str, Lookup] = {
             "template": self.jail.read,
-            "param": parameter or _no_store("param"),
-            "secret": secret or _no_store("secret"),
+            "param": parameter or _not_looked_up,
+            "secret": secret or _not_looked_up,
         }
         self._hosts: Callable[[str], Sequence[FoundHost]] | None = None
         self._child = child
@@ -248,6 +245,8 @@ class Renderer:
             value = self._lookups[what](argument)
         except TemplateRefused as refused:
             return {"error": [refused.code, refused.message, refused.hint]}
+        except NotLookedUp:
+            return {"unknown": True}
         if isinstance(value, Secret) or hasattr(value, "resolve"):
             number = self.register.secret(value)
             return {**self.register.definitions(()), "ok": {"$s": number}}

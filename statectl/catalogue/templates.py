@@ -6,6 +6,10 @@ MAX_TEMPLATE = 16 * 1024 * 1024  # bytes
 PRIVATE = frozenset({".git", ".statectl"})  # the project's own memory is nobody's template
 
 
+class NotLookedUp(Exception):
+    """Nobody looks it up here: what needs it waits, as what needs facts does before the first contact."""
+
+
 class TemplateRefused(Exception):
     """A question that a template may not ask, or that has no answer. `code` and texts as of a Problem."""
 

@@ -113,10 +113,13 @@ def _apply(
     from statectl.cli.deciding import apply_code
     from statectl.cli.interrupted import tell_interrupted
     from statectl.cli.planning import progress_of, run_interruptible
+    from statectl.plans.plan import PARAMETERS
     from statectl.reconcile import reconcile
     from statectl.rollout.run_targets import Cancel
 
-    hosts = [name for name, host in saved.hosts.items() if host.outcome == "planned"] if saved is not None else None
+    hosts = None
+    if saved is not None:
+        hosts = [name for name, host in saved.hosts.items() if host.outcome == "planned" and name != PARAMETERS]
     if rest is not None:
         hosts = rest.hosts
     fleet = opened.fleet(scope, kind="apply", saved=saved, hosts=hosts)
@@ -137,7 +140,10 @@ def _apply(
         if options["yes"] or exactly:
             return True
         hosts = plan.summary.hosts_changed
-        return await _asked(f"Apply this to {hosts} host{'s' * (hosts != 1)}?", cancel, no_input=options["no_input"])
+        where = f"{hosts} host{'s' * (hosts != 1)}"
+        if plan.summary.parameters_changed:
+            where = f"the parameter store and {where}" if hosts else "the parameter store"
+        return await _asked(f"Apply this to {where}?", cancel, no_input=options["no_input"])
 
     with progress:
         run = run_interruptible(
@@ -148,7 +154,7 @@ def _apply(
             abort_at_once=False,
             progress=progress,
         )
-    if run.outcome == "interrupted" and not run.results:
+    if run.outcome == "interrupted" and not run.everything:
         raise Interrupted("interrupted; nothing was changed")
     with outlived(sys.stdout):  # who closed the window still gets the exit code of what was done
         _write(run, shown, options, opened.root, plan_is_shown=plan_is_shown)
@@ -242,7 +248,7 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
         from statectl.cli.formats.apply_text import next_lines, report_lines
         from statectl.cli.formats.plan_text import plan_lines
 
-        if not run.results or (not run.plan.has_changes and run.outcome == "done"):
+        if not run.everything or (not run.plan.has_changes and run.outcome == "done"):
             again = plan_lines(run.plan, shown.screen, compress, full=options["full"], by_host=options["by_host"])
             lines = [] if plan_is_shown else list(again)
             if run.outcome == "failed":
@@ -270,7 +276,7 @@ def _write(run: Any, shown: Outputs, options: dict[str, Any], root: Path, *, pla
                     "notified": result.notified,
                     "warnings": result.warnings,
                 }
-                for name, result in run.results.items()
+                for name, result in run.everything.items()
             },
         }
 

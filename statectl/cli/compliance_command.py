@@ -55,7 +55,7 @@ def command(
         opened.expected(scope),
         store.current(),
         store.host_states(),
-        lambda host, name: too_old(schedule(host, name), now, *zones[name]),
+        lambda host, name: too_old(schedule(host, name), now, *zones.get(name, ("UTC", 0))),
         now,
         severity,
     )
@@ -102,6 +102,8 @@ def _said(opened: Any, field: str) -> Callable[[str, str], str]:
     }
 
     def of(host: str, name: str) -> str:
+        if name not in opened.project.associations:  # parameters of the project
+            return {"schedule": "", "severity": "unspecified"}[field]
         own = str(getattr(opened.project.associations[name], field))
         return next((value for hosts, value in variants[name] if host in hosts), own)
 

@@ -29,7 +29,7 @@ def plan_code(plan: Plan, *, detailed: bool) -> int:
 
 def apply_code(run: Run) -> int:
     codes = []
-    for result in run.results.values():
+    for result in run.everything.values():
         if result.standing in ("failed", "terminated", "stopped"):
             codes.append(1)
         elif result.standing in ("unreachable", "unknown"):
@@ -40,7 +40,7 @@ def apply_code(run: Run) -> int:
         codes.append(130)
     if run.budget_spent:
         codes.append(1)
-    if not run.results:
+    if not run.everything:
         codes.append(plan_code(run.plan, detailed=False))
         if run.outcome == "failed":
             codes.append(1)

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from statectl.catalogue.folding import once
 from statectl.cli.formats.problems import as_json
 from statectl.cli.formats.terminal import one_line
@@ -20,13 +22,14 @@ from statectl.cli.opening import open_project, open_settings, open_store, start_
 from statectl.cli.options import secret_from
 from statectl.cli.scope import Scope
 from statectl.errors import ConfigError, Refused, UsageError
-from statectl.plans.plan import HostPlan, Plan
+from statectl.plans.plan import PARAMETERS, HostPlan, Plan
 from statectl.problems import Problem, did_you_mean
 from statectl.project.model import Project
 from statectl.reconcile.commit import Reading, Revision, check_out, moved, revision
 from statectl.reconcile.endpoints import Credentials, endpoint
 from statectl.store.ids import who
 from statectl.targets.hosts import Host, Inventory
+from statectl.targets.ranges import compress
 from statectl.transport.channel import Become, Endpoint, Transport
 
 if TYPE_CHECKING:
@@ -35,9 +38,15 @@ if TYPE_CHECKING:
     from statectl.catalogue.child_process import ChildProcess
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
+    from statectl.cli.values import Values
+    from statectl.collected.questions import Questions
+    from statectl.parameters.declared import DeclaredParameters
+    from statectl.parameters.store import ParameterStore
     from statectl.reconcile.fleet import Fleet
     from statectl.reconcile.host_run import Order
     from statectl.store.store import Store
+    from statectl.targets.matching import Holding, Selection
+    from statectl.targets.selector import HasCollected
     from statectl.transport.bundle import Bundle
     from statectl.transport.kept import KeptLogins
     from statectl.transport.session import ExecutorSession
@@ -88,12 +97,19 @@ class Opened:
         self._store: Store | None = None
         self._store_is_shared = False
         self._store_lock = threading.Lock()
+        self._parameters: ParameterStore | None = None
+        self._parameters_lock = threading.Lock()
+        self._declared: DeclaredParameters | None = None
+        self._values: Values | None = None
+        self.pinned: Mapping[str, int | str] = {}  # versions of parameters that a saved plan was made with
         self._renderer: Renderer | None = None
         self._compiler: Compiler | None = None
         self._bundle: Bundle | None = None
         self._transports: dict[str, Transport] = {}
         self._kept: KeptLogins | None = None
         self._stored: dict[str, tuple[dict[str, Any], str]] | None = None
+        self._questions: Questions | None = None
+        self._told: set[str] = set()
         self.checked_out: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -177,9 +193,14 @@ class Opened:
 
     def matching(self, target: str, *, allow_empty: bool) -> list[str]:
         """Hosts of a target expression, in inventory order. Raises ConfigError (exit 4) when it names none."""
+        chosen = self.selected(target, allow_empty=allow_empty)
+        return list(dict.fromkeys([*chosen.hosts, *chosen.unknown]))
+
+    def selected(self, target: str, *, allow_empty: bool) -> "Selection":
+        """What a target expression chooses, and of which hosts that is not known. Raises ConfigError (exit 4) when it names none."""
         from statectl.targets.matching import select
 
-        chosen = select(target, self.inventory, self._facts_of, allow_empty=allow_empty)
+        chosen = select(target, self.inventory, self._facts_of, self.collected, allow_empty=allow_empty)
         if any(not problem.is_warning for problem in chosen.problems):
             raise ConfigError(
                 [
@@ -187,7 +208,19 @@ class Opened:
                     for problem, found in ((problem, problem.at(None, target)) for problem in chosen.problems)
                 ]
             )
-        return list(dict.fromkeys([*chosen.hosts, *chosen.unknown]))
+        if chosen.uncollected:
+            self._tell_uncollected(target, chosen.uncollected)
+        return chosen
+
+    def _tell_uncollected(self, target: str, hosts: Sequence[str]) -> None:
+        """On stderr, once for each target."""
+        if target not in self._told:
+            self._told.add(target)
+            click.echo(
+                f'warning[W158]: target "{one_line(target)}" leaves {compress(list(hosts))} out: what it asks for was never'
+                " collected there (statectl inventory refresh)",
+                err=True,
+            )
 
     def chosen(self, scope: Scope) -> list[str]:
         """The hosts a run is about: those that -t names, else all that some association in scope may concern."""
@@ -210,7 +243,7 @@ class Opened:
         for name in scope.associations or self.project.associations:
             selector, _ = parse_selector(self.project.associations[name].targets)
             if selector is not None:
-                selection = evaluate(selector, self.inventory, self._facts_of)
+                selection = evaluate(selector, self.inventory, self._facts_of, self.collected)
                 concerned.update(selection.hosts, selection.unknown)
         return [name for name in names if name in concerned]
 
@@ -222,14 +255,17 @@ class Opened:
         selector, _ = parse_selector(targets)
         if selector is None:
             return []
-        selection = evaluate(selector, self.inventory, self._facts_of)
+        selection = evaluate(selector, self.inventory, self._facts_of, self.collected)
         return [*selection.hosts, *selection.unknown]
 
     def expected(self, scope: Scope) -> Iterator[tuple[str, str]]:
-        """(host, association) pairs that compliance is about."""
+        """(host, association) pairs that compliance is about; the parameter store is one of them where parameters are declared."""
         names = set(self.chosen(scope))
         for association in self.project.associations.values():
             yield from ((host, association.name) for host in self.concerned(association.targets) if host in names)
+        if scope.target is None:
+            owners = dict.fromkeys(one.association for one in self.project.parameters.values())
+            yield from ((PARAMETERS, owner) for owner in owners)
 
     # parts
 
@@ -254,6 +290,18 @@ class Opened:
                 self._store = open_store(self._store_root, self.project.settings)
             return self._store
 
+    def questions(self) -> "Questions":
+        """Answers from the collected inventory, all of one moment."""
+        if self._questions is None:
+            from statectl.collected.questions import Questions
+
+            self._questions = Questions(self.records().collected, self.now)
+        return self._questions
+
+    def collected(self, node: "HasCollected") -> "Holding":
+        """What target expressions ask of the collected inventory."""
+        return self.questions().holding(node)
+
     def _facts_of(self, name: str) -> Mapping[str, Any] | None:
         found = self._stored_facts(name)
         return found[0] if found is not None else None
@@ -263,12 +311,53 @@ class Opened:
             self._stored = self.records().facts()
         return self._stored.get(name)
 
+    def parameter_store(self) -> "ParameterStore":
+        with self._parameters_lock:
+            if self._parameters is None:
+                from statectl.cli.opening_parameters import parameters_in
+
+                self._parameters = parameters_in(self.records().database, self._store_root, self.project.settings)
+            return self._parameters
+
+    def declared_parameters(self, scope: Scope) -> "DeclaredParameters | None":
+        """None: the files declare none, and no apply of theirs ever put one."""
+        if self._declared is None:
+            project = self.project
+            if not project.parameters and not self.records().has_declared_parameters(project.settings.project):
+                return None
+            from statectl.cli.values import wanted
+            from statectl.parameters.declared import DeclaredParameters
+            from statectl.parameters.placed import Ledger
+
+            self._declared = DeclaredParameters(
+                self.parameter_store(),
+                Ledger(self.records().database, project.settings.project),
+                wanted(project.parameters.values(), project.associations, self.root, trusted=project.settings.trusted),
+                selected=scope.associations or None,
+                only=list(scope.only) or None,
+                prune=scope.prune,
+                release=scope.release,
+                max_removals=project.settings.limits.max_removals,
+            )
+        return self._declared
+
+    def values(self, scope: Scope) -> "Values":
+        """param() and secret() of this command."""
+        if self._values is None:
+            from statectl.cli.values import Values
+
+            declared = self.declared_parameters(scope) if self.project.parameters else None
+            planned, others = (declared.wanted, declared.others) if declared is not None else ({}, {})
+            self._values = Values(self.parameter_store, planned, others, self.pinned)
+        return self._values
+
     def compiler(self, scope: Scope) -> "Compiler":
         from statectl.catalogue.compile import Compiler
         from statectl.catalogue.render import Renderer
 
         if self._compiler is None:
-            self._renderer = Renderer(self.root, child=self.child)
+            values = self.values(scope)
+            self._renderer = Renderer(self.root, child=self.child, parameter=values.parameter, secret=values.secret)
             self._compiler = Compiler(
                 self.project,
                 self.inventory,
@@ -277,6 +366,7 @@ class Opened:
                 selected=scope.associations or None,
                 variables=dict(scope.variables),
                 stored_facts=self._stored_facts,
+                collected=self.collected,
                 only=list(scope.only) or None,
                 prune=scope.prune,
                 release=scope.release,
@@ -377,6 +467,7 @@ class Opened:
         from statectl.reconcile.disruption import Windows
         from statectl.reconcile.fleet import Fleet
         from statectl.reconcile.host_run import HostRun
+        from statectl.reconcile.parameters import ParameterRun
         from statectl.reconcile.watch import Watch
 
         self._check_associations(scope)
@@ -390,6 +481,9 @@ class Opened:
             )
         self._load_ahead(names)
         warnings = list(self.problems)
+        if saved is not None:
+            self.pinned = saved.parameters
+        declared = self.declared_parameters(scope)
         compiler = None
         probes: dict[str, list[dict[str, Any]]] = {}
         if kind != "drift":
@@ -469,6 +563,8 @@ class Opened:
             check_health=beside.check_health if beside is not None else None,
             look=partial(look, compiler) if compiler is not None else None,
             selects=compiler.selects if compiler is not None else lambda *_: True,
+            parameters=ParameterRun(declared, commit=at.commit) if declared is not None else None,
+            versions=lambda: self._values.versions if self._values is not None else {},
         )
 
     def _load_ahead(self, names: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from statectl.cli.formats.terminal import one_line
 from statectl.cli.options import Outputs
 from statectl.cli.planning import progress_of, run_interruptible
 from statectl.errors import Interrupted, StatectlError, UsageError
-from statectl.plans.plan import Plan
+from statectl.plans.plan import PARAMETERS, Plan
 from statectl.reconcile.fleet import Run
 from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.observer import Pace
@@ -128,7 +128,7 @@ def stored_run(run: Mapping[str, Any], document: Mapping[str, Any] | None) -> Ru
     ended = Run(run["id"], Plan.model_validate(document), outcome=run["outcome"], cancelled_by=run["cancelled_by"])
     for host, entry in run["hosts"].items():
         told = entry["results"] or []
-        ended.results[host] = HostResult(
+        result = HostResult(
             {"applied": "changed", "done": "ok"}.get(entry["outcome"], entry["outcome"]),
             entry["reason"],
             entry["code"],
@@ -137,6 +137,10 @@ def stored_run(run: Mapping[str, Any], document: Mapping[str, Any] | None) -> Ru
             notified=[one for one in told if one.get("type") == "notified" or "verb" in one],
             warnings=[one["text"] for one in told if one.get("type") == "log"],
         )
+        if host == PARAMETERS:
+            ended.parameters = result
+        else:
+            ended.results[host] = result
     stop = run["stop"]
     ended.errors, ended.errors_allowed = stop.get("errors", 0), stop.get("allowed", len(ended.results))
     ended.unreachable_counts = stop.get("unreachable") == "error"

@@ -54,6 +54,7 @@ def offline_problems(
     """What compiling the whole fleet without a host finds, and how many hosts there are. Runs no executable inventory."""
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
+    from statectl.cli.values import Declared
     from statectl.targets.inventory import load_inventory
 
     path = Path(given) if given else project.root / project.settings.inventory
@@ -61,7 +62,8 @@ def offline_problems(
     hosts_unknown = any(problem.code == "W157" for problem in problems)
     if hosts_unknown or any(not problem.is_warning for problem in problems):
         return problems, len(inventory.hosts)
-    with Renderer(project.root, child=child) as renderer:
+    values = Declared(project.parameters.values())
+    with Renderer(project.root, child=child, parameter=values.parameter, secret=values.secret) as renderer:
         compiler = Compiler(project, inventory, renderer, types_by_name())
         _, found = compiler.fleet()
         _, further = probes_of(compiler, project, list(inventory.hosts))

@@ -35,7 +35,9 @@ class Entry(BaseModel):
 class Compliance(BaseModel):
     format: str = Field(default=FORMAT, description="name and version of this document")
     as_of: str = Field(description="UTC; when this was judged")
-    hosts_total: int = Field(description="hosts that have at least one association")
+    hosts_total: int = Field(
+        description="hosts that have at least one association; the parameter store, where parameters are declared, counts as one"
+    )
     hosts_compliant: int = Field(description="hosts of which every association is compliant")
     by_status: dict[str, int] = Field(description="hosts by their worst status")
     oldest_check: str = Field(default="", description="UTC; the oldest last reading among hosts that were read")

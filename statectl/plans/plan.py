@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = "statectl.plan/1.0"
+PARAMETERS = "(parameters)"  # stands among the hosts for the parameter store; no host can have this name
 
 
 class Model(BaseModel):
@@ -102,6 +103,9 @@ class HostPlan(Model):
         description="drift: UTC by address, when this controller first saw it so; it may have been so before",
     )
     catalogue: str = Field(default="", description="hash of the catalogue this was made with")
+    parameters: list[str] = Field(
+        default_factory=list, description="names or selectors of the parameters that its catalogue needs"
+    )
     run_counter: int = Field(default=0, description="the host's own counter of applies when it was read")
     debts: list[str] = Field(
         default_factory=list, description="restarts owed from earlier runs, as `verb service:name`"
@@ -169,6 +173,7 @@ class Summary(Model):
     pending: int = Field(
         default=0, description="changes, restarts and reloads that have to wait: they disrupt, or are held back"
     )
+    parameters_changed: bool = Field(default=False, description="some of these are in the parameter store")
     hosts_changed: int = Field(default=0, description="hosts with changes")
     hosts_right: int = Field(default=0, description="hosts as wanted")
     hosts_pending: int = Field(default=0, description="hosts with nothing to apply now, where something has to wait")
@@ -200,8 +205,15 @@ class Plan(Model):
     summary: Summary = Field(description="counts")
     blocks: list[Block] = Field(default_factory=list, description="for people: folded by identical change")
     order: HostOrder = Field(default_factory=HostOrder, description="in which order apply goes over the hosts")
+    parameters: dict[str, int | str] = Field(
+        default_factory=dict,
+        description="version of every parameter that param() and secret() gave, by name or selector; `planned`: as this plan puts it; `declared`: as the files say it, for it was never put",
+    )
     problems: list[dict[str, Any]] = Field(default_factory=list, description="warnings from the files")
-    hosts: dict[str, HostPlan] = Field(default_factory=dict, description="every targeted host")
+    hosts: dict[str, HostPlan] = Field(
+        default_factory=dict,
+        description="every targeted host; and `(parameters)`, the parameter store, where parameters are declared",
+    )
     checksum: str = Field(default="", description="hash of all of the above: an edited file is refused")
 
 
@@ -214,7 +226,7 @@ def checksum(document: Mapping[str, Any]) -> str:
 def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
     """Count once, here: every output prints these numbers."""
     summary = Summary()
-    for plan in hosts.values():
+    for name, plan in hosts.items():
         changed = bool(plan.debts)
         audited = refused = False
         notified = set(plan.debts)
@@ -242,6 +254,9 @@ def summarise(hosts: Mapping[str, HostPlan]) -> Summary:
             notified.update(verdict.notify)
         summary.notify += len(notified)
         summary.pending += len(pending)
+        if name == PARAMETERS and plan.outcome == "planned":
+            summary.parameters_changed = changed
+            continue  # it is no host
         if plan.outcome == "planned":
             summary.hosts_changed += changed
             summary.hosts_right += not (changed or audited or refused or pending)

@@ -11,6 +11,7 @@ from statectl.project.bodies import BodyReader
 from statectl.project.findings import Findings, kind_of
 from statectl.project.model import Association, Override, Probe, Variant
 from statectl.project.names import check_name, check_slug
+from statectl.project.parameters import ParameterReader
 from statectl.project.requires import read_requires
 from statectl.project.rollouts import RolloutReader
 from statectl.project.scalars import Expression
@@ -49,6 +50,7 @@ FIELDS: Mapping[str, str] = {
     "vars": "Variables of this association; group and host variables of the inventory win over them",
     "merge_vars": "Variables that add up instead of replacing each other: `by name` (lists of maps), append (lists) or deep (maps)",
     "probes": "Read-only commands that run with the facts; their results are names in conditions and templates",
+    "parameters": "Parameters of the parameter store that this association owns",
     "override": "Addresses for which this association wins over another one, with reason and end date",
     "use": "Profiles placed here, with their inputs",
     "given": "Groups of resources under one condition",
@@ -74,7 +76,10 @@ OVERRIDE_FIELDS: Mapping[str, str] = {
 
 
 class AssociationReader:
-    def __init__(self, findings: Findings, bodies: BodyReader, check_selector: CheckSelector) -> None:
+    def __init__(
+        self, findings: Findings, bodies: BodyReader, check_selector: CheckSelector, parameters: ParameterReader
+    ) -> None:
+        self.parameters = parameters
         self.findings = findings
         self.bodies = bodies
         self.check_selector = check_selector
@@ -115,6 +120,9 @@ class AssociationReader:
             path=path,
             rollout=self.rollouts.read(fields.get("rollout"), (*path, "rollout")),
             requires_elsewhere=elsewhere,
+            parameters=tuple(self.parameters.section(fields["parameters"], (*path, "parameters"), name))
+            if "parameters" in fields
+            else (),
         )
 
     def plain_fields(self, fields: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -32,7 +32,6 @@ DEFAULTS: Mapping[str, TypeAdapter[Any]] = {
 }
 # Keys of later features, inside an association or profile.
 RESERVED: Mapping[str, str] = {
-    "parameters": "the parameter store is not part of this version; use `vars`",
     "patch_baseline": "patching is not part of this version; `packages` with `latest` or a version installs updates",
 }
 

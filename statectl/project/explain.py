@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import statectl
-from statectl.project import associations, bodies, profiles, requires, rollouts, settings, windows
+from statectl.project import (
+    associations,
+    bodies,
+    parameter_access,
+    parameter_settings,
+    parameters,
+    profiles,
+    requires,
+    rollouts,
+    settings,
+    windows,
+)
 from statectl.project.findings import one_of
 from statectl.project.scalars import Plain
 from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
@@ -28,6 +39,7 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "rollout": ("How the hosts of an association change one after the other", rollouts.FIELDS),
     "health": ("What must hold on a host once `rollout` has changed it", rollouts.HEALTH_FIELDS),
     "step": ("A command on other hosts, `before` or `after` of `rollout`", rollouts.STEP_FIELDS),
+    "parameter": ("A value that the parameter store should hold", parameters.FIELDS),
     "maintenance_window": ("A maintenance window says when something that disrupts may happen", windows.FIELDS),
     "settings": (
         "statectl.yml, and the user's and the machine's configuration",
@@ -35,6 +47,8 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "connection": ("How hosts are reached (statectl.yml and inventories)", settings.CONNECTION_FIELDS),
     "limits": ("What may be changed at all (statectl.yml)", settings.LIMIT_FIELDS),
+    "parameters": ("The parameter store (statectl.yml)", parameter_settings.FIELDS),
+    "access_rule": ("A rule of the policy file of the parameter store", parameter_access.FIELDS),
     "serve": ("How `statectl serve` works (statectl.yml)", settings.SERVE_FIELDS),
 }
 

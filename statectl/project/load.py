@@ -16,7 +16,8 @@ from statectl.project.expressions import expression_problem
 from statectl.project.files import ProjectFiles
 from statectl.project.findings import Findings
 from statectl.project.merge import merge
-from statectl.project.model import Association, MaintenanceWindow, Profile, Project, Settings
+from statectl.project.model import Association, DeclaredParameter, MaintenanceWindow, Profile, Project, Settings
+from statectl.project.parameters import ParameterReader, by_slot
 from statectl.project.profiles import ProfileReader
 from statectl.project.scalars import Expression
 from statectl.project.settings import load_settings
@@ -61,6 +62,7 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
     associations: list[Association] = []
     profiles: list[Profile] = []
     windows: list[MaintenanceWindow] = []
+    parameters: list[DeclaredParameter] = []
     broken: set[str] = set()
     for path in paths:
         document = read_document(path, str(path.relative_to(root)))
@@ -71,12 +73,14 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
             associations += reader.associations
             profiles += reader.profiles
             windows += reader.windows
+            parameters += reader.parameters
             broken |= reader.broken_windows
             problems += reader.findings.problems
     problems += files.problems
     named, used, opened, between = merge(associations, profiles, windows, sections.resources, broken)
-    problems += between
-    return Project(root, settings, named, used, tuple(sorted(problems, key=_place)), opened)
+    declared, twice = by_slot([*parameters, *(one for name in named for one in named[name].parameters)])
+    problems += [*between, *twice]
+    return Project(root, settings, named, used, tuple(sorted(problems, key=_place)), opened, declared)
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:
@@ -96,10 +100,12 @@ class StatesReader:
         self.associations: list[Association] = []
         self.profiles: list[Profile] = []
         self.windows: list[MaintenanceWindow] = []
+        self.parameters: list[DeclaredParameter] = []  # at the top of the file
         self.broken_windows: set[str] = set()  # names of those that could not be read
         self._declarations = DeclarationReader(self.findings, sections.resources, files)
         bodies = BodyReader(self.findings, self._declarations)
-        self._association = AssociationReader(self.findings, bodies, check_selector)
+        self._parameters = ParameterReader(self.findings, sections.check_parameter)
+        self._association = AssociationReader(self.findings, bodies, check_selector, self._parameters)
         self._profile = ProfileReader(self.findings, bodies)
         self._window = WindowReader(self.findings)
 
@@ -114,6 +120,8 @@ class StatesReader:
                 for name, below in (findings.map(value, (section,), "expected a map of profiles") or {}).items():
                     profile = self._profile.read(name, below, (section, name))
                     self.profiles += [profile] if profile is not None else []
+            elif section == "parameters":
+                self.parameters += self._parameters.section(value, (section,))
             elif section == "maintenance_windows":
                 windows = findings.map(value, (section,), "expected a map of maintenance windows") or {}
                 for name, below in windows.items():

@@ -173,6 +173,25 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredParameter:
+    """What the parameter store should hold under one name."""
+
+    name: str
+    type: str  # String | StringList | SecureString
+    value: str  # as the store keeps it; '' where it comes from elsewhere
+    value_from: str  # env:NAME, file:PATH, cmd:COMMAND, cipher:TEXT; '' where the value stands here
+    absent: bool
+    more: Mapping[str, Any]  # description, data_type, allowed_pattern, tags, policies: those that are given
+    association: str  # that owns it; '' : the project
+    places: Places
+    path: tuple[str | int, ...]
+
+    @property
+    def span(self) -> Span | None:
+        return self.places.key(self.path)
+
+
+@dataclass(frozen=True, slots=True)
 class Association:
     name: str
     description: str
@@ -198,6 +217,7 @@ class Association:
     path: tuple[str | int, ...]
     rollout: Rollout | None = None
     requires_elsewhere: tuple[Elsewhere, ...] = ()
+    parameters: tuple[DeclaredParameter, ...] = ()  # that it owns
 
     @property
     def span(self) -> Span | None:
@@ -252,6 +272,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Collect:
+    """What is collected beside what every host is asked. Values are as the order of an inventory has them."""
+
+    files: tuple[Mapping[str, Any], ...] = ()
+    certificates: tuple[str, ...] | None = None  # None: where they usually are
+    custom: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    keep_days: int = 90
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """statectl.yml, completed from the user's and the machine's configuration."""
 
@@ -262,6 +292,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     sources: Mapping[str, str] = field(default_factory=dict)  # setting -> where its value came from
     missed: Missed = "once"  # what `serve` does about slots that nobody ran
+    collect: Collect = field(default_factory=Collect)
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # of the parameter store; those that are given
     trusted: bool = False  # the user's or the machine's configuration names this project in trusted_projects
 
 
@@ -275,3 +307,4 @@ class Project:
     profiles: Mapping[str, Profile]
     problems: tuple[Problem, ...] = ()
     maintenance_windows: Mapping[str, MaintenanceWindow] = field(default_factory=dict)
+    parameters: Mapping[str, DeclaredParameter] = field(default_factory=dict)

@@ -7,7 +7,18 @@ and an expression may stand wherever a value may. What it refuses is refused by 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from statectl.project import associations, bodies, profiles, requires, rollouts, settings, windows
+from statectl.project import (
+    associations,
+    bodies,
+    collecting,
+    parameter_settings,
+    parameters,
+    profiles,
+    requires,
+    rollouts,
+    settings,
+    windows,
+)
 from statectl.project.scalars import Plain
 from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
 
@@ -44,6 +55,9 @@ def states_schema(sections: Sections) -> Schema:
     definitions["maintenance_window"] = _closed(
         _described(windows.FIELDS, _MAINTENANCE_WINDOW), required=["schedule", "duration"]
     )
+    definitions["parameter"] = {
+        "anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}, _closed(_described(parameters.FIELDS, _PARAMETER))]
+    }
     named = {"type": "object", "propertyNames": {"pattern": "^[a-z][a-z0-9_-]{0,63}$"}}
     return {
         "$schema": DRAFT,
@@ -53,6 +67,7 @@ def states_schema(sections: Sections) -> Schema:
             {
                 "associations": {**named, "additionalProperties": {"$ref": "#/definitions/association"}},
                 "profiles": {**named, "additionalProperties": {"$ref": "#/definitions/profile"}},
+                "parameters": _PARAMETERS,
                 "maintenance_windows": {
                     **named,
                     "additionalProperties": {"$ref": "#/definitions/maintenance_window"},
@@ -78,6 +93,8 @@ def settings_schema() -> Schema:
                 },
             )
         ),
+        "collect": _collect_schema(),
+        "parameters": _closed(_described(parameter_settings.FIELDS, _PARAMETER_STORE)),
         "serve": _closed(_described(settings.SERVE_FIELDS, {"missed": {"enum": list(settings.MISSED)}})),
     }
     return {
@@ -86,6 +103,33 @@ def settings_schema() -> Schema:
         "description": "statectl.yml",
         **_closed(_described(settings.FIELDS, {**_texts(settings.FIELDS), **fields}), ["project"]),
     }
+
+
+def _collect_schema() -> Schema:
+    texts = {"type": "array", "items": {"type": "string"}}
+    flag = {"type": "boolean"}
+    file = _described(
+        collecting.FILE_FIELDS,
+        {
+            "path": {"type": "string"},
+            "pattern": texts,
+            "depth": {"type": "integer", "minimum": 1, "maximum": 20},
+            "scan": {"type": "integer", "minimum": 1, "maximum": 100_000},
+            "hash": flag,
+        },
+    )
+    custom = _described(collecting.CUSTOM_FIELDS, {"run": {"type": ["array", "string"]}, "timeout": {"type": "string"}})
+    fields: dict[str, Schema] = {
+        "files": {"type": "array", "items": _closed(file, ["path", "pattern"])},
+        "certificates": texts,
+        "custom": {
+            "type": "object",
+            "propertyNames": {"pattern": "^[A-Z][A-Za-z0-9_]{0,63}$"},
+            "additionalProperties": _closed(custom, ["run"]),
+        },
+        "keep_days": {"type": "integer", "minimum": 1, "maximum": 3650},
+    }
+    return _closed(_described(collecting.FIELDS, fields))
 
 
 def inventory_schema() -> Schema:
@@ -248,6 +292,18 @@ _ROLLOUT = _closed(
         },
     )
 )
+_PARAMETERS: Schema = {"type": "object", "additionalProperties": {"$ref": "#/definitions/parameter"}}
+_PARAMETER: Mapping[str, Schema] = {
+    "type": {"enum": list(parameters.TYPES)},
+    "value": {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
+    "value_from": {"type": "string", "pattern": f"^({'|'.join(parameters.SOURCES)}):."},
+    "state": {"enum": ["present", "absent"]},
+    "description": {"type": "string"},
+    "data_type": {"type": "string"},
+    "allowed_pattern": {"type": "string"},
+    "tags": {"type": "object", "additionalProperties": _SCALAR},
+    "policies": {"type": "array", "items": {"type": "object"}},
+}
 _ASSOCIATION: Mapping[str, Schema] = {
     **_REPLACEABLE,
     "description": {"type": "string"},
@@ -288,6 +344,7 @@ _ASSOCIATION: Mapping[str, Schema] = {
             required=["run"],
         ),
     },
+    "parameters": _PARAMETERS,
     "override": {
         "type": "object",
         "additionalProperties": _closed(
@@ -328,6 +385,14 @@ _MAINTENANCE_WINDOW: Mapping[str, Schema] = {
     "end_date": _DATE,
     "schedule_offset": {"type": "integer", "minimum": 1, "maximum": 6},
     "enabled": {"type": "boolean"},
+}
+_PARAMETER_STORE: Mapping[str, Schema] = {
+    "key": {"type": "string"},
+    "access": {"type": "string"},
+    **{
+        name: {"type": "integer", "minimum": low, "maximum": high}
+        for name, (low, high) in parameter_settings.NUMBERS.items()
+    },
 }
 _CONNECTION: Mapping[str, Schema] = {
     "connection": {"enum": ["ssh", "local"]},

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from statectl.problems import Problem, Span
+from statectl.project import parameter_settings
+from statectl.project.collecting import read_collect
 from statectl.project.documents import Document, read_document
 from statectl.project.findings import Findings, is_null
-from statectl.project.model import Limits, Places, Settings
+from statectl.project.model import Collect, Limits, Places, Settings
 from statectl.project.scalars import Plain
 from statectl.project.yaml_nodes import Path as TreePath
 from statectl.project.yaml_tree import BROKEN
@@ -32,9 +34,12 @@ FIELDS: Mapping[str, str] = {
     "connection": "How hosts are reached, unless the inventory says otherwise",
     "limits": "What may be changed at all; enforced when compiling and again on the host",
     "serve": "How `statectl serve` runs associations on their schedules",
+    "parameters": "The parameter store: its key, who may do what, how much it takes",
+    "collect": "What `statectl inventory refresh` asks for beside what it asks every host, and how long changes are kept",
 }
+OF_PROJECT = ("project", "collect")  # that a user's own configuration does not set: they name what runs where
 USER_FIELDS: Mapping[str, str] = {
-    **{name: text for name, text in FIELDS.items() if name != "project"},
+    **{name: text for name, text in FIELDS.items() if name not in OF_PROJECT},
     "trusted_projects": "Directories of projects whose executable inventories may run, and which may belong to another user",
 }
 CONNECTION_FIELDS: Mapping[str, str] = {
@@ -61,6 +66,7 @@ SERVE_FIELDS: Mapping[str, str] = {
 VARIABLES: Mapping[str, str] = {
     "STATECTL_INVENTORY": "inventory",
     "STATECTL_STORE": "store",
+    "STATECTL_PARAMETERS_KEY": "parameters.key",
     **{f"STATECTL_CONNECTION_{name.upper()}": f"connection.{name}" for name in CONNECTION_FIELDS},
 }
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?")
@@ -132,7 +138,9 @@ def _settled(
         store=values["store"],
         connection=connection,
         limits=values.get("limits", Limits()),
+        collect=values.get("collect", Collect()),
         missed=values.get("serve.missed", "once"),
+        parameters={key.partition(".")[2]: value for key, value in values.items() if key.startswith("parameters.")},
         sources=sources,
         trusted=is_trusted(root, trusted),
     )
@@ -181,6 +189,13 @@ def _layer(document: Document, allowed: Mapping[str, str], root: Path, problems:
         elif key == "serve":
             for name, below in reader.known(value, (key,), SERVE_FIELDS, "`serve`").items():
                 reader.keep(layer, f"serve.{name}", below, (key, name))
+        elif key == "collect":
+            if value is not BROKEN:
+                layer.values[key] = read_collect(findings, value, (key,))
+                layer.sources[key] = reader.source((key,))
+        elif key == "parameters":
+            for name, below in reader.known(value, (key,), parameter_settings.FIELDS, "`parameters`").items():
+                reader.keep(layer, f"parameters.{name}", below, (key, name))
         elif key == "limits":
             if value is not BROKEN:
                 layer.values[key] = reader.limits(value, (key,), root)
@@ -226,6 +241,8 @@ class _Reader:
             return self.findings.number(value, path, 1, 65535)
         if key == "connection.connection":
             return self.findings.choice(value, path, ("ssh", "local"))
+        if key.startswith("parameters.") and key.partition(".")[2] in parameter_settings.NUMBERS:
+            return self.findings.number(value, path, *parameter_settings.NUMBERS[key.partition(".")[2]])
         if key == "serve.missed":
             return self.findings.choice(value, path, MISSED)
         if key == "connection.become" and value in ("true", "false"):
@@ -277,6 +294,8 @@ def _expected(key: str, text: str) -> str:
         return (
             "expected the name of a user" if key == "connection.user" else "expected true, false or the name of a user"
         )
+    if key.startswith("parameters."):
+        return parameter_settings.expected(key.partition(".")[2], text)
     if key == "connection.undo_after":
         return undo_after_problem(text)
     if key == "connection.host_key":

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
 from statectl import resources
+from statectl.project.parameters import CheckParameter, Wrong
 from statectl.project.scalars import Plain
 from statectl.resources.model import Edge, Resource
 
@@ -74,13 +75,21 @@ def _names(model: type[Resource]) -> frozenset[str]:
     return frozenset(model.model_fields)
 
 
+def _any_parameter(_name: str, _said: Mapping[str, Any]) -> tuple[Wrong, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """What may stand in a file below states/: the sections at its top, those of resources, and those of later features."""
+    """What may stand in a file below states/: the sections at its top, those of resources, and those of later features.
+
+    check_parameter: what a parameter store would refuse of a declared parameter
+    """
 
     resources: Mapping[str, ResourceType]
     reserved: Mapping[str, str]  # section -> why it is refused
-    top: tuple[str, ...] = ("associations", "profiles", "maintenance_windows")
+    top: tuple[str, ...] = ("associations", "profiles", "parameters", "maintenance_windows")
+    check_parameter: CheckParameter = _any_parameter
 
 
 PATH_SECTIONS = frozenset({"files", "directories", "links", "trees"})

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from statectl.plans.plan import Plan
+from statectl.plans.plan import PARAMETERS, Plan
 from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.host_run import HostRun, Order
+from statectl.reconcile.parameters import ParameterRun
 from statectl.reconcile.requirements import Selects
 from statectl.reconcile.rolling import CheckHealth, Rules, RunStep
 from statectl.rollout.run_targets import Cancel
@@ -72,6 +73,8 @@ class Fleet:
     # a host that only shows how it stands with these associations, for those that require them; and who is chosen with facts of now
     look: Callable[[str, Order, Sequence[str]], HostRun] | None = None
     selects: Selects = lambda *_: True
+    parameters: ParameterRun | None = None  # None: none is declared, and none was
+    versions: Callable[[], Mapping[str, int | str]] = dict  # of the parameters that were looked up so far, by selector
 
 
 @dataclass
@@ -92,7 +95,8 @@ class Run:
 
     run_id: str
     plan: Plan
-    results: dict[str, HostResult] = field(default_factory=dict)
+    results: dict[str, HostResult] = field(default_factory=dict)  # of hosts
+    parameters: HostResult | None = None  # of the parameter store, where something is declared for it
     outcome: str = "done"  # done | failed | refused | declined | interrupted | nothing to do
     errors: int = 0
     errors_allowed: int = 0
@@ -101,6 +105,11 @@ class Run:
     resumes: str = ""  # the run that it goes on with
     stopped_by: str = ""  # why hosts were not started: errors | cancel, '' when none was held back
     halted: str = ""  # why the rollout of an association ended, '' when none did
+
+    @property
+    def everything(self) -> dict[str, HostResult]:
+        """All that was worked on: the parameter store, which came first, and the hosts."""
+        return {**({PARAMETERS: self.parameters} if self.parameters is not None else {}), **self.results}
 
     @property
     def budget_spent(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 
 from statectl.errors import StatectlError
-from statectl.plans.plan import Plan
+from statectl.plans.plan import PARAMETERS, HostPlan, Plan
 from statectl.reconcile.fleet import Fleet, Rate, Records, Run, Watching
 from statectl.reconcile.host_result import HostResult, joined
 from statectl.reconcile.host_run import HostRun
@@ -26,6 +26,7 @@ from statectl.rollout.budget import (
 from statectl.rollout.run_targets import TERMINATED, Cancel, run_targets
 
 STOPPED = "not started: the run was stopped"
+NOT_PUT = "not started: the parameters come first"
 BUDGET_SPENT = "not started: the error budget was spent"
 PARTING_S = 2.0  # for a last `cancel` to a host that is let go
 
@@ -199,6 +200,40 @@ async def go_on(
     for result in ended.results.values():
         counts[result.outcome] = counts.get(result.outcome, 0) + 1
     await asyncio.to_thread(records.end_run, ended.run_id, ended.outcome, counts, ended.stop)
+
+
+async def put_parameters(
+    fleet: Fleet,
+    runs: Mapping[str, HostRun],
+    observer: Observer,
+    ended: Run,
+    records: Records,
+    expected: HostPlan | None,
+) -> bool:
+    """Before any host begins. False: one could not be put, and nothing is written to any host."""
+    store = fleet.parameters
+    if store is None or store.idle:
+        return True
+    result = await asyncio.to_thread(store.apply, ended.run_id, expected)
+    ended.parameters = result
+    for entry in result.results:
+        observer.message(PARAMETERS, entry)
+    await asyncio.to_thread(records.record_host, ended.run_id, store.record(result))
+    if result.outcome in ("ok", "changed"):
+        return True
+    await asyncio.gather(*(run.release() for run in runs.values()))
+    word = "refused" if result.outcome == "refused" else TERMINATED
+    counts: dict[str, int] = {}
+    for host, run in runs.items():
+        planned = run.plan.outcome == "planned"
+        outcome, reason = (word, NOT_PUT) if planned else (run.plan.outcome, run.plan.reason)
+        ended.results[host] = HostResult(outcome, reason, "" if planned else run.plan.code, held_by=run.holder)
+        counts[outcome] = counts.get(outcome, 0) + 1
+        row = host_record(run, ended.results[host], fleet.selected)
+        await asyncio.to_thread(records.record_host, ended.run_id, row)
+    ended.outcome = "refused" if result.outcome == "refused" else "failed"
+    await asyncio.to_thread(records.end_run, ended.run_id, ended.outcome, counts, ended.stop)
+    return False
 
 
 async def _to_the_end(work: Awaitable[None]) -> None:

@@ -54,6 +54,7 @@ class Compiled(Protocol):
     problems: Sequence[Problem]
     rollouts: Mapping[str, Any]  # by association: catalogue.rollouts.HostRollout
     requires: Mapping[str, Any]  # by association: tuples of catalogue.requirements.Needed
+    parameters: Sequence[str]  # names or selectors that param() and secret() were asked for
 
 
 @dataclass
@@ -469,6 +470,7 @@ class HostRun:
             outcome="planned",
             ok=ok,
             catalogue=self.compiled.catalogue["hash"] if self.compiled else "",
+            parameters=list(self.compiled.parameters) if self.compiled else [],
             run_counter=int(self.memory.get("run_counter", 0)),
             debts=[f"{debt['verb']} {debt['address']}" for debt in self.memory.get("debts", ())],
         )

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from statectl.plans.fold import fold
-from statectl.plans.plan import HostPlan, Plan, Verdict, checksum, summarise
+from statectl.plans.plan import PARAMETERS, HostPlan, Plan, Verdict, checksum, summarise
 from statectl.reconcile.fleet import Fleet, Rate, Records, Resumed, Run
-from statectl.reconcile.go import go_on, rolling_of
+from statectl.reconcile.go import go_on, put_parameters, rolling_of
 from statectl.reconcile.host_result import HostResult
 from statectl.reconcile.host_run import HostRun, Order
 from statectl.reconcile.observer import UNSEEN, Observer
@@ -47,7 +47,7 @@ async def plan(fleet: Fleet, rate: Rate, observer: Observer, cancel: Cancel, *, 
     )
     runs = _runs(fleet, order, observer)
     try:
-        await _contact_all(runs, rate, observer, cancel)
+        await asyncio.gather(_look_at_parameters(fleet, kind), _contact_all(runs, rate, observer, cancel))
         requirements = await _requirements(fleet, order, runs, rate, cancel)
         document = _document(fleet, runs, rate, observer, requirements)
         await asyncio.to_thread(_record_plan, fleet, order, runs, document)
@@ -88,8 +88,8 @@ async def apply(
     for run in runs.values():
         run.keep = keep
     try:
-        await _contact_all(runs, rate, observer, cancel)
-        plans = {host: run.plan for host, run in runs.items()}
+        await asyncio.gather(_look_at_parameters(fleet, "apply"), _contact_all(runs, rate, observer, cancel))
+        plans = _plans(fleet, runs)
         requirements = await _requirements(fleet, order, runs, rate, cancel)
         document = _document(fleet, runs, rate, observer, requirements)
         ended = Run(order.run_id, document, resumes=resumes.run_id if resumes else "")
@@ -116,6 +116,9 @@ async def apply(
             hosts=list(fleet.hosts),
             document=None if saved is not None else document.model_dump(mode="json"),
         )
+        expected = saved.hosts.get(PARAMETERS) if saved is not None and resumes is None else None
+        if not await put_parameters(fleet, runs, observer, ended, records, expected):
+            return ended
         begun = resumes.begun if resumes else frozenset()
         dropped = await _drop_refused(runs) if unattended else {}
         if fleet.watch is None:
@@ -164,6 +167,18 @@ def _taking_over(fleet: Fleet, host: str) -> Callable[[Mapping[str, Any]], Await
         await asyncio.to_thread(records.take_over, host, result)
 
     return take_over
+
+
+async def _look_at_parameters(fleet: Fleet, kind: str) -> None:
+    if fleet.parameters is not None:
+        await asyncio.to_thread(fleet.parameters.contact, kind)
+
+
+def _plans(fleet: Fleet, runs: Mapping[str, HostRun]) -> dict[str, HostPlan]:
+    """By host, and by the name of the parameter store where something is declared for it."""
+    store = fleet.parameters
+    beside = {PARAMETERS: store.plan} if store is not None and not store.idle else {}
+    return {**beside, **{host: run.plan for host, run in runs.items()}}
 
 
 async def _contact_all(runs: Mapping[str, HostRun], rate: Rate, observer: Observer, cancel: Cancel) -> None:
@@ -236,7 +251,7 @@ async def _drop_refused(runs: Mapping[str, HostRun]) -> dict[str, HostResult]:
 def _document(
     fleet: Fleet, runs: Mapping[str, HostRun], rate: Rate, observer: Observer, requirements: Requirements
 ) -> Plan:
-    hosts = {host: run.plan for host, run in runs.items()}
+    hosts = _plans(fleet, runs)
     ready = {host: run for host, run in runs.items() if run.plan.outcome == "planned" and run.compiled is not None}
     rolling = rolling_of(fleet, ready, observer, "", requirements)
     cut, _ = cut_into_waves(list(ready), rate.batch, rolling, requirements)
@@ -256,6 +271,7 @@ def _document(
         summary=summary,
         blocks=fold(hosts, fleet.own_names, fleet.association_order),
         order=host_order(ready, cut, rolling, requirements, fleet.own_names),
+        parameters=dict(sorted(fleet.versions().items())),
         problems=[dict(problem) for problem in fleet.problems],
         hosts=hosts,
     )
@@ -271,6 +287,8 @@ def _record_plan(fleet: Fleet, order: Order, runs: Mapping[str, HostRun], docume
     if order.kind != "drift":
         records.save_plan(document.model_dump(mode="json"))
     counts: dict[str, int] = {}
+    if fleet.parameters is not None and not fleet.parameters.idle:
+        records.record_host(order.run_id, fleet.parameters.record(None))
     for run in runs.values():
         records.record_host(order.run_id, host_record(run, None, fleet.selected))
         counts[run.plan.outcome] = counts.get(run.plan.outcome, 0) + 1

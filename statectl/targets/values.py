@@ -3,20 +3,18 @@
 Reading YAML is done above this layer, so the reader comes in as an argument; `project.yaml_tree` is one.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from statectl.errors import ConfigError
 from statectl.problems import Note, Problem, Span
 from statectl.secrets import Secret
+from statectl.targets.references import Unreadable, value_of
 
 Place = tuple[str | int, ...]
-
-MAX_SECRET_BYTES = 1024 * 1024
 
 
 class Places(Protocol):
@@ -71,27 +69,11 @@ class SecretSource:
 
     def resolve(self) -> Secret:
         """The secret. Raises ConfigError (E167) when it is not there."""
-        if self.kind == "env":
-            value = os.environ.get(self.reference)
-            if value is None:
-                self._fail(f"environment variable {self.reference} is not set", "set it before the command")
-            return Secret(value, self.label)
-        path = Path(self.reference)
         try:
-            with path.open("rb") as file:
-                content = file.read(MAX_SECRET_BYTES + 1)
-        except OSError as error:
-            self._fail(f"file {self.reference} cannot be read: {(error.strerror or 'unknown error').lower()}")
-        if len(content) > MAX_SECRET_BYTES:
-            self._fail(f"file {self.reference} is too large for a secret (max 1 MiB)")
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            self._fail(f"file {self.reference} is not UTF-8 text")
-        return Secret(text.removesuffix("\n").removesuffix("\r"), self.label)
-
-    def _fail(self, summary: str, hint: str = "") -> NoReturn:
-        raise ConfigError([Problem("E167", summary, self.span, label=f"secret variable {self.label}", hint=hint)])
+            return Secret(value_of(self.kind, self.reference), self.label)
+        except Unreadable as error:
+            label = f"secret variable {self.label}"
+            raise ConfigError([Problem("E167", error.summary, self.span, label=label, hint=error.hint)]) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,8 @@ class Child:
             raise SystemExit(0)
         if "error" in answer:
             raise Answer(*answer["error"])
+        if "unknown" in answer:
+            raise NotYetKnown
         self._define(answer)
         if what == "hosts":
             return [self._host_view(*found) for found in answer["ok"]]

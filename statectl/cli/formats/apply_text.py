@@ -58,7 +58,7 @@ def notified_line(host: str, entry: Mapping[str, Any], screen: Screen, *, with_h
 def report_lines(run: Run, screen: Screen, compress: Compress, root: Path) -> Iterator[str]:
     """The closing report. Hosts are in the order of their names: whoever asks later reads the same."""
     sources = _sources(run.plan)
-    results = {name: run.results[name] for name in sorted(run.results, key=natural)}
+    results = {name: run.everything[name] for name in sorted(run.everything, key=natural)}
     for number, ((address, cause), hosts) in enumerate(_failures(results).items(), 1):
         yield ""
         yield from _failure(number, address, cause, hosts, run, sources, screen, compress, root)
@@ -104,7 +104,7 @@ def _warnings(results: Mapping[str, HostResult]) -> dict[str, list[str]]:
 
 def _counts(run: Run) -> Iterator[str]:
     resources: dict[str, int] = {}
-    for result in run.results.values():
+    for result in run.everything.values():
         for entry in result.results:
             word = "pending" if entry.get("pending") else entry["outcome"]
             resources[word] = resources.get(word, 0) + 1
@@ -133,7 +133,10 @@ def _counts(run: Run) -> Iterator[str]:
     if undone:
         parts.append(f"{undone} restart{'s' * (undone != 1)} or reload{'s' * (undone != 1)} not done")
     yield ""
-    yield f"Run {run.run_id}: {', '.join(parts)} on {len(run.results)} host{'s' * (len(run.results) != 1)}."
+    where = f"{len(run.results)} host{'s' * (len(run.results) != 1)}"
+    if run.parameters is not None and run.parameters.results:
+        where = f"the parameter store and {where}" if run.results else "the parameter store"
+    yield f"Run {run.run_id}: {', '.join(parts)} on {where}."
     not_done = len(run.results) - done
     if not_done:
         listed = ", ".join(f"{count} {word}" for word, count in sorted(hosts.items()) if word not in ("ok", "changed"))
@@ -193,7 +196,7 @@ def _failure(
             yield f"  {source.line:4} {screen.mark('bar')} {clean(line)}"
     entry = next(
         item
-        for item in (*run.results[hosts[0]].results, *run.results[hosts[0]].notified)
+        for item in (*run.everything[hosts[0]].results, *run.everything[hosts[0]].notified)
         if str(item["address"]) == address and item["outcome"] == "failed"
     )
     message, output = _error(entry)
@@ -202,7 +205,7 @@ def _failure(
     for line in output[-OUTPUT_LINES:]:
         # behind a mark: a CI runner takes what it knows for a command even when only spaces stand before it
         yield f"            {screen.mark('bar')} {clean(line)}"
-    skipped = [one_line(str(item["address"])) for item in run.results[hosts[0]].results if item["outcome"] == "skipped"]
+    skipped = [one_line(str(item["address"])) for item in run.everything[hosts[0]].results if item["outcome"] == "skipped"]
     if skipped:
         more = f" and {len(skipped) - 4} more" if len(skipped) > 4 else ""
         yield f"   skipped  {', '.join(skipped[:4])}{more}"

@@ -6,13 +6,19 @@ from statectl.cli.formats.ages import age
 from statectl.cli.formats.terminal import Screen, one_line
 from statectl.compliance.judge import SEVERITIES, Compliance
 from statectl.compliance.moments import Moment
+from statectl.plans.plan import PARAMETERS
 
 Compress = Callable[[Sequence[str]], str]
 _MARKS = {"failed": "failed", "drifted": "change", "pending": "waiting", "unknown": "warning", "exempt": "orphan"}
 
 
 def compliance_lines(result: Compliance, screen: Screen, compress: Compress) -> Iterator[str]:
+    with_store = any(entry.host == PARAMETERS for entry in result.entries)
+    number = result.hosts_total - with_store
+    things = f"{number} host{'s' * (number != 1)}" + (" and the parameter store" if with_store else "")
     hosts = f"{result.hosts_compliant} of {result.hosts_total} host{'s' * (result.hosts_total != 1)} compliant"
+    if with_store:
+        hosts = f"{result.hosts_compliant} of {result.hosts_total} compliant ({things})"
     rest = ", ".join(f"{count} {status}" for status, count in result.by_status.items() if status != "compliant")
     share = f" ({result.percent:.0f} %)" if result.hosts_total > 1 else ""
     if not result.hosts_total:
@@ -22,8 +28,7 @@ def compliance_lines(result: Compliance, screen: Screen, compress: Compress) -> 
         yield f"{hosts}{share}{', ' + rest if rest else ''}; from stored results, the oldest read {age(result.oldest_check, result.as_of)} ago"
     else:
         # not even "0 compliant": with an empty store that would be said of hosts that may be as they should
-        total = f"{result.hosts_total} host{'s' * (result.hosts_total != 1)}"
-        yield f"No host was ever read from here, so nothing is known of {total}; statectl plan reads them"
+        yield f"No host was ever read from here, so nothing is known of {things}; statectl plan reads them"
     folded: dict[tuple[int, str, str, str, str], list[str]] = {}
     since: dict[tuple[int, str, str, str, str], str] = {}
     for entry in result.entries:
@@ -38,7 +43,7 @@ def compliance_lines(result: Compliance, screen: Screen, compress: Compress) -> 
         rank, status, association, address, reason = key
         severe = f" ({SEVERITIES[rank]})" if SEVERITIES[rank] != "unspecified" else ""
         mark = _MARKS.get(status, "warning")
-        what = one_line(address) if address else "the whole host"
+        what = one_line(address) if address else "the parameter store" if names == [PARAMETERS] else "the whole host"
         tail = f"  {one_line(reason)}" if reason else ""
         when = f"  since {since[key]}, {age(since[key], result.as_of)}" if key in since else ""
         yield _fit(

@@ -43,7 +43,7 @@ def plan_junit(plan: Plan, compress: Compress) -> str:
 def apply_junit(run: Run) -> str:
     """Every resource result of every host."""
     root = ET.Element("testsuites", name=f"statectl apply {run.run_id}")
-    for host, result in run.results.items():
+    for host, result in run.everything.items():
         entries = [*result.results, *result.notified]
         failures = sum(entry["outcome"] == "failed" for entry in entries)
         suite = ET.SubElement(root, "testsuite", name=host, tests=str(len(entries)), failures=str(failures))
@@ -62,7 +62,7 @@ def apply_junit(run: Run) -> str:
             said = ET.SubElement(suite, "system-out")
             said.text = _xml("\n".join(f"warning: {text}" for text in result.warnings))
     _hosts(
-        root, [(name, result.outcome, result.reason) for name, result in run.results.items()], good=("ok", "changed")
+        root, [(name, result.outcome, result.reason) for name, result in run.everything.items()], good=("ok", "changed")
     )
     return _text(root)
 

@@ -59,7 +59,7 @@ def run_markdown(run: Run, compress: Compress, root: Path) -> str:
         f"| {len(run.results)} | " + " | ".join(map(str, counts.values())) + " |",
         "",
     ]
-    if not run.results:
+    if not run.everything:
         return _document([*head[:2], ""], list(plan_lines(run.plan, screen, compress, full=True)))
     return _document(head, list(report_lines(run, screen, compress, root)))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statectl.cli.formats.ages import age
 from statectl.cli.formats.order_text import order_lines
 from statectl.cli.formats.terminal import Screen, one_line, same_line
-from statectl.plans.plan import Block, Change, HostPlan, Pending, Plan, Verdict
+from statectl.plans.plan import PARAMETERS, Block, Change, HostPlan, Pending, Plan, Verdict
 
 NESTED_PARTS = 2000  # values in a list or map that are compared one by one: a host says how many there are
 CONTEXT_LINES = 60  # of one diff, unless all is asked for
@@ -39,7 +39,7 @@ def _blocks(plan: Plan, screen: Screen, compress: Compress, full: bool) -> Itera
         if block.association != association:
             association = block.association
             file = next((v.source.file for v in block.changes if v.source), "")
-            title = one_line(association) or "(no association)"
+            title = one_line(association) or ("(project)" if block.hosts == [PARAMETERS] else "(no association)")
             yield _sides(screen.paint(title, "bold"), file, screen, len(title))
         yield _hosts_line(block, screen, compress)
         for verdict in block.changes:
@@ -47,6 +47,8 @@ def _blocks(plan: Plan, screen: Screen, compress: Compress, full: bool) -> Itera
 
 
 def _hosts_line(block: Block, screen: Screen, compress: Compress) -> str:
+    if block.hosts == [PARAMETERS]:
+        return screen.fit("  in the parameter store")
     count = f"{len(block.hosts)} host{'s' * (len(block.hosts) != 1)}"
     text = f"  {count:8} {compress(block.hosts)}"
     if block.outlier:
@@ -304,6 +306,8 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterat
         else ""
     )
     hosts = f"{summary.hosts_changed} host{'s' * (summary.hosts_changed != 1)}"
+    if summary.parameters_changed:
+        hosts = f"the parameter store and {hosts}" if summary.hosts_changed else "the parameter store"
     yield ""
     if drift:
         things = f"{total} resource{'s' * (total != 1)}"
