@@ -153,6 +153,7 @@ class Slots:
                 [(state, reason, now(), *slot.key) for slot, state, reason in ends],
             )
 
+    @repeatable
     def close_interrupted(self) -> list[Passed]:
         """Slots whose scheduler is gone, ended here as interrupted: each is returned once."""
         found = []

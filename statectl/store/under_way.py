@@ -133,6 +133,7 @@ class UnderWay:
             ).fetchall()
         return {row["host"]: {"host_id": row["host_id"], "number": int(row["run_counter"])} for row in rows}
 
+    @repeatable
     def close_interrupted(self) -> list[Interrupted]:
         """Runs whose process is gone, ended here as interrupted: each is returned once, by whoever looks first."""
         with self._database.transaction() as connection:

@@ -95,6 +95,9 @@ class Stage:
                 except Exception:  # noqa: BLE001  a row that cannot be judged is not survived, and the others go on
                     seen = traceback.format_exc()
                     return Played(row, survived=False, seconds=time.monotonic() - began, oracle="error", seen=seen)
+                finally:
+                    for close in reversed(scene.closers):
+                        close()
         finally:
             for host in hosts:
                 host.heal_quietly()
@@ -104,9 +107,13 @@ class Stage:
     def _judge(self, row: Row, scene: Scene, clean_s: float) -> None:
         mended = row.mend is None
         try:
+            if row.prepare is not None:
+                row.prepare(scene)
             scene.run("plan", "--json")
             acknowledged = set()
-            if (scene.project.root / ".statectl").exists():  # the fault needed runs before it
+            if (
+                row.prepare is not None or (scene.project.root / ".statectl").exists()
+            ):  # the fault needed runs before it
                 acknowledged = {run["id"] for run in scene.run("runs", "list", "--json").json["runs"]}
             if row.inject is not None:
                 scene.injected = row.inject(scene)

@@ -18,6 +18,7 @@ class Row:
 
     id         as in docs/reliability.md: `N03`; variants of one row are `N03.reject`
     title      what happens, in a few words
+    prepare    makes the scene another one before anything runs in it; what it leaves is ended through `scene.closers`
     inject     breaks something, before the run; what it returns is kept in `scene.injected`
     during     called in a thread of its own while the command runs (`scene.process`); it waits for its moment by itself
     mend       removes the fault, and nothing else: healing is the next run's
@@ -42,6 +43,7 @@ class Row:
 
     id: str
     title: str
+    prepare: Callable[[Scene], None] | None = None
     inject: Callable[[Scene], Any] | None = None
     during: Callable[[Scene], None] | None = None
     mend: Callable[[Scene], None] | None = None

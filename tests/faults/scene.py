@@ -48,6 +48,8 @@ class Scene:
         if states:
             self.project.write("states/row.yml", states)
         self.project.commit("workload")
+        self.prepared: Any = None
+        self.closers: list[Callable[[], object]] = []  # called at the end, the last one first
         self.injected: Any = None
         self.process: subprocess.Popen[bytes] | None = None
         self.said: Said | None = None  # of the command that met the fault

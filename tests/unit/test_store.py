@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -345,3 +346,26 @@ def test_an_older_store_keeps_its_order(tmp_path):
         "reason",
     }
     store.close()
+
+
+def test_every_verb_is_done_again_when_its_connection_is_lost():
+    """What opens a transaction of its own carries `@repeatable`: a verb that does not would end a run for a connection that comes back."""
+    import ast
+
+    package = Path(__file__).resolve().parents[2] / "statectl"
+    bare, verbs = [], 0
+    for path in sorted(package.rglob("*.py")):
+        for verb in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(verb, ast.FunctionDef) or path.name in ("sqlite.py", "postgresql.py"):
+                continue
+            opened = {
+                ast.unparse(item.context_expr)
+                for node in ast.walk(verb)
+                if isinstance(node, ast.With)
+                for item in node.items
+            }
+            if opened & {"self._database.transaction()", "self._database.reading()"}:
+                verbs += 1
+                if "repeatable" not in map(ast.unparse, verb.decorator_list):
+                    bare.append(f"{path.name}: {verb.name}")
+    assert verbs > 30 and not bare, bare

@@ -30,7 +30,6 @@ associations:
 SLOW = PAUSE.format(seconds=3)
 RANDOM = random.Random()
 
-NOT_RUN["C14"] = "PostgreSQL as a store"
 NOT_RUN["C18"] = "backup and restore"
 
 
