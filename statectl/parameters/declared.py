@@ -183,7 +183,7 @@ class DeclaredParameters:
         )
         if refused is not None:
             return replace(standing, verdict="refused", action="none", kind="", reason=refused.message)
-        if placed is not None and not _untouched(placed, now) and not (now is not None and version < placed.version):
+        if placed is not None and not _untouched(placed, now):
             standing.kind = "corrective"
         if one.value is None:
             if now is None:
@@ -234,12 +234,12 @@ class DeclaredParameters:
             return [_change("state", "absent", "present")] if one.version else []
         if not one.version:
             return [_change("state", "present", "absent")]
-        if now.version < one.version:
-            return []  # the put never came to its end: that is for a plan to tell
         try:
             then = self._store.get(f"{one.name}:{one.version}", decrypt=False)
         except Refused:
             return [_change("version", now.version, one.version)]  # it is no longer kept
+        if not one.is_of(then):  # it was deleted and made anew, and nobody has what was put
+            return [_change("written", now.modified, one.modified)]
         if SECURE in (then.type, now.type):
             return [{"field": "value", "secret": True}]
         return _changes(self._fields(now), self._fields(then), self._key)
@@ -328,23 +328,28 @@ class DeclaredParameters:
             self._ledger.remember(mark)
             self._store.delete(one.name)
             return
-        self._ledger.remember(replace(mark, version=standing.version + 1))
-        self._store.put_many(
-            [
-                NewVersion(
-                    one.name,
-                    one.value,
-                    type=one.type,
-                    description=one.more.get("description"),
-                    data_type=one.more.get("data_type"),
-                    allowed_pattern=one.more.get("allowed_pattern"),
-                    policies=one.more.get("policies"),
-                    tags=one.more.get("tags") if not standing.version else None,
-                    expected_version=standing.version,
-                    why=why,
-                )
-            ]
+        mark = replace(mark, version=standing.version + 1)
+        self._ledger.remember(mark)
+        new = NewVersion(
+            one.name,
+            one.value,
+            type=one.type,
+            description=one.more.get("description"),
+            data_type=one.more.get("data_type"),
+            allowed_pattern=one.more.get("allowed_pattern"),
+            policies=one.more.get("policies"),
+            tags=one.more.get("tags") if not standing.version else None,
+            expected_version=standing.version,
+            why=f"{why} {mark.mark}",
         )
+        try:
+            self._store.put_many([new])
+        except StatectlError:
+            if placed is None:
+                self._ledger.forget(one.name)
+            else:
+                self._ledger.remember(placed)
+            raise
         if standing.version and "tags" in one.more:
             there = self._fields(self._store.get(one.name), tags=True)["tags"]
             self._store.tag(one.name, one.more["tags"], [tag for tag in there if tag not in one.more["tags"]])
@@ -383,7 +388,9 @@ def _said(one: Wanted) -> dict[str, Any]:
 
 def _untouched(placed: Placed, now: Parameter | None) -> bool:
     """Is it still what was put?"""
-    return placed.is_of(now.version, now.modified) if now is not None else not placed.version
+    if now is None:
+        return not placed.version or placed.begun
+    return placed.is_of(now) or (placed.begun and now.version < placed.version)
 
 
 def _change(name: str, found: Any, wanted: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ The row is written before the parameter is: a put that never happened is told fr
 
 from dataclasses import dataclass
 
+from statectl.parameters.model import Parameter
 from statectl.store.database import Database, repeatable
 from statectl.store.ids import now
 
@@ -32,9 +33,20 @@ class Placed:
     run_id: str
     at: str = ""
 
-    def is_of(self, version: int, modified: str) -> bool:
+    @property
+    def begun(self) -> bool:
+        """The put was about to be done; whether it was, the store knows."""
+        return self.version > 0 and not self.modified
+
+    @property
+    def mark(self) -> str:
+        """What the reason of our own version ends with."""
+        return f"(run {self.run_id})"
+
+    def is_of(self, found: Parameter) -> bool:
         """Is this the version that was put? Numbers begin again when a parameter is deleted and made anew."""
-        return self.version == version and (not self.modified or self.modified == modified)
+        ours = found.why.endswith(self.mark) if self.begun else found.modified == self.modified
+        return found.version == self.version and ours
 
 
 class Ledger:
