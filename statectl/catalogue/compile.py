@@ -36,6 +36,7 @@ from statectl.project.scalars import Expression
 from statectl.project.types import ResourceType
 from statectl.secrets import Secret
 from statectl.targets.hosts import Host, Inventory
+from statectl.targets.matching import CollectedOf, not_asked
 
 FORMAT = 1
 _LOOK: Mapping[str, Any] = {"prune": False, "release": False, "only": None}  # flags of who is only looked at
@@ -59,7 +60,9 @@ class HostCatalogue:
     waits_for_facts: int = 0
     rollouts: Mapping[str, HostRollout] = field(default_factory=dict)  # by association, of those that have one
     requires: Mapping[str, tuple[Needed, ...]] = field(default_factory=dict)  # by association: first on other hosts
-    parameters: tuple[str, ...] = ()  # names or selectors that param() and secret() were asked for
+    parameters: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # by association: what param() and secret() were asked for
 
     @property
     def has_errors(self) -> bool:
@@ -76,7 +79,9 @@ class _Work:
     scopes: list[Scope] = field(default_factory=list)
     expansions: list[Expansion] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    asked: set[tuple[str, str]] = field(default_factory=set)  # (function, argument): hosts, param, secret
+    asked: set[tuple[str, str, str]] = field(
+        default_factory=set
+    )  # (association, function, argument): hosts, param, secret
     rollouts: list[Asked] = field(default_factory=list)
 
 
@@ -93,6 +98,7 @@ class Compiler:
         selected: Iterable[str] | None = None,
         variables: Mapping[str, Any] | None = None,
         stored_facts: StoredFacts = lambda _: None,
+        collected: CollectedOf = not_asked,
         only: Sequence[str] | None = None,
         prune: bool = False,
         release: bool = False,
@@ -112,7 +118,7 @@ class Compiler:
         self._shapes = Shapes(renderer, trees)
         self._joined: dict[Any, Any] = {}
         self._resolved: dict[int, Secret] = {}
-        self._selections = Selections(inventory, stored_facts)
+        self._selections = Selections(inventory, stored_facts, collected)
         self._requirements = Requirements(project.associations, self._selections)
         self._rollouts = Rollouts(renderer, self._shapes, self._explainer, self._selections)
         preparer = Preparer(types, Files(renderer.jail), trees, project.settings.limits)
@@ -286,7 +292,7 @@ class Compiler:
                 return
             self._renderer.run([job for _, _, jobs in waiting for job in jobs])
             for one, expansion, jobs in waiting:
-                one.asked.update((function, argument) for job in jobs for function, argument in job.asked)
+                one.asked.update((expansion.name, what, argument) for job in jobs for what, argument in job.asked)
                 if one.offline:
                     one.problems += self._doubts.of(jobs)
                 expansion.go_on()
@@ -328,13 +334,12 @@ class Compiler:
         if any(not problem.is_warning for problem in found):
             return HostCatalogue({}, problems=found, waits_for_facts=len(waits))
         catalogue = self._catalogue(work, resources, secrets=bool(ids), about=about)
-        questions = sorted(work.asked)
-        references = {
-            targets: tuple(sorted(self._selections.of(targets).hosts))
-            for function, targets in questions
-            if function == "hosts"
-        }
-        parameters = tuple(selector for function, selector in questions if function != "hosts")
+        targets = sorted({argument for _, function, argument in work.asked if function == "hosts"})
+        references = {one: tuple(sorted(self._selections.of(one).hosts)) for one in targets}
+        parameters: dict[str, tuple[str, ...]] = {}
+        for name, function, selector in sorted(work.asked):
+            if function != "hosts" and selector not in parameters.get(name, ()):
+                parameters[name] = (*parameters.get(name, ()), selector)
         rollouts = {asked.association.name: asked.found for asked in work.rollouts}
         requires = {
             association.name: needed

@@ -60,6 +60,7 @@ class Expansion:
         origin: Origin,
         explain: Callable[[Failure, Origin], Problem],
     ) -> None:
+        self.name = association.name
         self._association = association
         self._scope = scope
         self._profiles = profiles

@@ -8,7 +8,8 @@ from statectl.catalogue.templates import TemplateRefused
 from statectl.problems import Problem
 from statectl.project.model import Association
 from statectl.targets.hosts import Host, Inventory
-from statectl.targets.matching import Selection, evaluate
+from statectl.targets.matching import CollectedOf, Selection, evaluate, not_asked
+from statectl.targets.ranges import compress
 from statectl.targets.selector import Selector, TargetProblem, parse_selector
 
 StoredFacts = Callable[[str], tuple[Mapping[str, Any], str] | None]
@@ -18,9 +19,10 @@ StoredFacts = Callable[[str], tuple[Mapping[str, Any], str] | None]
 class Selections:
     """Answers from stored facts are the same for the life of this object: a plan is made of one state of the world."""
 
-    def __init__(self, inventory: Inventory, stored: StoredFacts) -> None:
+    def __init__(self, inventory: Inventory, stored: StoredFacts, collected: CollectedOf = not_asked) -> None:
         self._inventory = inventory
         self._ask = stored
+        self._collected = collected
         self._stored: dict[str, tuple[Mapping[str, Any], str] | None] = {}
         self._selectors: dict[str, tuple[Selector | None, list[TargetProblem]]] = {}
         self._selections: dict[str, tuple[Selection, frozenset[str]]] = {}
@@ -42,7 +44,7 @@ class Selections:
         selector = self._selector(targets)[0]
         if selector is not None and selector.uses_facts and fresh is not None:
             facts = lambda one: fresh if one == name else self.facts(one)  # noqa: E731
-            return name in evaluate(selector, self._inventory, facts).hosts
+            return name in evaluate(selector, self._inventory, facts, self._collected).hosts
         return name in self._selection(targets)[1]
 
     def uses_facts(self, targets: str) -> bool:
@@ -58,7 +60,11 @@ class Selections:
         for variant in association.where:
             place = association.places.value((*variant.path, "targets"))
             problems += [one.at(place, variant.targets) for one in self.of(variant.targets).problems]
-        if not selection.hosts and not selection.unknown and not selection.problems:
+        if selection.uncollected:
+            what = f"association {association.name} leaves {compress(selection.uncollected)} out"
+            hint = "what its targets ask for was never collected there: statectl inventory refresh"
+            problems.append(Problem("W158", what, span, hint=hint))
+        if not any((selection.hosts, selection.unknown, selection.problems, selection.uncollected)):
             hint = "`statectl inventory list` shows the hosts"
             problems.append(Problem("W120", f"association {association.name} matches no host", span, hint=hint))
         return problems
@@ -83,7 +89,7 @@ class Selections:
             if selector is None:
                 selection = Selection((), (), tuple(problems))
             else:
-                selection = evaluate(selector, self._inventory, self.facts)
+                selection = evaluate(selector, self._inventory, self.facts, self._collected)
             self._selections[targets] = (selection, frozenset(selection.hosts))
         return self._selections[targets]
 

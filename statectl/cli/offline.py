@@ -70,6 +70,25 @@ def offline_problems(
     return [*problems, *once([*found, *further])], len(inventory.hosts)
 
 
+def parameters_of(
+    project: Project, inventory: Inventory, child: "ChildProcess | None" = None
+) -> tuple[dict[tuple[str, str], list[str]], list[Problem]]:
+    """{(association, selector): hosts} of what param() and secret() are asked for; and the errors for which that is not known."""
+    from statectl.catalogue.compile import Compiler
+    from statectl.catalogue.render import Renderer
+    from statectl.cli.values import Declared
+
+    values = Declared(project.parameters.values())
+    found: dict[tuple[str, str], list[str]] = {}
+    with Renderer(project.root, child=child, parameter=values.parameter, secret=values.secret) as renderer:
+        catalogues, problems = Compiler(project, inventory, renderer, types_by_name()).fleet(read_secrets=False)
+    for host, catalogue in catalogues.items():
+        for association, selectors in catalogue.parameters.items():
+            for selector in selectors:
+                found.setdefault((association, selector), []).append(host)
+    return found, [problem for problem in problems if not problem.is_warning]
+
+
 def probes_of(
     compiler: "Compiler", project: Project, names: Sequence[str]
 ) -> tuple[dict[str, list[dict[str, Any]]], tuple[Problem, ...]]:

@@ -258,6 +258,10 @@ class DeclaredParameters:
             found["tags"] = dict(described[0].tags) if described else {}
         return found
 
+    def versions(self) -> dict[str, int]:
+        """Of what was put, by name."""
+        return {name: one.version for name, one in self._ledger.all().items()}
+
     # --- making it so
 
     def put(self, standing: Standing, *, run_id: str, why: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from statectl.errors import StatectlError
 from statectl.plans.plan import PARAMETERS, HostPlan, Plan
@@ -75,6 +76,8 @@ async def go_on(
 
     async def write_row(host: str) -> None:
         row = host_record(runs[host], ended.results[host], fleet.selected)
+        if ended.results[host].outcome in ("ok", "changed") and not fleet.scope.get("only"):
+            row = replace(row, parameters=uses_of(fleet, runs[host]))
         await _to_the_end(asyncio.to_thread(records.record_host, ended.run_id, row))
 
     async def worse(host: str, why: str) -> None:
@@ -200,6 +203,18 @@ async def go_on(
     for result in ended.results.values():
         counts[result.outcome] = counts.get(result.outcome, 0) + 1
     await asyncio.to_thread(records.end_run, ended.run_id, ended.outcome, counts, ended.stop)
+
+
+def uses_of(fleet: Fleet, run: HostRun) -> dict[str, int]:
+    """Which versions of parameters the associations in scope were compiled with on this host, by selector."""
+    known = fleet.versions()
+    put = fleet.parameters.versions if fleet.parameters is not None else {}
+    found = {}
+    for association, selectors in (run.compiled.parameters if run.compiled is not None else {}).items():
+        for selector in selectors if fleet.selected is None or association in fleet.selected else ():
+            version = known.get(selector, 0)
+            found[selector] = version if isinstance(version, int) else put.get(selector.strip(" ").lstrip("/"), 0)
+    return found
 
 
 async def put_parameters(

@@ -54,7 +54,7 @@ class Compiled(Protocol):
     problems: Sequence[Problem]
     rollouts: Mapping[str, Any]  # by association: catalogue.rollouts.HostRollout
     requires: Mapping[str, Any]  # by association: tuples of catalogue.requirements.Needed
-    parameters: Sequence[str]  # names or selectors that param() and secret() were asked for
+    parameters: Mapping[str, Sequence[str]]  # by association: what param() and secret() were asked for
 
 
 @dataclass
@@ -470,7 +470,9 @@ class HostRun:
             outcome="planned",
             ok=ok,
             catalogue=self.compiled.catalogue["hash"] if self.compiled else "",
-            parameters=list(self.compiled.parameters) if self.compiled else [],
+            parameters=sorted({one for some in self.compiled.parameters.values() for one in some})
+            if self.compiled
+            else [],
             run_counter=int(self.memory.get("run_counter", 0)),
             debts=[f"{debt['verb']} {debt['address']}" for debt in self.memory.get("debts", ())],
         )

@@ -23,6 +23,7 @@ class ParameterRun:
         self._commit = commit
         self._found = Compared([], [])
         self.plan = HostPlan(outcome="not contacted")
+        self.versions: dict[str, int] = {}  # by name, once they are put
 
     @property
     def idle(self) -> bool:
@@ -70,6 +71,7 @@ class ParameterRun:
             result.outcome = "changed"
         if not failed:
             self._declared.adopt(run_id)
+            self.versions = {name.lstrip("/"): version for name, version in self._declared.versions().items()}
         result.seconds = time.monotonic() - started
         return result
 

@@ -34,4 +34,5 @@ class HostRecord:
     host_id: str = ""
     run_counter: int = 0
     scope: Sequence[str] | None = None  # associations that were read; None: all of the host
+    parameters: Mapping[str, int] | None = None  # versions that its files were made with, by selector; None: not known
     partial: bool = False  # statuses are of some addresses only: the others' rows stay as they were

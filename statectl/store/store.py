@@ -53,6 +53,13 @@ class Store:
         self._database.close()
 
     @repeatable
+    def parameter_uses(self) -> list[dict[str, Any]]:
+        """[{host, selector, version, run_id, at}]: what the files on every host were made with, as last applied."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM parameter_uses ORDER BY selector, host").fetchall()
+        return [dict(row) for row in rows]
+
+    @repeatable
     def has_declared_parameters(self, project: str) -> bool:
         """Did an apply of the project ever put a parameter that its files declared?"""
         with self._database.reading() as connection:
@@ -424,7 +431,21 @@ def _record_host(connection: Connection, run_id: str, record: HostRecord) -> Non
     )
     if record.statuses is not None:
         _overwrite_current(connection, run_id, record)
+    if record.parameters is not None:
+        _overwrite_uses(connection, run_id, record, record.parameters)
     _touch_host(connection, record)
+
+
+def _overwrite_uses(connection: Connection, run_id: str, record: HostRecord, versions: Mapping[str, int]) -> None:
+    """Of some associations: added to what is known of the others."""
+    if record.scope is None:
+        connection.execute("DELETE FROM parameter_uses WHERE host = ?", (record.host,))
+    at = now()
+    connection.executemany(
+        "INSERT INTO parameter_uses (host, selector, version, run_id, at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (host, selector) DO UPDATE SET version = excluded.version, run_id = excluded.run_id, at = excluded.at",
+        [(record.host, selector, version, run_id, at) for selector, version in versions.items()],
+    )
 
 
 def _overwrite_current(connection: Connection, run_id: str, record: HostRecord) -> None:

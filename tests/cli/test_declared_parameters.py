@@ -280,3 +280,23 @@ def test_what_was_put_is_in_the_history_in_every_form(declared):
     assert "parameter:/app/size" in declared.statectl("runs", "show", run, expect=0).out
     followed = declared.statectl("runs", "follow", run)
     assert "parameter:/app/size" in followed.out + followed.err
+
+
+def test_users_of_a_parameter_and_what_is_deployed(declared):
+    """Which associations need it where, and with which version each host's files were made; behind when it moved since."""
+    with parameters(declared) as store:
+        store.put("/read", "one", type="String")
+    declared.states(STATES.replace("{{ param('/app/size') }} ", "{{ param('/app/size') }} {{ param('/read') }} "))
+    declared.statectl("apply", "--yes", expect=0)
+    with parameters(declared) as store:
+        store.put("/read", "two", overwrite=True)
+    told = declared.statectl("parameter", "users", "/read", "--json", expect=0).json
+    assert (told["latest"], told["users"]) == (2, [{"association": "app", "selector": "/read", "hosts": ["localhost"]}])
+    assert [(one["host"], one["version"]) for one in told["deployed"]] == [("localhost", 1)]
+    said = declared.statectl("parameter", "users", "/read", expect=0).out
+    assert "needed by  app  on 1 host  localhost" in said and "deployed   v1 (behind)  localhost" in said
+    declared.statectl("apply", "--yes", expect=0)
+    assert "(behind)" not in declared.statectl("parameter", "users", "/read", expect=0).out
+    own = declared.statectl("parameter", "users", "/app/size", "--json", expect=0).json
+    assert [(one["host"], one["version"]) for one in own["deployed"]] == [("localhost", 1)]
+    assert "no association needs it" in declared.statectl("parameter", "users", "/other", expect=0).out

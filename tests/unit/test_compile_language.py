@@ -248,8 +248,8 @@ given:
     with Compiled(tmp_path, {"states/a.yml": association(body)}, **look) as compiled:
         found, problems = compiled.fleet()
     assert not problems
-    assert found["web1"].parameters == ("/app/port", "/app/key:3")
-    assert found["web2"].parameters == ("/a", "/app/port", "/app/key:3")
+    assert found["web1"].parameters == {"web": ("/app/port", "/app/key:3")}
+    assert found["web2"].parameters == {"web": ("/a", "/app/port", "/app/key:3")}
     assert sorted(asked) == ["/a", "/app/port"]  # once, however many hosts and expressions need it
 
 

@@ -238,9 +238,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if not isinstance(argument, str):
             raise Answer("E209", f"{function}() takes text")
         key = function, argument
+        self.note([[function, argument]])
         if key not in self._answers:
             self._answers[key] = self._ask(function, argument)
-        self.note([[function, argument]])
         return self._answers[key]
 
     def note(self, asked: Iterable[list[str]]) -> None:
