@@ -9,9 +9,12 @@ import pytest
 from pydantic import BaseModel
 
 from statectl import resources
+from statectl.onhost import collect
 from statectl.onhost import resources as host_resources
 from statectl.resources.model import PHASES, Edge, Resource
+from statectl.targets.collected import TYPES
 
+COLLECTED = [importlib.import_module(f"statectl.onhost.collect.{name}") for name in collect.TYPES]
 COMMON = {"when", "for_each", "after", "before", "notify", "sensitive", "on_removal", "protect"}
 
 
@@ -125,3 +128,20 @@ def test_what_can_be_absent_says_so_in_both_halves(name):
     field = CONTROLLER[name].Model.model_fields.get("state")
     if field is not None and "'absent'" in str(field.annotation):
         assert field.default is not None
+
+
+@pytest.mark.parametrize("module", COLLECTED, ids=lambda module: module.NAME)
+def test_a_collected_type_is_the_same_in_both_halves(module):
+    """Attributes in their order, what names an entry, and whether it has a history: the host tells what the controller describes."""
+    kind = TYPES[module.NAME]
+    assert tuple(one.name for one in kind.attributes) == module.COLUMNS
+    assert set(kind.key) <= set(module.COLUMNS)
+    assert getattr(module, "LASTING", True) == kind.lasting
+    assert not kind.own or kind.own in module.COLUMNS
+
+
+def test_every_collected_type_is_read():
+    """What the controller describes some host reads, and every file of a type is in the list."""
+    assert {module.NAME for module in COLLECTED} == set(TYPES)
+    files = {entry.name for entry in pkgutil.iter_modules(collect.__path__)}
+    assert set(collect.TYPES) == files - {"custom", "der", "rows", "times"}

@@ -290,6 +290,13 @@ class Opened:
                 self._store = open_store(self._store_root, self.project.settings)
             return self._store
 
+    def has_records(self) -> bool:
+        """Is there a store already? Whoever only looks does not make one."""
+        from statectl.store.address import is_postgresql
+
+        url = self.project.settings.store
+        return self._store is not None or is_postgresql(url) or (self._store_root / url.partition(":")[2]).exists()
+
     def questions(self) -> "Questions":
         """Answers from the collected inventory, all of one moment."""
         if self._questions is None:

@@ -5,16 +5,22 @@ from typing import Any
 
 import click
 
+from statectl.cli.collected_commands import diff, history, query, refresh, show_entries
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.options import inventory_option, output_options, outputs, to_json
 from statectl.errors import Refused, Unreachable, UsageError
 
 FORMATS = ("text", "json", "name")
+SHOW_FORMATS = ("text", "json", "jsonl", "csv")
 
 
 @click.group()
 def command() -> None:
-    """List and show hosts, and trust their keys."""
+    """List and show hosts, trust their keys, collect what is on them and ask about it."""
+
+
+for _one in (refresh, query, history, diff):
+    command.add_command(_one)
 
 
 @command.command("list")
@@ -65,13 +71,19 @@ def list_hosts(
 
 @command.command("show")
 @click.argument("host")
+@click.option("--type", "type_name", metavar="TYPE", default="", help="The collected entries of this type instead.")
+@click.option(
+    "--at", "moment", metavar="TIME", default="", help="With --type: as they were then: 7d, 12h or 2026-11-23."
+)
 @inventory_option
-@output_options(("text", "json"))
+@output_options(SHOW_FORMATS)
 @click.pass_obj
 def show_host(
     obj: dict[str, Any],
     /,
     host: str,
+    type_name: str,
+    moment: str,
     inventory: str | None,
     out: tuple[str, ...],
     as_json: bool,
@@ -79,12 +91,23 @@ def show_host(
     verbose: int,
     color: str,
 ) -> int:
-    """One host: connection, groups, tags, and every variable with the place it comes from."""
+    """One host: connection, groups, tags, variables with their places, and what is stored of it."""
     from statectl.cli.fleet import Opened
+    from statectl.cli.host_page import host_page, page_lines
 
-    shown = outputs(out, ("text", "json"), as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    shown = outputs(out, SHOW_FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
     opened = Opened.of(obj, inventory, states=False)
     found = opened.host(host)
+    if type_name or moment:
+        return show_entries(opened, host, type_name, moment, shown)
+    if set(shown.formats()) - {"text", "json"}:
+        raise UsageError(
+            f"-o {shown.formats()[0]} is for the entries of a type", hint="add --type, such as --type Application"
+        )
+    try:
+        page = host_page(opened, host)
+    finally:
+        opened.close()
     variables = {
         name: {"value": _plain(variable.value), "origin": variable.origin, "place": str(variable.span or "")}
         for name, variable in sorted(found.variables.items())
@@ -94,6 +117,7 @@ def show_host(
     def text() -> str:
         lines = [host, f"  reached  {row['reached']}", f"  groups   {', '.join(row['groups']) or '-'}"]
         lines.append(f"  tags     {' '.join(f'{key}={value}' for key, value in row['tags'].items()) or '-'}")
+        lines += page_lines(page)
         lines += [
             f"  {name} = {one_line(str(entry['value']))}   ({entry['origin']}{', ' if entry['place'] else ''}{entry['place']})"
             for name, entry in variables.items()
@@ -104,7 +128,7 @@ def show_host(
         {
             "text": text,
             "json": lambda: to_json(
-                {"format": "statectl.inventory/1.0", "hosts": {host: {**row, "variables": variables}}}
+                {"format": "statectl.inventory/1.0", "hosts": {host: {**row, "variables": variables, **page}}}
             ),
         }
     )

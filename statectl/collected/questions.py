@@ -80,7 +80,7 @@ class Questions:
         where = None if not node.literal else _named(node)
         for held in self.fitting(node.type, where, hosts):
             if node.entry is None or node.entry.fullmatch(held.name):
-                found.setdefault(held.host, []).append(value_of(node, held.entry))
+                found.setdefault(held.host, []).append(value_of(node.type, node.attribute, held.entry))
         return found
 
     def in_force(self, type_name: str) -> list[Snapshot]:
@@ -135,7 +135,9 @@ class Questions:
         return self._holds(node, entry)
 
     def _holds(self, node: HasCollected, entry: Mapping[str, Any]) -> bool:
-        return node.value.holds(value_of(node, entry), str(entry.get("ApplicationType", "")), self._clock())
+        return node.value.holds(
+            value_of(node.type, node.attribute, entry), str(entry.get("ApplicationType", "")), self._clock()
+        )
 
     def _fits(self, node: Node, entry: Mapping[str, Any]) -> bool:
         """An expression over attributes; there are no other nodes in it."""
@@ -152,11 +154,11 @@ class Questions:
         return self._now() if self._now is not None else None
 
 
-def value_of(node: HasCollected, entry: Mapping[str, Any]) -> Any:
-    """The attribute that is asked for. Those of a user's own type are found however they are written."""
-    if node.attribute in entry or not node.type.startswith("Custom:"):
-        return entry.get(node.attribute)
-    wanted = fold(node.attribute)
+def value_of(type_name: str, attribute: str, entry: Mapping[str, Any]) -> Any:
+    """One attribute. Those of a user's own type are found however they are written."""
+    if attribute in entry or not type_name.startswith("Custom:"):
+        return entry.get(attribute)
+    wanted = fold(attribute)
     return next((value for name, value in entry.items() if fold(name) == wanted), None)
 
 

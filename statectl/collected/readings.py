@@ -11,7 +11,7 @@ from statectl.targets.collected import TYPES, CollectedType
 
 MAX_TYPES = 64
 MAX_CUSTOM = 40
-MAX_TOTAL = 32 * 1024 * 1024  # characters of all entries of one host
+MAX_TOTAL = 12 * 1024 * 1024  # characters of all entries of one host
 NOTES = "Custom"  # no type: what is told of files of custom types that are not as they should be
 
 
