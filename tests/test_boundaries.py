@@ -36,7 +36,7 @@ LEVELS = {
 # `project.scalars` holds no idea of the project: what a scalar is, for models and loader alike
 SHARED = {"statectl.project.scalars"}
 # Only these may turn a secret into text: the sink of the channel, the login, the prompt of sudo; on its way into the parameter store
-# the check of a value and the cipher
+# the check of a value and the cipher, on its way out of it the terminal of whoever asked with --decrypt
 MAY_REVEAL = {
     "reconcile/host_run.py",
     "transport/ssh.py",
@@ -44,6 +44,7 @@ MAY_REVEAL = {
     "transport/sudo.py",
     "parameters/values.py",
     "parameters/crypto.py",
+    "cli/formats/parameter_documents.py",
 }
 
 

@@ -35,6 +35,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "window": ("window", "List and show maintenance windows, and when they are open"),
         "runs": ("runs", "List and show runs; follow and cancel those that go on"),
     },
+    "store": {
+        "parameter": ("parameter", "Named values in versions; secrets are encrypted"),
+    },
     "project": {
         "explain": ("explain", "Explain an error code, a field or a variable"),
         "schema": ("schema", "Print a JSON Schema"),
@@ -45,7 +48,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
-ALIASES = {"inv": "inventory"}
+ALIASES = {"inv": "inventory", "param": "parameter"}
 
 
 class LazyGroup(click.Group):

@@ -70,6 +70,14 @@ def get_many(context: Context, texts: Sequence[str], *, decrypt: bool) -> tuple[
     return [one for _, one in sorted(found, key=lambda pair: order[pair[0]])], sorted(not_found, key=order.__getitem__)
 
 
+def type_of(context: Context, name: str) -> str:
+    if is_public(name) or not any(context.rights.may(action, name) for action in ("list", "read", "write")):
+        return ""
+    with context.database.reading() as connection:
+        row = rows.current_one(connection, place_of(name))
+    return row["type"] if row is not None and not rows.is_expired(row, context.now()) else ""
+
+
 def selected(connection: Any, selector: Selector, now: str) -> Any:
     """The row that a selector means. Raises Refused."""
     place = place_of(selector.name)

@@ -157,6 +157,15 @@ class ParameterStore:
     def get(self, selector: str, *, decrypt: bool = False) -> Parameter:
         return reading.get(self._context, selector, decrypt=decrypt)
 
+    @property
+    def bounds(self) -> Bounds:
+        return self._context.bounds
+
+    @repeatable
+    def type_of(self, name: str) -> str:
+        """Of what is there, for whoever may list, read or write it; '' when nothing is."""
+        return reading.type_of(self._context, name)
+
     @repeatable
     def get_many(self, selectors: Sequence[str], *, decrypt: bool = False) -> tuple[list[Parameter], list[str]]:
         """(found, not there or not allowed); no error for those."""
