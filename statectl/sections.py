@@ -35,6 +35,26 @@ def parameter_problems(name: str, said: Mapping[str, Any]) -> Iterator[Wrong]:
 
     for field, text, hint in problems(name, said):
         yield Wrong(field, text, hint)
+    source = said.get("value_from", "")
+    if source.startswith("cipher:"):
+        yield from _cipher_problems(name, said["type"], source)
+
+
+def _cipher_problems(name: str, kind: str, source: str) -> Iterator[Wrong]:
+    from statectl.errors import Refused
+    from statectl.parameters.in_git import name_of
+
+    if kind != "SecureString":
+        yield Wrong("value_from", "cipher: holds the value of a SecureString", "type: SecureString")
+        return
+    hint = f"statectl parameter encrypt {name} --write makes one for this name"
+    try:
+        made_for = name_of(source)
+    except Refused as error:
+        yield Wrong("value_from", error.message, hint)
+        return
+    if made_for.lstrip("/") != name.lstrip("/"):
+        yield Wrong("value_from", f"the ciphertext was made for {made_for}", hint)
 
 
 def selector_problems(text: str, span: Span | None) -> Sequence[Problem]:

@@ -332,6 +332,7 @@ class Opened:
             project = self.project
             if not project.parameters and not self.records().has_declared_parameters(project.settings.project):
                 return None
+            from statectl.cli.opening_parameters import keys_in
             from statectl.cli.values import wanted
             from statectl.parameters.declared import DeclaredParameters
             from statectl.parameters.placed import Ledger
@@ -339,7 +340,13 @@ class Opened:
             self._declared = DeclaredParameters(
                 self.parameter_store(),
                 Ledger(self.records().database, project.settings.project),
-                wanted(project.parameters.values(), project.associations, self.root, trusted=project.settings.trusted),
+                wanted(
+                    project.parameters.values(),
+                    project.associations,
+                    self.root,
+                    trusted=project.settings.trusted,
+                    keys=lambda: keys_in(self._store_root, project.settings),
+                ),
                 selected=scope.associations or None,
                 only=list(scope.only) or None,
                 prune=scope.prune,

@@ -20,11 +20,16 @@ def parameters_in(
     given = settings.parameters
     return ParameterStore(
         database,
-        keys=Keys.open(given.get("key", ""), root, old_keys),
+        keys=keys_in(root, settings, old_keys),
         access=_access(root, given.get("access", "")),
         principal=this_user(),
         bounds=bounds_of(settings),
     )
+
+
+def keys_in(root: Path, settings: Settings, old_keys: tuple[str, ...] = ()) -> Keys:
+    """The outer key that the settings name; old_keys: others that may unwrap."""
+    return Keys.open(settings.parameters.get("key", ""), root, old_keys)
 
 
 def bounds_of(settings: Settings) -> Bounds:

@@ -13,6 +13,7 @@ from statectl.targets.references import Unreadable, value_of
 
 if TYPE_CHECKING:
     from statectl.parameters.declared import Wanted
+    from statectl.parameters.keys import Keys
     from statectl.parameters.model import Parameter
     from statectl.parameters.store import ParameterStore
 
@@ -121,7 +122,12 @@ class Values:
 
 
 def wanted(
-    declared: Iterable[DeclaredParameter], associations: Mapping[str, Association], root: Path, *, trusted: bool
+    declared: Iterable[DeclaredParameter],
+    associations: Mapping[str, Association],
+    root: Path,
+    *,
+    trusted: bool,
+    keys: Callable[[], "Keys"],
 ) -> list["Wanted"]:
     """With their values. Raises ConfigError with all that cannot be had."""
     from statectl.parameters.declared import Wanted
@@ -130,7 +136,9 @@ def wanted(
     for one in declared:
         span = one.span
         try:
-            value = None if one.absent else _value(one, root, trusted=trusted) if one.value_from else one.value
+            value = (
+                None if one.absent else _value(one, root, trusted=trusted, keys=keys) if one.value_from else one.value
+            )
         except Unreadable as error:
             place = one.places.value((*one.path, "value_from"))
             label = f"parameter {one.name}"
@@ -154,7 +162,7 @@ def wanted(
     return found
 
 
-def _value(one: DeclaredParameter, root: Path, *, trusted: bool) -> str | Secret:
+def _value(one: DeclaredParameter, root: Path, *, trusted: bool, keys: Callable[[], "Keys"]) -> str | Secret:
     """Raises Unreadable."""
     kind, _, reference = one.value_from.partition(":")
     if kind == "cmd" and not trusted:
@@ -164,7 +172,25 @@ def _value(one: DeclaredParameter, root: Path, *, trusted: bool) -> str | Secret
         )
     if kind == "file":
         reference = str(root / Path(one.places.file).parent / reference)
+    if kind == "cipher":
+        return _deciphered(one, keys())
     text = value_of(kind, reference)
     if not text:
         raise Unreadable(f"{one.value_from} gives an empty value")
     return Secret(text, one.name) if one.type == "SecureString" else text
+
+
+def _deciphered(one: DeclaredParameter, keys: "Keys") -> Secret:
+    """Raises Unreadable."""
+    from statectl.parameters.in_git import decrypted
+
+    try:
+        name, secret = decrypted(keys, one.value_from)
+    except Refused as error:
+        raise Unreadable(error.message, error.hint) from None
+    if name.lstrip("/") != one.name.lstrip("/"):
+        raise Unreadable(
+            f"the ciphertext was made for {name}",
+            f"statectl parameter encrypt {one.name} --write makes one for this name",
+        )
+    return secret

@@ -36,7 +36,7 @@ class Wrong(NamedTuple):
 
 
 CheckParameter = Callable[[str, Mapping[str, Any]], Iterable[Wrong]]
-"""(name, {type, value, data_type, allowed_pattern, description, tags, policies}) to what the store would refuse."""
+"""(name, {type, value, value_from, data_type, allowed_pattern, description, tags, policies}) to what the store would refuse."""
 
 
 def by_slot(parameters: Iterable[DeclaredParameter]) -> tuple[dict[str, DeclaredParameter], list[Problem]]:
@@ -96,7 +96,8 @@ class ParameterReader:
         if "policies" in fields:
             more["policies"] = self._policies(fields["policies"], (*path, "policies"))
         if len(self.findings.problems) == before:
-            said = {"type": kind, **more} | ({"value": text} if text is not None else {})
+            given = {"value": text, "value_from": source}
+            said = {"type": kind, **more, **{key: value for key, value in given.items() if value is not None}}
             for wrong in self.check(name, said):
                 of = path if not wrong.field else place if wrong.field == "value" else (*path, wrong.field)
                 self.findings.add("E170", of, wrong.text, key=not wrong.field, hint=wrong.hint)
