@@ -72,7 +72,7 @@ def test_a_plan_shows_what_would_be_put_and_apply_puts_it_first(declared):
     assert {one["address"]: one["outcome"] for one in entries} == dict.fromkeys(
         ("parameter:/app/size", "parameter:/app/hosts", "parameter:/app/motto"), "changed"
     )
-    assert list(applied["hosts"])[0] == "(parameters)"
+    assert next(iter(applied["hosts"])) == "(parameters)"
     assert (declared.machine / "app.conf").read_text() == "10 hello a+b\n"
     again = declared.statectl("plan", "--detailed-exitcode", expect=0)
     assert "No changes. 1 host already right." in again.out
