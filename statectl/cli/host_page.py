@@ -16,7 +16,7 @@ FACTS = ("os.name", "kernel.release", "kernel.arch", "cpu.count", "memory.total_
 
 
 def host_page(opened: "Opened", host: str) -> dict[str, Any]:
-    """{identity, last_seen, last_outcome, facts, associations, collected}; {} when nothing is stored, {store_problem} when it cannot be read."""
+    """{identity, last_seen, last_outcome, facts, associations, parameters, collected}; {} when nothing is stored, {store_problem} when it cannot be read."""
     if not opened.has_records():
         return {}
     try:
@@ -25,6 +25,7 @@ def host_page(opened: "Opened", host: str) -> dict[str, Any]:
         facts, facts_at = records.facts().get(host, ({}, ""))
         current = [row for row in records.current() if row["host"] == host]
         standings = records.collected.standings(host=host)
+        uses = records.parameter_uses(host)
     except Refused as error:  # what the inventory says is true all the same
         return {"store_problem": error.message}
     if state is None and not current and not standings:
@@ -49,6 +50,7 @@ def host_page(opened: "Opened", host: str) -> dict[str, Any]:
             name: {"statuses": dict(one["statuses"]), "checked": one["checked"]}
             for name, one in sorted(associations.items())
         },
+        "parameters": {one["selector"]: one["version"] for one in uses},
         "collected": {
             one.type: {
                 "since": one.since or None,
@@ -78,6 +80,9 @@ def page_lines(page: Mapping[str, Any]) -> list[str]:
     for name, one in page["associations"].items():
         statuses = ", ".join(f"{count} {status}" for status, count in sorted(one["statuses"].items()))
         lines.append(f"  association {one_line(name)}: {statuses}  (checked {age(one['checked'], at)} ago)")
+    if page["parameters"]:
+        used = (f"{one_line(name)} v{version}" if version else one_line(name) for name, version in page["parameters"].items())
+        lines.append(f"  uses     {', '.join(used)}")
     if page["collected"]:
         checked = [one["checked"] for one in page["collected"].values() if one["checked"]]
         count = f"{len(checked)} types, {age(max(checked), at)} ago" if checked else "nothing"

@@ -14,6 +14,7 @@ from statectl.store.audit import append_audit, audit_hash
 from statectl.store.collected import Collected
 from statectl.store.database import Connection, Database, Row, open_database, repeatable
 from statectl.store.ids import now, this_process, who
+from statectl.store.managed import Managed
 from statectl.store.records import HostRecord, Status
 from statectl.store.resolving import never_began, outcome_of
 from statectl.store.slots import Slots
@@ -39,6 +40,7 @@ class Store:
         self.under_way = UnderWay(database)
         self.slots = Slots(database)
         self.collected = Collected(database)
+        self.managed = Managed(database)
 
     @classmethod
     def open(cls, url: str, root: Path) -> "Store":
@@ -53,10 +55,11 @@ class Store:
         self._database.close()
 
     @repeatable
-    def parameter_uses(self) -> list[dict[str, Any]]:
-        """[{host, selector, version, run_id, at}]: what the files on every host were made with, as last applied."""
+    def parameter_uses(self, host: str | None = None) -> list[dict[str, Any]]:
+        """[{host, selector, version, run_id, at}]: what the files on every host, or on one, were made with, as last applied."""
+        where, values = ("", ()) if host is None else (" WHERE host = ?", (host,))
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT * FROM parameter_uses ORDER BY selector, host").fetchall()
+            rows = connection.execute(f"SELECT * FROM parameter_uses{where} ORDER BY selector, host", values).fetchall()  # noqa: S608
         return [dict(row) for row in rows]
 
     @repeatable
@@ -81,6 +84,7 @@ class Store:
         plan_id: str = "",
         hosts: Sequence[str] = (),
         document: Mapping[str, Any] | None = None,
+        project: str = "",
     ) -> str:
         """A durable row before anything is done: no record, no action. Returns the run's id.
 
@@ -89,8 +93,8 @@ class Store:
         """
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO runs (id, verb, started, who, git_commit, plan_id, scope, process, heard, sequence)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM runs))",
+                "INSERT INTO runs (id, verb, started, who, git_commit, plan_id, scope, process, heard, project, sequence)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(sequence), 0) + 1 FROM runs))",
                 (
                     run_id,
                     verb,
@@ -101,6 +105,7 @@ class Store:
                     json.dumps(scope),
                     this_process() if hosts else "",
                     now(),
+                    project,
                 ),
             )
             add_targets(connection, run_id, hosts)

@@ -299,4 +299,6 @@ def test_users_of_a_parameter_and_what_is_deployed(declared):
     assert "(behind)" not in declared.statectl("parameter", "users", "/read", expect=0).out
     own = declared.statectl("parameter", "users", "/app/size", "--json", expect=0).json
     assert [(one["host"], one["version"]) for one in own["deployed"]] == [("localhost", 1)]
+    page = declared.statectl("inventory", "show", "localhost", "--json", expect=0).json["hosts"]["localhost"]
+    assert page["parameters"] == {"/app/hosts": 1, "/app/motto": 1, "/app/size": 1, "/read": 2}
     assert "no association needs it" in declared.statectl("parameter", "users", "/other", expect=0).out
