@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from statectl.secrets import Secret
 
 STRING, STRING_LIST, SECURE = TYPES = ("String", "StringList", "SecureString")
 STANDARD_BYTES = 4096  # what fits the smaller tier of Systems Manager
+NO_TAGS: Mapping[str, str] = MappingProxyType({})
 FilterOption = Literal["Equals", "BeginsWith", "Contains"]
 
 
@@ -45,7 +47,7 @@ class Parameter:
     key_id: str | None  # the outer key of a SecureString
     selector: str = ""  # `:3` or `:label`, when it was asked for by that
     labels: tuple[str, ...] = ()  # in a history
-    tags: Mapping[str, str] = field(default_factory=dict)  # in a description
+    tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)  # of one that was asked for by name, and in a description
 
     @property
     def is_secure(self) -> bool:

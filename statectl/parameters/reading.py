@@ -7,7 +7,7 @@ from statectl.errors import Refused, UsageError
 from statectl.parameters import public, rows
 from statectl.parameters.context import Context
 from statectl.parameters.failures import missing, not_valid, shown
-from statectl.parameters.model import SECURE, Filter, Page, Parameter
+from statectl.parameters.model import NO_TAGS, SECURE, Filter, Page, Parameter
 from statectl.parameters.names import Selector, below, check_path, is_public, place_of
 from statectl.parameters.secrecy import revealed
 
@@ -134,24 +134,19 @@ def by_path(
     if is_public(f"{trimmed}/x"):
         return _page([one for one in public.below(trimmed, recursive) if _may(context, "read", one)], limit, after)
     label = _only_label(filters)
+    if not label and not decrypt:
+        plain, more = _listed(context, trimmed, "read", recursive, filters, limit, after, columns=rows.SHOWN)
+        return Page(rows.parameters(plain), plain[-1]["name"] if more else "")
     found, more = _listed(
         context, trimmed, "read", recursive, [one for one in filters if one.key != "Label"], limit, after
     )
-    if label:
-        chosen = [(row, f":{label}") for row in _labelled(context, trimmed, found, label)]
-    else:
-        chosen = [(row, "") for row in found]
+    chosen = _labelled(context, trimmed, found, label) if label else found
+    text = f":{label}" if label else ""
     if decrypt:
-        parameters = revealed(
-            context,
-            [
-                (row, text, ())
-                for row, text in chosen
-                if row["type"] != SECURE or context.rights.may("decrypt", row["name"])
-            ],
-        )
+        seen = [row for row in chosen if row["type"] != SECURE or context.rights.may("decrypt", row["name"])]
+        parameters = revealed(context, [(row, text, ()) for row in seen])
     else:
-        parameters = [rows.parameter(row, selector=text) for row, text in chosen]
+        parameters = [rows.parameter(row, selector=text) for row in chosen]
     return Page(parameters, found[-1]["name"] if more else "")
 
 
@@ -170,19 +165,22 @@ def describe(
         return _page([one for one in public.below(trimmed, recursive) if _may(context, "list", one)], limit, after)
     if any(one.key == "Label" for one in filters):
         raise not_valid("descriptions have no filter Label; it chooses values below a path", code="E612")
-    found, more = _listed(context, trimmed, "list", recursive, filters, limit, after)
+    found, more = _listed(
+        context, trimmed, "list", recursive, filters, limit, after, columns=f"place, life, {rows.DESCRIBED}"
+    )
     first, behind = below(trimmed)
     tags: dict[tuple[bytes, str], dict[str, str]] = {}
     with context.database.reading() as connection:
         for row in connection.execute(
-            "SELECT place, life, tag, value FROM parameter_tags WHERE place >= ? AND place < ?", (first, behind)
+            "SELECT place, life, tag, value FROM parameter_tags WHERE place >= ? AND place < ? ORDER BY place, tag",
+            (first, behind),
         ):
             tags.setdefault((bytes(row["place"]), row["life"]), {})[row["tag"]] = row["value"]
     parameters = []
     for row in found:
-        one = rows.parameter(row)
-        one.value = None
-        one.tags = dict(sorted(tags.get((bytes(row["place"]), row["life"]), {}).items()))
+        place, life, *fields = row
+        one = Parameter(*fields)
+        one.tags = tags.get((bytes(place), life), NO_TAGS)
         parameters.append(one)
     return Page(parameters, found[-1]["name"] if more else "")
 
@@ -206,7 +204,15 @@ def history(context: Context, name: str, *, decrypt: bool = False) -> list[Param
 
 
 def _listed(
-    context: Context, path: str, action: str, recursive: bool, filters: Sequence[Filter], limit: int | None, after: str
+    context: Context,
+    path: str,
+    action: str,
+    recursive: bool,
+    filters: Sequence[Filter],
+    limit: int | None,
+    after: str,
+    *,
+    columns: str = rows.EVERYTHING,
 ) -> tuple[list[Any], bool]:
     """(rows, are there more) that are there, fit, and may be seen."""
     first, behind = below(path)
@@ -221,12 +227,12 @@ def _listed(
     asked = f" LIMIT {int(limit) + 1}" if counted and limit is not None else ""
     with context.database.reading() as connection:
         found = connection.execute(
-            f"SELECT {rows.EVERYTHING} FROM parameter_versions WHERE {' AND '.join(conditions)} ORDER BY place{asked}",  # noqa: S608
+            f"SELECT {columns} FROM parameter_versions WHERE {' AND '.join(conditions)} ORDER BY place{asked}",  # noqa: S608
             values,
         ).fetchall()
     if not recursive:
         depth = path.count("/") + 1
-        found = [row for row in found if bytes(row["place"]).count(b"/") == depth]
+        found = [row for row in found if (row["name"].count("/") or 1) == depth]
     if not everywhere:
         found = [row for row in found if context.rights.may(action, row["name"])]
     if limit is not None and len(found) > limit:

@@ -9,6 +9,7 @@ from statectl.store.ids import new_id
 SHOWN = (
     "name, type, version, value, data_type, description, allowed_pattern, policies, expires, modified, who, why, key_id"
 )
+DESCRIBED = SHOWN.replace(" value,", " NULL,")
 EVERYTHING = f"place, life, is_current, cipher, data_key, deleted, deleted_by, {SHOWN}"
 ALL_COLUMNS = (
     "place", "life", "version", "is_current", "name", "type", "data_type", "value", "cipher", "data_key", "key_id",
@@ -36,6 +37,11 @@ def parameter(row: Any, *, selector: str = "", labels: tuple[str, ...] = ()) -> 
         selector,
         labels,
     )
+
+
+def parameters(found: Iterable[Any]) -> list[Parameter]:
+    """Of rows with the columns SHOWN, which are in the order of its fields: this is where many are made."""
+    return [Parameter(*row) for row in found]
 
 
 def insert(connection: Any, rows: Sequence[dict[str, Any]]) -> None:
