@@ -24,7 +24,7 @@ from statectl.resources.model import PHASES
 DOCS = Path(__file__).resolve().parent
 RESOURCES = DOCS / "reference" / "resources.md"
 EXAMPLES = DOCS / "reference" / "examples"  # TYPE.yml: a file of states with one association
-PAGES = tuple(DOCS / "reference" / name for name in ("language.md", "cli.md", "json.md"))
+PAGES = tuple(DOCS / "reference" / name for name in ("language.md", "inventory.md", "cli.md", "json.md"))
 REGION = re.compile(r"(<!-- generated: (?P<what>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

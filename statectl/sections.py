@@ -6,12 +6,12 @@ from typing import Any
 
 from statectl.problems import Problem, Span
 from statectl.project.load import load_project
-from statectl.project.model import Project
+from statectl.project.model import Project, Settings
 from statectl.project.parameters import Wrong
 from statectl.project.types import Sections, resource_types
+from statectl.targets.groups import ResourceGroup
 
 RESERVED: Mapping[str, str] = {
-    "resource_groups": "named groups of hosts come with a later version; groups of the inventory and `targets` expressions work today",
     "patch_baselines": "patching comes with a later version",
     "documents": "documents come with a later version; `statectl run` runs a command on many hosts today",
     "automations": "automations come with a later version",
@@ -27,6 +27,29 @@ def table() -> Sections:
 def load(directory: Path, *, env: Mapping[str, str]) -> Project:
     """The project that `directory` is in, checked as far as files alone allow."""
     return load_project(directory, env=env, sections=table(), check_selector=selector_problems)
+
+
+def load_resource_groups(root: Path, settings: Settings) -> tuple[dict[str, ResourceGroup], list[Problem]]:
+    """The resource groups alone, for who reads no states: other sections and files without any are not looked at."""
+    from statectl.project.documents import read_document, read_text, state_files
+    from statectl.project.files import ProjectFiles
+    from statectl.project.load import StatesReader
+    from statectl.project.resource_groups import groups_by_name
+
+    groups: list[ResourceGroup] = []
+    problems: list[Problem] = []
+    for path in state_files(root)[0]:
+        shown = str(path.relative_to(root))
+        if "resource_groups" not in read_text(path, shown)[0]:
+            continue
+        document = read_document(path, shown)
+        problems += document.problems
+        if document.tree is not None and "resource_groups" in document.tree:
+            reader = StatesReader(document, table(), ProjectFiles(root), selector_problems)
+            groups += reader.read_groups()
+            problems += reader.findings.problems
+    named, amiss = groups_by_name(groups, None, settings.project)
+    return named, [*problems, *amiss]
 
 
 def parameter_problems(name: str, said: Mapping[str, Any]) -> Iterator[Wrong]:

@@ -8,7 +8,7 @@ from statectl.catalogue.templates import TemplateRefused
 from statectl.problems import Problem
 from statectl.project.model import Association
 from statectl.targets.hosts import Host, Inventory
-from statectl.targets.matching import CollectedOf, Selection, evaluate, not_asked
+from statectl.targets.matching import CollectedOf, Selection, evaluate, not_asked, uses_facts
 from statectl.targets.ranges import compress
 from statectl.targets.selector import Selector, TargetProblem, parse_selector
 
@@ -26,6 +26,7 @@ class Selections:
         self._stored: dict[str, tuple[Mapping[str, Any], str] | None] = {}
         self._selectors: dict[str, tuple[Selector | None, list[TargetProblem]]] = {}
         self._selections: dict[str, tuple[Selection, frozenset[str]]] = {}
+        self._by_facts: dict[str, bool] = {}
 
     def stored(self, name: str) -> tuple[Mapping[str, Any], str] | None:
         if name not in self._stored:
@@ -42,15 +43,17 @@ class Selections:
     def matches(self, targets: str, name: str, fresh: Mapping[str, Any] | None) -> bool:
         """Is a host chosen? `fresh`: its facts of now, which win over stored ones; None offline."""
         selector = self._selector(targets)[0]
-        if selector is not None and selector.uses_facts and fresh is not None:
+        if selector is not None and fresh is not None and self.uses_facts(targets):
             facts = lambda one: fresh if one == name else self.facts(one)  # noqa: E731
             return name in evaluate(selector, self._inventory, facts, self._collected).hosts
         return name in self._selection(targets)[1]
 
     def uses_facts(self, targets: str) -> bool:
         """Do facts decide who is chosen?"""
-        selector = self._selector(targets)[0]
-        return selector is not None and selector.uses_facts
+        if targets not in self._by_facts:
+            selector = self._selector(targets)[0]
+            self._by_facts[targets] = selector is not None and uses_facts(selector, self._inventory)
+        return self._by_facts[targets]
 
     def problems(self, association: Association) -> list[Problem]:
         """Mistakes in the targets of an association, and W120 when a right expression matches nobody."""

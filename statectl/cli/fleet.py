@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from statectl.reconcile.fleet import Fleet
     from statectl.reconcile.host_run import Order
     from statectl.store.store import Store
+    from statectl.targets.groups import ResourceGroup, Stack
     from statectl.targets.matching import Holding, Selection
     from statectl.targets.selector import HasCollected
     from statectl.transport.bundle import Bundle
@@ -110,6 +111,8 @@ class Opened:
         self._stored: dict[str, tuple[dict[str, Any], str]] | None = None
         self._questions: Questions | None = None
         self._told: set[str] = set()
+        self._has_groups = False
+        self._stacks: dict[Stack, frozenset[str]] = {}
         self.checked_out: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -141,6 +144,8 @@ class Opened:
         credentials = credentials_of(options or {})
         opened = cls(project, found, path, [*project.problems, *problems], credentials, reading, store_root)
         opened.child = obj.get("child")
+        if states:
+            opened._take_groups(project.resource_groups, ())
         return opened
 
     @classmethod
@@ -200,7 +205,9 @@ class Opened:
         """What a target expression chooses, and of which hosts that is not known. Raises ConfigError (exit 4) when it names none."""
         from statectl.targets.matching import select
 
-        chosen = select(target, self.inventory, self._facts_of, self.collected, allow_empty=allow_empty)
+        if ":" in target or "," in target:  # without one of them it names no group
+            self.read_groups()
+        chosen = select(target, self.inventory, self.facts_of, self.collected, allow_empty=allow_empty)
         if any(not problem.is_warning for problem in chosen.problems):
             raise ConfigError(
                 [
@@ -211,6 +218,30 @@ class Opened:
         if chosen.uncollected:
             self._tell_uncollected(target, chosen.uncollected)
         return chosen
+
+    def read_groups(self) -> None:
+        """The resource groups, where the states were not read. Raises ConfigError."""
+        if not self._has_groups:
+            from statectl.sections import load_resource_groups
+
+            self._take_groups(*load_resource_groups(self.root, self.project.settings))
+
+    def _take_groups(self, groups: "Mapping[str, ResourceGroup]", problems: Sequence[Problem]) -> None:
+        from statectl.targets.group_checks import with_groups
+
+        self._has_groups = True
+        self.inventory, beside = with_groups(self.inventory, groups, self.managed)
+        wrong = [problem for problem in (*problems, *beside) if not problem.is_warning]
+        if wrong:
+            raise ConfigError(wrong, root=self.root)
+
+    def managed(self, stack: "Stack") -> frozenset[str]:
+        """The hosts on which an association, a project or a commit manages something, by the records."""
+        if stack not in self._stacks:
+            project = self.project.settings.project
+            found = self.records().managed.hosts(*stack, asking=project) if self.has_records() else ()
+            self._stacks[stack] = frozenset(found)
+        return self._stacks[stack]
 
     def _tell_uncollected(self, target: str, hosts: Sequence[str]) -> None:
         """On stderr, once for each target."""
@@ -243,7 +274,7 @@ class Opened:
         for name in scope.associations or self.project.associations:
             selector, _ = parse_selector(self.project.associations[name].targets)
             if selector is not None:
-                selection = evaluate(selector, self.inventory, self._facts_of, self.collected)
+                selection = evaluate(selector, self.inventory, self.facts_of, self.collected)
                 concerned.update(selection.hosts, selection.unknown)
         return [name for name in names if name in concerned]
 
@@ -255,7 +286,7 @@ class Opened:
         selector, _ = parse_selector(targets)
         if selector is None:
             return []
-        selection = evaluate(selector, self.inventory, self._facts_of, self.collected)
+        selection = evaluate(selector, self.inventory, self.facts_of, self.collected)
         return [*selection.hosts, *selection.unknown]
 
     def expected(self, scope: Scope) -> Iterator[tuple[str, str]]:
@@ -309,7 +340,8 @@ class Opened:
         """What target expressions ask of the collected inventory."""
         return self.questions().holding(node)
 
-    def _facts_of(self, name: str) -> Mapping[str, Any] | None:
+    def facts_of(self, name: str) -> Mapping[str, Any] | None:
+        """The stored facts of a host."""
         found = self._stored_facts(name)
         return found[0] if found is not None else None
 

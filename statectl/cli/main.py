@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "fleet": {
         "inventory": ("inventory", "List and show hosts; trust their keys"),
+        "group": ("group", "List and show groups, and who is in them"),
     },
     "operate": {
         "serve": ("serve", "Run associations on their schedules"),

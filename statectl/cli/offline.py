@@ -55,11 +55,15 @@ def offline_problems(
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
     from statectl.cli.values import Declared
+    from statectl.targets.group_checks import with_groups
     from statectl.targets.inventory import load_inventory
 
     path = Path(given) if given else project.root / project.settings.inventory
     inventory, problems = load_inventory(path, root=project.root, yaml=yaml_tools(), allow_executables=None)
     hosts_unknown = any(problem.code == "W157" for problem in problems)
+    if not hosts_unknown:
+        inventory, beside = with_groups(inventory, project.resource_groups)
+        problems += beside
     if hosts_unknown or any(not problem.is_warning for problem in problems):
         return problems, len(inventory.hosts)
     values = Declared(project.parameters.values())

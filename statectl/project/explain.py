@@ -15,6 +15,7 @@ from statectl.project import (
     parameters,
     profiles,
     requires,
+    resource_groups,
     rollouts,
     settings,
     windows,
@@ -40,6 +41,7 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "health": ("What must hold on a host once `rollout` has changed it", rollouts.HEALTH_FIELDS),
     "step": ("A command on other hosts, `before` or `after` of `rollout`", rollouts.STEP_FIELDS),
     "parameter": ("A value that the parameter store should hold", parameters.FIELDS),
+    "resource_group": ("A named question about the hosts, for every target", resource_groups.FIELDS),
     "maintenance_window": ("A maintenance window says when something that disrupts may happen", windows.FIELDS),
     "settings": (
         "statectl.yml, and the user's and the machine's configuration",

@@ -19,11 +19,13 @@ from statectl.project.merge import merge
 from statectl.project.model import Association, DeclaredParameter, MaintenanceWindow, Profile, Project, Settings
 from statectl.project.parameters import ParameterReader, by_slot
 from statectl.project.profiles import ProfileReader
+from statectl.project.resource_groups import ResourceGroupReader, groups_by_name
 from statectl.project.scalars import Expression
 from statectl.project.settings import load_settings
 from statectl.project.types import Sections
 from statectl.project.windows import WindowReader
 from statectl.project.yaml_tree import BROKEN
+from statectl.targets.groups import ResourceGroup
 
 _NOTHING = Settings(project="", inventory="")
 
@@ -63,6 +65,7 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
     profiles: list[Profile] = []
     windows: list[MaintenanceWindow] = []
     parameters: list[DeclaredParameter] = []
+    groups: list[ResourceGroup] = []
     broken: set[str] = set()
     for path in paths:
         document = read_document(path, str(path.relative_to(root)))
@@ -74,13 +77,15 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
             profiles += reader.profiles
             windows += reader.windows
             parameters += reader.parameters
+            groups += reader.groups
             broken |= reader.broken_windows
             problems += reader.findings.problems
     problems += files.problems
     named, used, opened, between = merge(associations, profiles, windows, sections.resources, broken)
     declared, twice = by_slot([*parameters, *(one for name in named for one in named[name].parameters)])
-    problems += [*between, *twice]
-    return Project(root, settings, named, used, tuple(sorted(problems, key=_place)), opened, declared)
+    grouped, amiss = groups_by_name(groups, named, settings.project)
+    problems += [*between, *twice, *amiss]
+    return Project(root, settings, named, used, tuple(sorted(problems, key=_place)), opened, declared, grouped)
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:
@@ -101,6 +106,7 @@ class StatesReader:
         self.profiles: list[Profile] = []
         self.windows: list[MaintenanceWindow] = []
         self.parameters: list[DeclaredParameter] = []  # at the top of the file
+        self.groups: list[ResourceGroup] = []
         self.broken_windows: set[str] = set()  # names of those that could not be read
         self._declarations = DeclarationReader(self.findings, sections.resources, files)
         bodies = BodyReader(self.findings, self._declarations)
@@ -108,6 +114,7 @@ class StatesReader:
         self._association = AssociationReader(self.findings, bodies, check_selector, self._parameters)
         self._profile = ProfileReader(self.findings, bodies)
         self._window = WindowReader(self.findings)
+        self._groups = ResourceGroupReader(self.findings, check_selector)
 
     def read(self) -> None:
         findings = self.findings
@@ -122,6 +129,8 @@ class StatesReader:
                     self.profiles += [profile] if profile is not None else []
             elif section == "parameters":
                 self.parameters += self._parameters.section(value, (section,))
+            elif section == "resource_groups":
+                self.groups += self._groups.section(value, (section,))
             elif section == "maintenance_windows":
                 windows = findings.map(value, (section,), "expected a map of maintenance windows") or {}
                 for name, below in windows.items():
@@ -140,6 +149,10 @@ class StatesReader:
                     )
                 findings.unknown((), section, self.sections.top, "a file of states", value, hint)
         self._syntax()
+
+    def read_groups(self) -> list[ResourceGroup]:
+        """Of the resource groups alone; problems as with `read`."""
+        return self._groups.section((self.document.tree or {}).get("resource_groups"), ("resource_groups",))
 
     def _syntax(self) -> None:
         """Every expression of the file, wherever it stands."""

@@ -40,13 +40,13 @@ def merge(
         _twice(association.body, association.name, by_type, problems)
     for profile in used.values():
         _twice(profile.body, profile.name, by_type, problems)
-    _rings(
+    rings(
         {name: one.requires for name, one in named.items()},
         lambda name, target: place_of(named[name], target),
         "associations require each other",
         problems,
     )
-    _rings(
+    rings(
         {name: tuple(use.profile for use in _uses(one.body)) for name, one in used.items()},
         lambda name, target: next(
             (used[name].places.key(use.path) for use in _uses(used[name].body) if use.profile == target), None
@@ -161,7 +161,7 @@ def _uses(body: Body) -> Iterator[Use]:
         yield from _uses(group.body)
 
 
-def _rings(
+def rings(
     follows: Mapping[str, Sequence[str]],
     place: Callable[[str, str], Span | None],
     summary: str,

@@ -12,6 +12,7 @@ from statectl.problems import Problem, Span
 from statectl.project.scalars import Expression
 from statectl.schedules import Window
 from statectl.schedules.slots import Missed
+from statectl.targets.groups import ResourceGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,3 +309,4 @@ class Project:
     problems: tuple[Problem, ...] = ()
     maintenance_windows: Mapping[str, MaintenanceWindow] = field(default_factory=dict)
     parameters: Mapping[str, DeclaredParameter] = field(default_factory=dict)
+    resource_groups: Mapping[str, ResourceGroup] = field(default_factory=dict)

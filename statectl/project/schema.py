@@ -15,6 +15,7 @@ from statectl.project import (
     parameters,
     profiles,
     requires,
+    resource_groups,
     rollouts,
     settings,
     windows,
@@ -58,6 +59,16 @@ def states_schema(sections: Sections) -> Schema:
     definitions["parameter"] = {
         "anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}, _closed(_described(parameters.FIELDS, _PARAMETER))]
     }
+    texts = {name: {"type": "string"} for name in resource_groups.FIELDS}
+    definitions["resource_group"] = {
+        "anyOf": [
+            {"type": "string"},
+            {
+                **_closed(_described(resource_groups.FIELDS, texts)),
+                "oneOf": [{"required": [source]} for source in resource_groups.SOURCES],
+            },
+        ]
+    }
     named = {"type": "object", "propertyNames": {"pattern": "^[a-z][a-z0-9_-]{0,63}$"}}
     return {
         "$schema": DRAFT,
@@ -68,6 +79,7 @@ def states_schema(sections: Sections) -> Schema:
                 "associations": {**named, "additionalProperties": {"$ref": "#/definitions/association"}},
                 "profiles": {**named, "additionalProperties": {"$ref": "#/definitions/profile"}},
                 "parameters": _PARAMETERS,
+                "resource_groups": {**named, "additionalProperties": {"$ref": "#/definitions/resource_group"}},
                 "maintenance_windows": {
                     **named,
                     "additionalProperties": {"$ref": "#/definitions/maintenance_window"},

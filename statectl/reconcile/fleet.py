@@ -26,6 +26,7 @@ class Records(Protocol):
         plan_id: str,
         hosts: Sequence[str] = (),
         document: Mapping[str, Any] | None = None,
+        project: str = "",
     ) -> str: ...
     def end_run(
         self, run_id: str, outcome: str, counts: Mapping[str, int], stop: Mapping[str, Any] | None = None

@@ -115,6 +115,7 @@ async def apply(
             plan_id=order.plan_id or document.id,
             hosts=list(fleet.hosts),
             document=None if saved is not None else document.model_dump(mode="json"),
+            project=fleet.project,
         )
         expected = saved.hosts.get(PARAMETERS) if saved is not None and resumes is None else None
         if not await put_parameters(fleet, runs, observer, ended, records, expected):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from statectl.problems import Span
+from statectl.targets.groups import ResourceGroups
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All hosts by name, in inventory order, and all groups. `sources`: the files it was read from, relative to the project."""
+    """All hosts by name, in inventory order, and all groups. `sources`: the files it was read from, relative to the project.
+
+    `resource_groups`: those of the project's files, which share one namespace with the groups.
+    """
 
     hosts: Mapping[str, Host]
     groups: Mapping[str, Group]
     sources: tuple[str, ...] = ()
+    resource_groups: ResourceGroups = field(default_factory=ResourceGroups)
 
     def members(self, group: str) -> Iterable[str]:
         """Names of the hosts in a group, its children included, in inventory order."""

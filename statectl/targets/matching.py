@@ -5,7 +5,7 @@ nothing, neither itself nor its negation, and the hosts concerned are reported. 
 come with the next contact, and what was never collected does not: whoever acts on hosts leaves these alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from statectl.targets.selector import (
     Tagged,
     TargetProblem,
     parse_selector,
+    walk,
 )
 
 FactsOf = Callable[[str], Mapping[str, Any] | None]
@@ -125,6 +126,7 @@ class _Evaluation:
         self.problems: list[TargetProblem] = []
         self.everything: AbstractSet[str] = inventory.hosts.keys()
         self._members: dict[str, set[str]] | None = None
+        self._asked: dict[str, _Answer] = {}  # of resource groups; of one that is still open, nobody
 
     def of(self, node: Node) -> _Answer:
         if isinstance(node, All):
@@ -160,6 +162,29 @@ class _Evaluation:
                 yes, unknown = yes | other.yes, (unknown | other.unknown) - yes - other.yes
         return _Answer(yes, unknown)
 
+    def group(self, name: str) -> "_Answer":
+        """Of a group of the inventory or a resource group. Mistakes in its query are told where it stands, not where it is used."""
+        if name in self.inventory.groups:
+            return _Answer(self.members(name))
+        if name not in self._asked:
+            group = self.inventory.resource_groups.named[name]
+            self._asked[name] = _Answer(frozenset())
+            if group.stack is not None:
+                managed = self.inventory.resource_groups.managed(group.stack)
+                found = _Answer(frozenset(), self.everything) if managed is None else _Answer(self.everything & managed)
+            else:
+                selector, _ = parse_selector(group.query)
+                told = len(self.problems)
+                found = self.of(selector.root) if selector is not None else _Answer(frozenset())
+                del self.problems[told:]
+            self._asked[name] = found
+        return self._asked[name]
+
+    def all_of(self, groups: Iterable[str]) -> "_Answer":
+        answers = [self.group(name) for name in groups]
+        yes = frozenset().union(*(answer.yes for answer in answers))
+        return _Answer(yes, frozenset().union(*(answer.unknown for answer in answers)) - yes)
+
     def members(self, group: str) -> set[str]:
         if self._members is None:
             self._members = {name: set() for name in self.inventory.groups}
@@ -170,42 +195,29 @@ class _Evaluation:
         return self._members[group]
 
     def named(self, node: Named) -> _Answer:
-        hosts, groups = self.inventory.hosts, self.inventory.groups
-        yes: set[str] = set()
+        hosts, groups = self.inventory.hosts, group_names(self.inventory)
+        joined = named_groups(node, groups)
         if node.pattern is not None:
             yes = {name for name in hosts if node.pattern.fullmatch(name)}
-            if node.or_group:
-                for group in filter(node.pattern.fullmatch, groups):
-                    yes |= self.members(group)
+        else:
+            yes = {name for name in node.names if name in hosts and name not in joined}
+            missing = [name for name in node.names if name not in hosts and name not in joined]
+            if missing:
+                self._unknown_host(node, missing)
+        if not joined:
             return _Answer(yes)
-        missing = []
-        for name in node.names:
-            if node.or_group and name in groups:
-                yes |= self.members(name)
-            elif name in hosts:
-                yes.add(name)
-            else:
-                missing.append(name)
-        if missing:
-            self._unknown_host(node, missing)
-        return _Answer(yes)
+        answer = self.all_of(joined)
+        return _Answer(yes | answer.yes, answer.unknown - yes)
 
     def in_group(self, node: InGroup) -> _Answer:
-        groups = self.inventory.groups
-        yes: set[str] = set()
-        if node.pattern is not None:
-            for group in filter(node.pattern.fullmatch, groups):
-                yes |= self.members(group)
-            return _Answer(yes)
+        groups = group_names(self.inventory)
         for name in node.names:
-            if name in groups:
-                yes |= self.members(name)
-                continue
-            label = _did_you_mean(name, groups)
-            if not label and name in self.inventory.hosts:
-                label = f"`{name}` is a host: write `{name}`"
-            self._unknown(f'unknown group "{name}"', node, label)
-        return _Answer(yes)
+            if name not in groups:
+                label = _did_you_mean(name, groups)
+                if not label and name in self.inventory.hosts:
+                    label = f"`{name}` is a host: write `{name}`"
+                self._unknown(f'unknown group "{name}"', node, label)
+        return self.all_of(named_groups(node, groups))
 
     def has_fact(self, node: HasFact) -> _Answer:
         yes: set[str] = set()
@@ -252,17 +264,55 @@ class _Evaluation:
         what = "host or group" if node.or_group else "host"
         label = ""
         if len(missing) == 1:
-            if name in self.inventory.groups:
+            groups = group_names(self.inventory)
+            if name in groups:
                 label = f"`{name}` is a group: write `group:{name}`"
             else:
                 label = _did_you_mean(name, self.inventory.hosts) or _did_you_mean(
-                    name, self.inventory.groups, "" if node.or_group else "group:"
+                    name, groups, "" if node.or_group else "group:"
                 )
         self._unknown(plural if len(missing) > 1 else f'unknown {what} "{name}"', node, label)
 
     def _unknown(self, summary: str, node: Named | InGroup, label: str) -> None:
-        hint = "" if label else "`statectl inventory list` shows the hosts, `statectl inventory graph` the groups"
+        hint = "" if label else "`statectl inventory list` shows the hosts, `statectl group list` the groups"
         self.problems.append(TargetProblem("E153", summary, node.where.start, node.where.end, label, hint))
+
+
+def group_names(inventory: Inventory) -> Mapping[str, Any]:
+    """Groups of the inventory and resource groups: one namespace."""
+    named = inventory.resource_groups.named
+    return {**inventory.groups, **named} if named else inventory.groups
+
+
+def named_groups(node: Named | InGroup, groups: Iterable[str]) -> list[str]:
+    """Those of the groups that a node stands for."""
+    if isinstance(node, Named) and not node.or_group:
+        return []
+    if node.pattern is not None:
+        return list(filter(node.pattern.fullmatch, groups))
+    known = groups if isinstance(groups, Mapping) else set(groups)
+    return [name for name in node.names if name in known]
+
+
+def nodes(selector: Selector, inventory: Inventory) -> Iterator[Node]:
+    """Every node of a target, and of the resource groups that it names."""
+    waiting, seen = [selector.root], set()
+    while waiting:
+        for node in walk(waiting.pop()):
+            yield node
+            if not isinstance(node, Named | InGroup):
+                continue
+            for name in named_groups(node, inventory.resource_groups.named):
+                query = inventory.resource_groups.named[name].query
+                found, _ = parse_selector(query) if query and name not in seen else (None, [])
+                seen.add(name)
+                if found is not None:
+                    waiting.append(found.root)
+
+
+def uses_facts(selector: Selector, inventory: Inventory) -> bool:
+    """Do facts decide whom it chooses?"""
+    return any(isinstance(node, HasFact) for node in nodes(selector, inventory))
 
 
 def fact_values(facts: Mapping[str, Any], path: tuple[str, ...]) -> list[Any]:

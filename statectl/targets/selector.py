@@ -136,10 +136,6 @@ class Selector:
     root: Node
 
     @property
-    def uses_facts(self) -> bool:
-        return any(isinstance(node, HasFact) for node in walk(self.root))
-
-    @property
     def collected(self) -> tuple[HasCollected, ...]:
         """The comparisons with collected inventory in it."""
         return tuple(node for node in walk(self.root) if isinstance(node, HasCollected))
