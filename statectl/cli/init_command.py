@@ -10,6 +10,7 @@ import click
 
 from statectl.errors import Refused, UsageError
 
+KEY = ".statectl/parameters.key"
 STARTERS = ("empty", "local")
 
 
@@ -45,11 +46,26 @@ def command(directory: Path, starter: str) -> int:
     except OSError as error:
         reason = (error.strerror or "error").lower()
         raise UsageError(f"cannot make a project in {target}: {reason}") from None
+    _make_key(target)
     click.echo(f"Made a project in {target}:")
     for file, _ in files:
         click.echo(f"  {file}")
+    click.echo(f"  {KEY}  (for secrets in the parameter store: keep a copy elsewhere)")
     click.echo("Next: statectl validate && statectl plan")
     return 0
+
+
+def _make_key(target: Path) -> None:
+    """The key of the parameter store, in a directory that git ignores. One that is there stays."""
+    from statectl.parameters.keys.key_file import KeyFile
+
+    path = target / KEY
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    ignore = path.parent / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    if not os.path.lexists(path):
+        KeyFile(KEY, target).create()
 
 
 def _walk(directory: Traversable, prefix: str) -> list[tuple[str, str]]:

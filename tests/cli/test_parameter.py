@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import shutil
 import stat
 import subprocess
 import sys
@@ -63,6 +64,37 @@ def test_a_secret_is_shown_only_when_asked_for(param):
     param("get", "/key", "--decrypt", "-o", "json=out.json", "-q")
     assert stat.S_IMODE((param.root / "out.json").stat().st_mode) == 0o600
     assert json.loads((param.root / "out.json").read_text())["parameters"][0]["value"] == CANARY
+
+
+def test_init_makes_the_key(tmp_path):
+    """A new project has its key from the beginning, private and not for git; one that is there is never replaced."""
+    (tmp_path / "home").mkdir()
+    said = statectl("init", "p", cwd=tmp_path, home=tmp_path / "home", expect=0)
+    assert ".statectl/parameters.key  (for secrets in the parameter store: keep a copy elsewhere)" in said.out
+    key = tmp_path / "p" / ".statectl" / "parameters.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
+    assert (key.parent / ".gitignore").read_text() == "*\n"
+    before = key.read_bytes()
+    for name in ("statectl.yml", ".gitignore"):
+        (tmp_path / "p" / name).unlink(missing_ok=True)
+    for name in ("inventories", "states"):
+        shutil.rmtree(tmp_path / "p" / name, ignore_errors=True)
+    statectl("init", "p", cwd=tmp_path, home=tmp_path / "home", expect=0)
+    assert key.read_bytes() == before
+    put = statectl(
+        "parameter",
+        "set",
+        "/s",
+        "--type",
+        "SecureString",
+        cwd=tmp_path / "p",
+        home=tmp_path / "home",
+        stdin="x",
+        expect=0,
+    )
+    assert put.err == ""
+    assert key.read_bytes() == before
 
 
 def test_a_secret_is_no_argument(param):

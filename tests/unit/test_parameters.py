@@ -77,6 +77,31 @@ def test_two_writers_never_overwrite_each_other_in_silence(store, place):
     assert store.get("/a").value == "2"
 
 
+def test_a_write_between_looking_and_writing_is_seen(store, place, monkeypatch):
+    """What was decided on a version is decided again when it is no longer the latest at the moment of the write."""
+    from statectl.parameters import writing
+
+    other, real, written = place.store("olaf"), writing._prepare, []
+
+    def behind_the_back(*arguments):
+        doubts = real(*arguments)
+        if not written:
+            written.append(None)
+            other.put("/a", "theirs", type="String", overwrite=True, description="of theirs")
+        return doubts
+
+    store.put("/a", "1", type="String")
+    monkeypatch.setattr(writing, "_prepare", behind_the_back)
+    assert code_of(store.put, "/a", "ours", expected_version=1)[0] == "E618"
+    assert store.get("/a").value == "theirs"
+    written.clear()
+    assert store.put("/a", "ours", overwrite=True).version == 4
+    assert store.get("/a").description == "of theirs"
+    written.clear()
+    store.delete("/a")
+    assert code_of(store.put, "/a", "ours", type="String")[0] == "E618"
+
+
 def test_many_at_once_are_all_or_none(store):
     """One that cannot be written keeps all others from being written."""
     store.put("/there", "x", type="String")
