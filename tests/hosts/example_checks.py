@@ -109,6 +109,7 @@ def trial(seen: Mapping[str, Any], hosts: Mapping[str, LabHost]) -> None:
         assert (environment.mode, environment.group) == (0o640, "shop")
         assert "DATABASE_PASSWORD=lab-password\n" in environment.content_string
         assert f"DATABASE_HOST={hosts[primary].address}\n" in environment.content_string
+        assert "DATABASE_URL=postgresql://shop@" in environment.content_string
         assert seen[name].service("shop").is_enabled
     for name in having("pg"):
         server = seen[name]

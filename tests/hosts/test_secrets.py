@@ -29,6 +29,7 @@ def test_no_secret_is_seen(lab_host, project_for, tmp_path: Path) -> None:
     """G8: 0 canaries in any sink on either side, after every command, failures, crashes and rotation; and all that are planted are found."""
     scene = Scene(project_for([lab_host]), lab_host, tmp_path)
     with scene.watched():
+        keep_parameters(scene)
         look_and_plan(scene)
         apply_and_crash(scene)
         assert not told(scene), "after a crash, before anything healed it"
@@ -41,6 +42,24 @@ def test_no_secret_is_seen(lab_host, project_for, tmp_path: Path) -> None:
 def told(scene: Scene) -> str:
     """One line for each place that knows a secret it must not know."""
     return "\n".join(sorted({f"{one.place}: {one.where}" for one in scene.leaks()}))
+
+
+def keep_parameters(scene: Scene) -> None:
+    """SecureStrings come into the store and into git; whatever tells of them afterwards tells no value."""
+    scene.statectl("parameter", "set", "/canary/stored", "--type", "SecureString", stdin=scene.value("stored"))
+    cipher = scene.statectl("parameter", "encrypt", "/canary/in-git", stdin=scene.value("in git")).out.strip()
+    states = scene.project.root / "states/canary.yml"
+    states.write_text(canary_project.parameters(scene.given, cipher) + states.read_text())
+    scene.project.commit("parameters")
+    for argv in (
+        ("get", "/canary/stored"),
+        ("get", "/canary/stored", "--json"),
+        ("list", "/canary", "-o", "csv"),
+        ("history", "/canary/stored", "-v"),
+        ("users", "/canary/declared", "--json"),
+        ("git", "textconv", str(states)),
+    ):
+        scene.statectl("parameter", *argv)
 
 
 def look_and_plan(scene: Scene) -> None:
@@ -110,9 +129,18 @@ def rotate_and_remove(scene: Scene) -> None:
     scene.canaries["rotated anew"] = Canary.made("rotated anew")
     (scene.given / "v_rotated").write_text(scene.value("rotated anew"))
     states = scene.project.root / "states/canary.yml"
+    scene.canaries["put anew"] = Canary.made("put anew")
+    (scene.given / "declared").write_text(scene.value("put anew"))
     retired = canary_project.FILES.replace("{{ v_retired }}", "no secret")
-    states.write_text(retired)
+    section = states.read_text().partition("associations:")[0]
+    states.write_text(section + retired)
+    scene.statectl("parameter", "rotate")
     scene.statectl("apply", "--yes", "--full", "-vvv")
+    assert scene.host.read("/etc/canary/declared.conf") == f"key = {scene.value('put anew')}\n"
+    scene.statectl("parameter", "diff", "/canary/declared:1", "/canary/declared")
+    scene.statectl("parameter", "copy", "/canary/stored", "/canary/copied")
+    scene.statectl("parameter", "delete", "/canary/copied")
+    scene.host.sh("rm /etc/canary/declared.conf")
     assert scene.value("rotated anew") in scene.host.read("/etc/canary/rotated.conf")
     scene.host.sh("rm /etc/canary/rotated.conf")
     states.write_text('associations: {files: {targets: all, files: {/etc/canary/lines.conf: {content: "first\\n"}}}}\n')

@@ -7,6 +7,7 @@ import pytest
 
 from statectl.catalogue.compile import Compiler
 from statectl.catalogue.render import Renderer
+from statectl.cli.values import Declared
 from statectl.project import yaml_tree
 from statectl.project.scalars import Expression, Plain, untyped
 from statectl.sections import load, table
@@ -44,7 +45,8 @@ def catalogues(monkeypatch):
         assert [problem for problem in project.problems if not problem.is_warning] == []
         hosts, problems = load_inventory(EXAMPLES / directory / inventory, root=project.root, yaml=YAML)
         assert problems == []
-        renderer = Renderer(project.root)
+        values = Declared(project.parameters.values())
+        renderer = Renderer(project.root, parameter=values.parameter, secret=values.secret)
         opened.append(renderer)
         renderer.__enter__()
         types = {kind.name: kind for kind in table().resources.values()}

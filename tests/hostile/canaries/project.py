@@ -37,6 +37,11 @@ VARIABLES = (
     *("content", "template", "fragment", "tree", "unit", "block", "line", "cron", "adopted", "rotated", "retired"),
     *("hash", "echoed", "refused", "from environment"),
 )
+PARAMETERS = (
+    "stored",
+    "declared",
+    "in git",
+)  # SecureStrings: set by hand, declared with value_from, kept as a ciphertext
 SENSITIVE = {  # contents by place: the file of the project
     "sensitive source": "sensitive.txt",
     "sensitive refused": "refused.txt",
@@ -58,6 +63,9 @@ associations:
       /etc/canary/environment.conf: {content: "{{ v_from_environment }}\\n"}
       /etc/canary/sensitive.conf: {source: sensitive.txt, sensitive: true}
       /etc/canary/lines.conf: {content: "first\\n"}
+      /etc/canary/stored.conf: {content: "key = {{ secret('/canary/stored') }}\\n", mode: 0600}
+      /etc/canary/declared.conf: {content: "key = {{ secret('/canary/declared') }}\\n", mode: 0600}
+      /etc/canary/in-git.conf: {content: "key = {{ secret('/canary/in-git') }}\\n", mode: 0600}
     trees: {/etc/canary/tree: {source: tree, templates: ["*.conf"]}}
     units: {canary.service: {content: "[Service]\\nExecStart=/bin/true\\nEnvironment=A={{ v_unit }}\\n"}}
     users: {canary: {password_hash: "{{ v_hash }}"}}
@@ -98,13 +106,22 @@ associations:
 def canaries() -> dict[str, Canary]:
     """Of the variables and sensitive contents, by place."""
     # systemd tells its journal of an assignment that it cannot read, whole: a quote in it would be the reason
-    made = {place: Canary.made(place, plain=place == "unit") for place in (*VARIABLES, *SENSITIVE)}
+    made = {place: Canary.made(place, plain=place == "unit") for place in (*VARIABLES, *SENSITIVE, *PARAMETERS)}
     plain = Canary.made("hash", plain=True)
     return {**made, "hash": Canary("hash", f"$6$saltsalt${plain.value}" + "." * 40)}
 
 
 def variable(place: str) -> str:
     return "v_" + place.replace(" ", "_")
+
+
+def parameters(given: Path, cipher: str) -> str:
+    """The section of the file; the value of one stands in `given`, that of another in its ciphertext."""
+    return (
+        "parameters:\n"
+        f'  /canary/declared: {{type: SecureString, value_from: "file:{given / "declared"}"}}\n'
+        f'  /canary/in-git: {{type: SecureString, value_from: "{cipher}"}}\n'
+    )
 
 
 def commands() -> str:
@@ -134,5 +151,6 @@ def write(root: Path, given: Path, address: str, made: Mapping[str, Canary]) -> 
     (states / "broken.j2").write_text("{{ v_template }} {{ there_is_no_such_variable }}\n")
     (states / "sensitive.txt").write_text(f"open\n{made['sensitive source'].value}\n")
     (states / "refused.txt").write_text(f"open\n{made['sensitive refused'].value}\n")
+    (given / "declared").write_text(made["declared"].value + "\n")
     failing = FAILING.replace("SENSITIVE LITERAL", made["sensitive literal"].value)
     (states / "canary.yml").write_text(FILES + failing + commands() + SLOW)

@@ -17,8 +17,9 @@ LOGIN, SUDO, WRONG, SCRIPT, STDIN = "login password", "sudo password", "wrong pa
 DECLARED = {
     **{
         f"/etc/canary/{place}.conf": place
-        for place in ("content", "template", "adopted", "rotated", "retired", "environment")
+        for place in ("content", "template", "adopted", "rotated", "retired", "environment", "stored", "declared")
     },
+    "/etc/canary/in-git.conf": "in git",
     "/etc/canary/fragments.conf": "fragment",
     "/etc/canary/sensitive.conf": "sensitive source",
     "/etc/canary/tree/leaf.conf": "tree",
