@@ -63,9 +63,10 @@ class Questions:
         entries = {one.id: (one, json.loads(one.text)) for one in self._collected.entries_of(type_name, literal)}
         if where is not None and not late:
             entries = {number: pair for number, pair in entries.items() if self._fits(where, pair[1])}
+        numbers = frozenset(entries)
         for host in hosts:
             snapshot = by_host.get(host)
-            if snapshot is None or entries.keys().isdisjoint(snapshot.ids):
+            if snapshot is None or not snapshot.has_any(numbers):
                 continue
             for place, number in enumerate(snapshot.ids):
                 if number in entries:
@@ -120,7 +121,7 @@ class Questions:
             }
         else:
             wanted = {one.id for one in entries if self._entry_fits(node, one.name, json.loads(one.text))}
-            yes = {snapshot.host for snapshot in snapshots if not wanted.isdisjoint(snapshot.ids)} if wanted else set()
+            yes = {snapshot.host for snapshot in snapshots if snapshot.has_any(wanted)}
         return Holding(yes, known, len(entries))
 
     def _named(self, node: HasCollected) -> list[Entry]:

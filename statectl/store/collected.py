@@ -10,9 +10,10 @@ import hashlib
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import cached_property
 from typing import Any
 
 from statectl.store.database import Connection, Database, repeatable
@@ -20,6 +21,8 @@ from statectl.store.database import Connection, Database, repeatable
 AT_ONCE = 500  # values of one statement
 LEVEL = 6
 IDS, MOMENTS = "i", "q"  # of an array: four and eight bytes, the lowest first
+WIDTH = 4  # of an id
+FEW = 16  # ids that are looked for one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +65,43 @@ class Entry:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
-    """What a host had from `at` on: ids of entries, and their own times in the same order (0: not known), None when the type has none."""
+    """What a host had from `at` on. It stays packed until somebody looks: a question looks at a thousand."""
 
     host: str
     type: str
     at: str
-    ids: "array[int]"
-    moments: "array[int] | None"
+    packed_ids: bytes
+    packed_moments: bytes | None
+
+    @cached_property
+    def _data(self) -> bytes:
+        return zlib.decompress(self.packed_ids)
+
+    @cached_property
+    def ids(self) -> "array[int]":
+        """Of its entries, ascending."""
+        return _unpacked(self._data, IDS)
+
+    @cached_property
+    def moments(self) -> "array[int] | None":
+        """The entries' own times, in the same order, 0 for one that is not known; None when the type has none."""
+        return None if self.packed_moments is None else _unpacked(zlib.decompress(self.packed_moments), MOMENTS)
+
+    def has_any(self, wanted: AbstractSet[int]) -> bool:
+        """Is one of these ids among its own?"""
+        if len(wanted) > FEW:
+            return not wanted.isdisjoint(self.ids)
+        data = self._data
+        for number in wanted:
+            pattern = number.to_bytes(WIDTH, "little")
+            place = data.find(pattern)
+            while place >= 0:
+                if place % WIDTH == 0:
+                    return True
+                place = data.find(pattern, place + 1)
+        return False
 
 
 class Collected:
@@ -293,7 +324,7 @@ def _sweep(connection: Connection) -> None:
     """Delete the entries that stand in no snapshot."""
     used: set[int] = set()
     for row in connection.execute("SELECT entries FROM collected_snapshots"):
-        used.update(_numbers(row["entries"]))
+        used.update(_unpacked(zlib.decompress(row["entries"]), IDS))
     unused = [row["id"] for row in connection.execute("SELECT id FROM collected_entries") if row["id"] not in used]
     connection.executemany("DELETE FROM collected_entries WHERE id = ?", [(number,) for number in unused])
 
@@ -303,25 +334,23 @@ def _digest(type_name: str, name: str, text: str) -> str:
     return hashlib.blake2b(data, digest_size=20).hexdigest()
 
 
-def _snapshot(row: Mapping[str, Any] | Any) -> Snapshot:
-    moments = None if row["moments"] is None else _numbers(row["moments"], MOMENTS)
-    return Snapshot(row["host"], row["type"], row["at"], _numbers(row["entries"]), moments)
+def _snapshot(row: Any) -> Snapshot:
+    return Snapshot(row["host"], row["type"], row["at"], row["entries"], row["moments"])
 
 
 def _packed_numbers(numbers: Sequence[int], code: str = IDS) -> bytes:
-    """Each as the difference from the one before: neighbours are near each other, and so they pack well."""
-    differences = array(code, [number - before for number, before in zip(numbers, [0, *numbers], strict=False)])
+    found = array(code, numbers)
     if sys.byteorder == "big":
-        differences.byteswap()
-    return zlib.compress(differences.tobytes(), LEVEL)
+        found.byteswap()
+    return zlib.compress(found.tobytes(), LEVEL)
 
 
-def _numbers(data: bytes, code: str = IDS) -> "array[int]":
-    differences = array(code)
-    differences.frombytes(zlib.decompress(data))
+def _unpacked(data: bytes, code: str) -> "array[int]":
+    found = array(code)
+    found.frombytes(data)
     if sys.byteorder == "big":
-        differences.byteswap()
-    return array(code, accumulate(differences))
+        found.byteswap()
+    return found
 
 
 def _packed(text: str) -> bytes:

@@ -15,7 +15,7 @@ CREATE TABLE collected_snapshots (
     host        VARCHAR(255) NOT NULL,
     type        VARCHAR(80) NOT NULL,
     at          VARCHAR(32) NOT NULL,           -- UTC: from then on
-    entries     BLOB NOT NULL,                  -- zlib of their ids, each as the difference from the one before
+    entries     BLOB NOT NULL,                  -- zlib of their ids, four bytes each, ascending
     moments     BLOB,                           -- zlib of eight bytes each, seconds since 1970: the time that is the host's own, in the same order
     PRIMARY KEY (host, type, at)
 );
