@@ -8,9 +8,9 @@ from statectl.catalogue.templates import TemplateRefused
 from statectl.problems import Problem
 from statectl.project.model import Association
 from statectl.targets.hosts import Host, Inventory
-from statectl.targets.matching import CollectedOf, Selection, evaluate, not_asked, uses_facts
+from statectl.targets.matching import CollectedOf, Selection, evaluate, nodes, not_asked, uses_facts
 from statectl.targets.ranges import compress
-from statectl.targets.selector import Selector, TargetProblem, parse_selector
+from statectl.targets.selector import Selector, Tagged, TargetProblem, parse_selector
 
 StoredFacts = Callable[[str], tuple[Mapping[str, Any], str] | None]
 """The facts of a host and when they were gathered (ISO time), None when it was never contacted."""
@@ -67,10 +67,18 @@ class Selections:
             what = f"association {association.name} leaves {compress(selection.uncollected)} out"
             hint = "what its targets ask for was never collected there: statectl inventory refresh"
             problems.append(Problem("W158", what, span, hint=hint))
-        if not any((selection.hosts, selection.unknown, selection.problems, selection.uncollected)):
+        found = (selection.hosts, selection.unknown, selection.problems, selection.uncollected)
+        if not any(found) and not self._by_more_tags(association.targets):
             hint = "`statectl inventory list` shows the hosts"
             problems.append(Problem("W120", f"association {association.name} matches no host", span, hint=hint))
         return problems
+
+    def _by_more_tags(self, targets: str) -> bool:
+        """Might tags decide that were not read?"""
+        selector = self._selector(targets)[0]
+        if selector is None or not self._inventory.more_tags:
+            return False
+        return any(isinstance(node, Tagged) for node in nodes(selector, self._inventory))
 
     def find_hosts(self, targets: str) -> list[FoundHost]:
         """What `hosts('group:pg')` gives: sorted by name, so that a changed order of the inventory changes nothing."""

@@ -18,7 +18,7 @@ from statectl.catalogue.folding import once
 from statectl.cli.formats.problems import as_json
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.offline import probes_of, read_inventory, types_by_name
-from statectl.cli.opening import open_project, open_settings, open_store, start_directory
+from statectl.cli.opening import has_store, open_project, open_settings, open_store, start_directory
 from statectl.cli.options import secret_from
 from statectl.cli.scope import Scope
 from statectl.errors import ConfigError, Refused, UsageError
@@ -112,6 +112,7 @@ class Opened:
         self._questions: Questions | None = None
         self._told: set[str] = set()
         self._has_groups = False
+        self._has_tags = False
         self._stacks: dict[Stack, frozenset[str]] = {}
         self.checked_out: tempfile.TemporaryDirectory[str] | None = None
 
@@ -146,6 +147,7 @@ class Opened:
         opened.child = obj.get("child")
         if states:
             opened._take_groups(project.resource_groups, ())
+            opened.read_tags()
         return opened
 
     @classmethod
@@ -207,6 +209,8 @@ class Opened:
 
         if ":" in target or "," in target:  # without one of them it names no group
             self.read_groups()
+        if "=" in target or self.inventory.resource_groups.named:
+            self.read_tags()
         chosen = select(target, self.inventory, self.facts_of, self.collected, allow_empty=allow_empty)
         if any(not problem.is_warning for problem in chosen.problems):
             raise ConfigError(
@@ -218,6 +222,15 @@ class Opened:
         if chosen.uncollected:
             self._tell_uncollected(target, chosen.uncollected)
         return chosen
+
+    def read_tags(self) -> None:
+        """Stored tags of the hosts, where they are not there yet."""
+        if not self._has_tags:
+            from statectl.targets.tags import with_stored
+
+            self._has_tags = True
+            if self.has_records():
+                self.inventory = with_stored(self.inventory, self.records().tags.all())
 
     def read_groups(self) -> None:
         """The resource groups, where the states were not read. Raises ConfigError."""
@@ -323,10 +336,7 @@ class Opened:
 
     def has_records(self) -> bool:
         """Is there a store already? Whoever only looks does not make one."""
-        from statectl.store.address import is_postgresql
-
-        url = self.project.settings.store
-        return self._store is not None or is_postgresql(url) or (self._store_root / url.partition(":")[2]).exists()
+        return self._store is not None or has_store(self._store_root, self.project.settings)
 
     def questions(self) -> "Questions":
         """Answers from the collected inventory, all of one moment."""

@@ -7,6 +7,7 @@ import click
 
 from statectl.cli.collected_commands import diff, history, query, refresh, show_entries
 from statectl.cli.formats.terminal import one_line
+from statectl.cli.host_tags import STORE, stored_tags, tag, tag_lines, tags_of
 from statectl.cli.options import inventory_option, output_options, outputs, to_json
 from statectl.errors import Refused, Unreachable, UsageError
 
@@ -19,7 +20,7 @@ def command() -> None:
     """List and show hosts, trust their keys, collect what is on them and ask about it."""
 
 
-for _one in (refresh, query, history, diff):
+for _one in (refresh, query, history, diff, tag):
     command.add_command(_one)
 
 
@@ -47,6 +48,7 @@ def list_hosts(
     shown = outputs(out, FORMATS, as_json=as_json, quiet=quiet, verbose=verbose, color=color)
     opened = Opened.of(obj, inventory, states=False)
     names = opened.matching("all" if target is None else target, allow_empty=allow_empty or target is None)
+    tags_problem = stored_tags(opened)
     rows = {name: _row(opened, name) for name in names}
 
     def text() -> str:
@@ -55,8 +57,13 @@ def list_hosts(
         wide = max(map(len, rows))
         lines = []
         for name, row in rows.items():
-            tags = " ".join(f"{key}={value}" for key, value in row["tags"].items())
+            tags = " ".join(
+                f"{key}={one_line(value)}{' (store)' * (row['tag_sources'][key] == STORE)}"
+                for key, value in row["tags"].items()
+            )
             lines.append(f"{name:{wide}}  {row['reached']:32}  {','.join(row['groups'])}  {tags}".rstrip())
+        if tags_problem:
+            lines.append(f"stored tags are not known: {one_line(tags_problem)}")
         return "\n".join(lines) + "\n"
 
     shown.write(
@@ -105,6 +112,8 @@ def show_host(
             f"-o {shown.formats()[0]} is for the entries of a type", hint="add --type, such as --type Application"
         )
     try:
+        stored_tags(opened)
+        found = opened.host(host)
         page = host_page(opened, host)
     finally:
         opened.close()
@@ -116,7 +125,7 @@ def show_host(
 
     def text() -> str:
         lines = [host, f"  reached  {row['reached']}", f"  groups   {', '.join(row['groups']) or '-'}"]
-        lines.append(f"  tags     {' '.join(f'{key}={value}' for key, value in row['tags'].items()) or '-'}")
+        lines += tag_lines(row)
         lines += page_lines(page)
         lines += [
             f"  {name} = {one_line(str(entry['value']))}   ({entry['origin']}{', ' if entry['place'] else ''}{entry['place']})"
@@ -260,7 +269,7 @@ def _row(opened: Any, name: str) -> dict[str, Any]:
         "connection": endpoint.connection,
         "address": endpoint.address,
         "groups": list(host.groups),
-        "tags": dict(host.tags),
+        **tags_of(host),
     }
 
 

@@ -1,10 +1,12 @@
 """What the files say without any host: the inventory, and what compiling the whole fleet finds. Contacts nothing, imports no network."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statectl.catalogue.folding import fold, once
+from statectl.cli.opening import has_store
 from statectl.problems import Problem
 from statectl.project.model import Project, Settings
 from statectl.targets.hosts import Inventory
@@ -63,6 +65,7 @@ def offline_problems(
     hosts_unknown = any(problem.code == "W157" for problem in problems)
     if not hosts_unknown:
         inventory, beside = with_groups(inventory, project.resource_groups)
+        inventory = replace(inventory, more_tags=has_store(project.root, project.settings))
         problems += beside
     if hosts_unknown or any(not problem.is_warning for problem in problems):
         return problems, len(inventory.hosts)

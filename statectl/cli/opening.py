@@ -57,6 +57,13 @@ def open_project(obj: Mapping[str, Any]) -> Project:
     return project
 
 
+def has_store(root: Path, settings: Settings) -> bool:
+    """Is there a store already? Whoever only looks does not make one."""
+    from statectl.store.address import is_postgresql
+
+    return is_postgresql(settings.store) or (root / settings.store.partition(":")[2]).exists()
+
+
 def open_store(root: Path, settings: Settings) -> "Store":
     from statectl.store.store import Store
 

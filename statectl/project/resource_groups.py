@@ -59,6 +59,8 @@ class ResourceGroupReader:
             if key not in FIELDS:
                 findings.unknown(path, key, FIELDS, "a resource group", inner)
         given = [key for key in SOURCES if key in fields]
+        if not given and len(findings.problems) > before:
+            return None  # most likely one of them is misspelt
         if len(given) != 1:
             what = f"has {one_of(given).replace(' or ', ' and ')}" if given else "needs a `query`"
             hint = f"give one of {one_of(SOURCES)}"

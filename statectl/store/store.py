@@ -19,6 +19,7 @@ from statectl.store.records import HostRecord, Status
 from statectl.store.resolving import never_began, outcome_of
 from statectl.store.slots import Slots
 from statectl.store.status import host_status, run_status
+from statectl.store.tags import Tags
 from statectl.store.under_way import UnderWay, add_targets, forget_messages, outcomes
 
 MAX_WORD = 200  # characters of a word that a host says of a run
@@ -41,6 +42,7 @@ class Store:
         self.slots = Slots(database)
         self.collected = Collected(database)
         self.managed = Managed(database)
+        self.tags = Tags(database)
 
     @classmethod
     def open(cls, url: str, root: Path) -> "Store":

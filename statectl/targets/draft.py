@@ -27,6 +27,7 @@ class GroupDraft:
     layers: list[Layer] = field(default_factory=list)
     file_layers: list[Layer] = field(default_factory=list)  # group_vars/
     tags: dict[str, str] = field(default_factory=dict)
+    tag_spans: dict[str, Span] = field(default_factory=dict)
     connection: Connection = field(default_factory=Connection)
     priority: int = 1
     declared: bool = True  # False: only named, by a host or a parent
@@ -40,6 +41,7 @@ class HostDraft:
     layers: list[Layer] = field(default_factory=list)
     file_layers: list[Layer] = field(default_factory=list)  # host_vars/
     tags: Mapping[str, str] = field(default_factory=dict)
+    tag_spans: Mapping[str, Span] = field(default_factory=dict)
     connection: Connection = field(default_factory=Connection)
 
 
@@ -173,6 +175,7 @@ class _Inherited:
     variables: dict[str, Variable]
     hidden: Hidden
     tags: dict[str, str]
+    tag_spans: dict[str, Span]
     connection: Connection
 
 
@@ -262,11 +265,14 @@ class _Finish:
         layers += [layer for group in ordered for layer in group.file_layers]
         variables, hidden = merged(layers)
         tags: dict[str, str] = {}
+        tag_spans: dict[str, Span] = {}
         connection = _SILENT
         for group in ordered:
             tags.update(group.tags)
+            tag_spans.update(group.tag_spans)
             connection = closer(connection, group.connection)
-        found = self._inherited[direct] = _Inherited(tuple(sorted(names)), variables, hidden, tags, connection)
+        settled = _Inherited(tuple(sorted(names)), variables, hidden, tags, tag_spans, connection)
+        found = self._inherited[direct] = settled
         return found
 
     def _host(self, host: HostDraft, inherited: _Inherited) -> Host:
@@ -278,12 +284,14 @@ class _Finish:
             if key not in self._shared:
                 self._shared[key] = _over(inherited, own)
             variables, hidden = self._shared[key]
-        tags = {**inherited.tags, **host.tags} if inherited.tags else host.tags
+        tags, spans = host.tags, host.tag_spans
+        if inherited.tags:
+            tags, spans = {**inherited.tags, **tags}, {**inherited.tag_spans, **spans}
         connection = closer(inherited.connection, host.connection)
         said = from_variables(host.name, variables, self.draft.problems)
         connection = closer(said, connection)
         address = connection.address or host.name
-        return Host(host.name, address, inherited.groups, tags, connection, variables, hidden, host.span)
+        return Host(host.name, address, inherited.groups, tags, connection, variables, hidden, host.span, spans)
 
 
 def _over(inherited: _Inherited, own: list[Layer]) -> tuple[Mapping[str, Variable], Mapping[str, tuple[Variable, ...]]]:

@@ -38,13 +38,20 @@ class Host:
     name: str
     address: str
     groups: tuple[str, ...]  # every group, direct and inherited, sorted, without "all"
-    tags: Mapping[str, str]
+    tags: Mapping[str, str]  # those of the inventory, and stored ones of which it says nothing
     connection: Connection
     variables: Mapping[str, Variable]  # effective: all group levels and the host's own, by Ansible's rules
     hidden: Mapping[str, tuple[Variable, ...]] = field(
         default_factory=dict
     )  # what each effective variable hides, nearest first
     span: Span | None = None
+    tag_spans: Mapping[str, Span] = field(default_factory=dict)  # of those that the inventory declares, where they stand
+    stored_tags: Mapping[str, str] = field(default_factory=dict)  # also those that the inventory's hide
+
+    @property
+    def declared_tags(self) -> Mapping[str, str]:
+        """Those of the inventory alone."""
+        return {key: value for key, value in self.tags.items() if key not in self.stored_tags or key in self.tag_spans}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,15 @@ class Group:
 class Inventory:
     """All hosts by name, in inventory order, and all groups. `sources`: the files it was read from, relative to the project.
 
-    `resource_groups`: those of the project's files, which share one namespace with the groups.
+    `resource_groups`: those of the project's files, which share one namespace with the groups. `more_tags`: hosts may have stored tags
+    that were not read.
     """
 
     hosts: Mapping[str, Host]
     groups: Mapping[str, Group]
     sources: tuple[str, ...] = ()
     resource_groups: ResourceGroups = field(default_factory=ResourceGroups)
+    more_tags: bool = False
 
     def members(self, group: str) -> Iterable[str]:
         """Names of the hosts in a group, its children included, in inventory order."""

@@ -52,6 +52,7 @@ class OwnFormat:
 
     def __init__(self, draft: Draft, file: str, base: Path, yaml: Yaml, places: Places) -> None:
         self.draft = draft
+        self.file = file
         self.yaml = yaml
         self.base = base
         self.places = places
@@ -92,7 +93,9 @@ class OwnFormat:
         self._unknown_keys(fields, _GROUP_KEYS, path, f'group "{name}"')
         origin = f"group {name}"
         group.layers.append(self._variables(fields.get("vars"), (*path, "vars"), origin))
-        group.tags.update(self._tags(fields.get("tags"), (*path, "tags")))
+        tags, spans = self._tags(fields.get("tags"), (*path, "tags"))
+        group.tags.update(tags)
+        group.tag_spans.update(spans)
         connection = fields.get("connection")
         below = (*path, "connection")
         if isinstance(connection, Mapping):
@@ -123,7 +126,7 @@ class OwnFormat:
                 hint="leave the address out (then the name is used), or write the hosts one by one",
             )  # fmt: skip
         layer = self._variables(fields.get("vars"), (*path, "vars"), f"host {pattern}")
-        tags = self._tags(fields.get("tags"), (*path, "tags"))
+        tags, spans = self._tags(fields.get("tags"), (*path, "tags"))
         groups = []
         for index, group in enumerate(self._texts(fields.get("groups"), (*path, "groups"), "groups")):
             if self.draft.group(group, self.places.value((*path, "groups", index)), declared=False) is not None:
@@ -136,6 +139,7 @@ class OwnFormat:
                 continue
             if layer:
                 host.layers.append(layer)
+            host.tag_spans = {**host.tag_spans, **spans} if host.tags else spans
             host.tags = {**host.tags, **tags} if host.tags else tags
             host.connection = closer(host.connection, connection)
             host.span = span
@@ -246,8 +250,9 @@ class OwnFormat:
                 layer[name] = Variable(self.settled.value(item, below), self.places.value(below), origin)
         return layer
 
-    def _tags(self, value: Any, path: Place) -> dict[str, str]:
+    def _tags(self, value: Any, path: Place) -> tuple[dict[str, str], dict[str, Span]]:
         tags: dict[str, str] = {}
+        spans: dict[str, Span] = {}
         for key, item in self._map(value, path, "tags").items():
             below = (*path, key)
             name = self._name(key, self.places.key(below))
@@ -258,7 +263,8 @@ class OwnFormat:
                 self._not_text(f"tags.{name}", item, below)
             elif name is not None:
                 tags[name] = str.__str__(item)
-        return tags
+                spans[name] = self.places.key(below) or Span(self.file, 1, 1)
+        return tags, spans
 
     def _name(self, name: Any, span: Span | None) -> str | None:
         if isinstance(name, str):

@@ -392,6 +392,8 @@ def _comparison(operator: re.Match[str], token: _Token, within: str) -> Node:
             "a tag has no order", token.start, token.end, "compare it with =",
             hint="facts (facts.cpu.count>=4) and collected inventory (package.openssl<3.0) are compared with < <= > >=",
         )  # fmt: skip
+    if name[0] in "\"'" and name[-1] == name[0]:
+        name = name[1:-1]
     return Tagged(name, pattern, where)
 
 
