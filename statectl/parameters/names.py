@@ -8,6 +8,7 @@ from statectl.parameters.failures import not_valid, shown
 
 LONGEST = 1011
 MOST_LEVELS = 15
+NO_LIMIT = LONGEST  # of levels, for names that may have been written under another setting
 PUBLIC_ROOT = "/statectl/"
 ALLOWED = "allowed: letters digits . _ -"
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]+")
@@ -86,6 +87,7 @@ class Selector:
     @classmethod
     def parse(cls, text: str) -> "Selector":
         name, colon, rest = text.strip(" ").partition(":")
+        check_name(name, NO_LIMIT)  # what can be no name is told from what is not there
         if not colon:
             return cls(name)
         if re.fullmatch(r"-?[0-9]+", rest):

@@ -42,7 +42,7 @@ def ask(tmp_path):
 
 ALLOWED = "allowed: letters digits . _ -"
 ROWS = [
-    ("B083 two slashes", ("get", "a//b"), "", 5, "not found"),
+    ("B083 two slashes", ("get", "a//b"), "", 64, f"segment 2 is empty; {ALLOWED}"),
     ("B083 two slashes when written", ("set", "a//b", "x", "--type", "String"), "", 64, f"segment 2 is empty; {ALLOWED}"),
     ("B083 slash at the end", ("set", "/a/", "x", "--type", "String"), "", 64, f"segment 2 is empty; {ALLOWED}"),
     ("B083 dots", ("set", "/a/../b", "x", "--type", "String"), "", 64, "segment 2 is .."),

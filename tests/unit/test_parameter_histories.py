@@ -119,9 +119,10 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
                     [*news, NewVersion(self.root + "new", "x", type="String", expected_version=9)]
                 )
 
-        @rule(name=names, label=st.sampled_from(LABELS), version=st.integers(1, 8), who=which)
-        def label(self, name: str, label: str, version: int, who: int) -> None:
+        @rule(name=names, label=st.sampled_from(LABELS), data=st.data(), who=which)
+        def label(self, name: str, label: str, data: st.DataObject, who: int) -> None:
             there = self.model.living.get(name)
+            version = data.draw(st.sampled_from([*(there[1] if there else ()), 99]))
             if there is None or version not in there[1]:
                 with pytest.raises(Refused):
                     self.stores[who].label(self.root + name, version, [label])

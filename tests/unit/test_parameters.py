@@ -347,6 +347,8 @@ def test_an_expired_parameter_is_gone(store, place):
     place.clock.on(hours=1)
     assert code_of(store.get, "/a") == ("E624", "parameter /a expired 2026-06-11T12:00:00Z")
     assert names(store.by_path("/", recursive=True)) == names(store.describe()) == []
+    place.clock.on(hours=1)
+    assert names(store.by_path("/", recursive=True)) == names(store.describe()) == []
     assert store.delete_many(["/a"]) == ([], ["/a"])
     assert store.put("/a", "new", type="String").version == 1
     assert store.sweep() == (["/b"], 0)
