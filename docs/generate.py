@@ -20,11 +20,14 @@ from statectl.plans.plan import Plan
 from statectl.project.explain import THINGS, short_forms, takes
 from statectl.project.types import COMMON_FIELDS, ResourceType, resource_types
 from statectl.resources.model import PHASES
+from statectl.targets.collected import TYPES, names_of
 
 DOCS = Path(__file__).resolve().parent
 RESOURCES = DOCS / "reference" / "resources.md"
 EXAMPLES = DOCS / "reference" / "examples"  # TYPE.yml: a file of states with one association
-PAGES = tuple(DOCS / "reference" / name for name in ("language.md", "inventory.md", "cli.md", "json.md"))
+PAGES = tuple(
+    DOCS / "reference" / name for name in ("language.md", "inventory.md", "cli.md", "json.md", "collected.md")
+)
 REGION = re.compile(r"(<!-- generated: (?P<what>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -217,11 +220,31 @@ def _inside(annotation: Any) -> list[type[BaseModel]]:
     return [model for one in get_args(annotation) for model in _inside(one)]
 
 
+# Types of the collected inventory
+
+
+def collected(_: str) -> str:
+    parts = []
+    for kind in TYPES.values():
+        main = next(name for name, one in names_of(kind) if one.name == kind.main)
+        key = (
+            f"An entry is named by {joined([f'`{name}`' for name in kind.key])}; `{kind.words[0]}.NAME` is its `{main}`."
+            if kind.key
+            else "One entry."
+        )
+        latest = "" if kind.lasting else " Latest only."
+        rows = [(f"`{one.name}`", f"`{kind.words[0]}.{name}`", one.kind, one.meaning) for name, one in names_of(kind)]
+        head = table(("attribute", "in expressions", "kind", "meaning"), rows)
+        parts.append(f"### {kind.name}\n\n{kind.meaning}. {key}{latest}\n\n{head}")
+    return "\n" + "\n".join(parts) + "\n"
+
+
 MAKERS: Mapping[str, Callable[[str], str]] = {
     "fields": fields,
     "options": options,
     "shared": lambda name: option_rows(shared(name)),
     "document": document,
+    "collected": collected,
 }
 
 

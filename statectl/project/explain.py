@@ -10,6 +10,7 @@ import statectl
 from statectl.project import (
     associations,
     bodies,
+    collecting,
     parameter_access,
     parameter_settings,
     parameters,
@@ -51,6 +52,9 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "limits": ("What may be changed at all (statectl.yml)", settings.LIMIT_FIELDS),
     "parameters": ("The parameter store (statectl.yml)", parameter_settings.FIELDS),
     "access_rule": ("A rule of the policy file of the parameter store", parameter_access.FIELDS),
+    "collect": ("What `statectl inventory refresh` asks for (statectl.yml)", collecting.FIELDS),
+    "collect_file": ("Files that `collect` tells of, an entry of `files`", collecting.FILE_FIELDS),
+    "custom_type": ("A type of your own, an entry of `custom` in `collect`", collecting.CUSTOM_FIELDS),
     "serve": ("How `statectl serve` works (statectl.yml)", settings.SERVE_FIELDS),
 }
 

@@ -137,8 +137,7 @@ _ALL = (
         Name         text  Without .service
         DisplayName  text  Its description
         Status       text  running, exited, stopped, failed ...
-        StartType    text  enabled, disabled, static, masked ...
-        ServiceType  text  simple, notify, oneshot ...
+        StartType    text  enabled, disabled, static, masked, generated
         """, also={"state": "Status"},
     ),
     _type(

@@ -88,8 +88,7 @@ def on_a_host(place: Path, packages: int, rounds: int) -> Iterator[Line]:
     with Lab(disk=True) as lab:
         (host,) = lab.start(1, "bookworm")
         host.write("/var/lib/dpkg/status", status(packages))
-        for number in range(packages):
-            (host.upper / f"var/lib/dpkg/info/package-{number:04}.list").touch()
+        host.sh(f"cd /var/lib/dpkg/info && seq -f 'package-%04g.list' 0 {packages - 1} | xargs touch")
         project = LabProject(place, [host])
         project.statectl("inventory", "refresh", expect=0)
         same = [run_and_account(refresh, project, [host]) for _ in range(rounds)]
@@ -183,7 +182,7 @@ def fill(store: Store, names: Sequence[str], packages: int) -> dict[str, Any]:
             for number in chosen
         ]  # fmt: skip
         services = [
-            [f"service-{number:03}", "made up", "running" if (number + place) % 5 else "failed", "enabled", "simple"]
+            [f"service-{number:03}", "made up", "running" if (number + place) % 5 else "failed", "enabled"]
             for number in range(150)
         ]
         usage = _told("Usage", [["/", 40000, 40000 - place * 30, place % 100]])

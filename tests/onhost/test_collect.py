@@ -164,14 +164,14 @@ class Pass(Machine):
     def test_bounds(self):
         """Texts are cut and made one line, numbers are bounded, rows are counted."""
         long = [["x" * 5000, 2**80, "a\nb\x1b[31m", float("nan"), b"\xff".decode("utf-8", "surrogateescape")]] * 3
-        message = rows.message(rows.Found("T", "abcde", long, 2), {}, 0)
+        data = rows.encoded_message(rows.Found("T", "abcde", long, 2), {}, 0)
+        message = json.loads(data.decode("ascii"))
         self.assertEqual(message["left_out"], 1)
         self.assertEqual(message["rows"][0][0], "x" * 256)
         self.assertEqual(message["rows"][0][1], 2**53)
         self.assertNotIn("\n", message["rows"][0][2])
         self.assertIsNone(message["rows"][0][3])
         self.assertEqual(message["rows"][0][4], "\\xff")
-        json.dumps(message, allow_nan=False).encode("ascii")
 
     def test_every_type_reads_an_empty_machine(self):
         """A machine without any of it is no error: each type says content or absent, and nothing is made up."""
@@ -221,16 +221,20 @@ class Types(Machine):
     def test_services(self):
         """What systemd has loaded, and beside it what is only installed."""
         out = (
-            "Id=nginx.service\nDescription=web\nLoadState=loaded\nActiveState=active\nSubState=running\n"
-            "UnitFileState=enabled\nType=forking\n\nId=gone.service\nLoadState=not-found\nActiveState=inactive\n\n"
-            "Id=sick.service\nLoadState=loaded\nActiveState=failed\nSubState=failed\nUnitFileState=\nType=simple\n"
+            "nginx.service loaded active running A web server\n\u25cf sick.service loaded failed failed Sick\n"
+            "gone.service not-found inactive dead gone.service\ngetty@tty1.service loaded active running Getty on tty1\n"
+            "once.service loaded active exited Once\nodd\n"
         )
-        self.put("/usr/lib/systemd/system/idle.service", "")
-        self.put("/usr/lib/systemd/system/other@.service", "")
+        self.put("/usr/lib/systemd/system/idle.service", "[Unit]\n[Install]\nWantedBy=x\n")
+        self.put("/usr/lib/systemd/system/nginx.service", "[Install]\n")
+        self.put("/usr/lib/systemd/system/getty@.service", "")
         self.put("/usr/lib/systemd/system/boots.service", "")
         self.put("/etc/systemd/system/multi-user.target.wants/boots.service", "")
+        self.put("/etc/systemd/system/multi-user.target.wants/nginx.service", "")
+        self.put("/run/systemd/generator/sysv.service", "")
         self.put("/run/systemd/system/x", "")
         os.symlink("/dev/null", self.root + "/etc/systemd/system/off.service")
+        os.symlink("/usr/lib/systemd/system/nginx.service", self.root + "/etc/systemd/system/www.service")
         with mock.patch.object(self.host, "run", return_value=Ran(0, out, "")):
             found = {row[0]: row[2:4] for row in service.gather(self.host, {})}
         self.assertEqual(
@@ -238,9 +242,12 @@ class Types(Machine):
             {
                 "nginx": ["running", "enabled"],
                 "sick": ["failed", "static"],
+                "getty@tty1": ["running", "static"],
+                "once": ["exited", "static"],
                 "idle": ["stopped", "disabled"],
                 "boots": ["stopped", "enabled"],
                 "off": ["stopped", "masked"],
+                "sysv": ["stopped", "generated"],
             },
         )
 

@@ -24,7 +24,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from statectl.onhost import protocol
-from statectl.onhost.collect.rows import Absent, Found, message, refusal
+from statectl.onhost.collect.rows import Absent, Found, encoded, encoded_message, refusal
 from statectl.onhost.ending import End
 from statectl.onhost.failure import Failed
 
@@ -141,10 +141,6 @@ def read_all(
             reader.close()
 
 
-def encoded(value: "Dict[str, JSON]") -> bytes:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
 class _Reader(object):
     """A child that reads parts one after the other; its answers come through a pipe, those of one part behind their number."""
 
@@ -224,7 +220,7 @@ def _read(part: "Part", known: "Dict[str, str]") -> "List[bytes]":
     try:
         for one in gather():
             took = int((time.monotonic() - started) * 1000)
-            data = encoded(message(one, known, took))
+            data = encoded_message(one, known, took)
             if len(data) > protocol.MAX_JSON // 2:
                 data = encoded(refusal(one.name, "failed", "%d bytes, more than may be told" % len(data)))
             found.append(data)

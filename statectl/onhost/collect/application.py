@@ -6,7 +6,6 @@ epoch, version and revision or release. InstalledTime of dpkg is that of the pac
 # ruff: noqa: ARG001  the signature of gather is the contract of all types
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 from statectl.onhost.collect.rows import Absent
@@ -38,10 +37,6 @@ STATUS_LIMIT = 64 * 1024 * 1024
 LISTS = "/var/lib/dpkg/info"
 RPM = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 SUMMARY = 120  # characters
-# The fields that are wanted stand in the file in this order; what stands between them is skipped as a whole.
-_FIELD = re.compile(
-    rb"^(Package|Status|Maintainer|Architecture|Source|Version|Description|Homepage): (.*)$", re.MULTILINE
-)
 _RPM_FIELDS = ("NAME", "ARCH", "EPOCHNUM", "VERSION", "RELEASE", "INSTALLTIME", "VENDOR", "SOURCERPM", "SUMMARY", "URL")
 _RPM_NONE = "(none)"
 
@@ -61,27 +56,36 @@ def gather(host: "Host", asked: "Dict[str, JSON]") -> "List[List[JSON]]":
 def deb(status: bytes, installed: "Dict[str, int]") -> "List[List[JSON]]":
     """Packages whose files are all there. installed: {name or name:architecture: epoch}."""
     rows: "List[List[JSON]]" = []
-    for paragraph in status.split(b"\n\n"):
-        fields = dict(_FIELD.findall(paragraph))
-        if not fields.get(b"Status", b"").endswith(b" installed"):
+    for text in status.split(b"\n\n"):
+        paragraph = b"\n" + text
+        if not _field(paragraph, b"Status").endswith(" installed"):
             continue
-        text = {key: value.decode("utf-8", "replace").strip() for key, value in fields.items()}
-        name, architecture = text.get(b"Package", ""), text.get(b"Architecture", "")
+        name, architecture = _field(paragraph, b"Package"), _field(paragraph, b"Architecture")
         at = installed.get(name) or installed.get("%s:%s" % (name, architecture))
         rows.append(
             [
                 name,
                 architecture,
-                text.get(b"Version", ""),
+                _field(paragraph, b"Version"),
                 "deb",
                 iso(at),
-                text.get(b"Maintainer", ""),
-                text.get(b"Source", name).partition(" ")[0],
-                text.get(b"Description", "")[:SUMMARY],
-                text.get(b"Homepage", ""),
+                _field(paragraph, b"Maintainer"),
+                _field(paragraph, b"Source").partition(" ")[0] or name,
+                _field(paragraph, b"Description")[:SUMMARY],
+                _field(paragraph, b"Homepage"),
             ]
         )
     return rows
+
+
+def _field(paragraph: bytes, name: bytes) -> str:
+    """The first line of a field. A paragraph begins with a newline; lines of a field's continuation begin with a space."""
+    start = paragraph.find(b"\n" + name + b": ")
+    if start < 0:
+        return ""
+    start += len(name) + 3
+    end = paragraph.find(b"\n", start)
+    return (paragraph[start:] if end < 0 else paragraph[start:end]).decode("utf-8", "replace").strip()
 
 
 def _installed(host: "Host") -> "Dict[str, int]":

@@ -43,20 +43,24 @@ class Absent(Exception):
     """There is no such thing on this host: no systemd, no package database."""
 
 
-def message(found: "Found", known: "Dict[str, str]", took_ms: int) -> "Dict[str, JSON]":
+def encoded_message(found: "Found", known: "Dict[str, str]", took_ms: int) -> bytes:
+    """The JSON of one type's message. Of a large one the rows are made text once, for the hash and for the message."""
     if found.state != "content":
-        return refusal(found.name, found.state, found.reason)
+        return encoded(refusal(found.name, found.state, found.reason))
     rows = bounded(found.rows, MAX_LONG if found.long else MAX_TEXT)
-    rows = sorted(rows, key=lambda row: [(value is not None, str(value)) for value in row])
+    rows.sort(key=lambda row: tuple(map(str, row)))
     left_out = max(0, len(rows) - found.most)
     del rows[found.most :]
-    columns = list(found.columns)
-    text = json.dumps([columns, rows, left_out], ensure_ascii=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode("ascii")).hexdigest()
-    told = {"type": "collected", "name": found.name, "hash": digest, "ms": took_ms}
+    head = {"type": "collected", "name": found.name, "ms": took_ms}
+    content = b',"columns":%s,"rows":%s,"left_out":%d' % (encoded(list(found.columns)), encoded(rows), left_out)
+    head["hash"] = digest = hashlib.sha256(content).hexdigest()
     if found.lasting and known.get(found.name) == digest:
-        return dict(told, state="same")
-    return dict(told, state="content", columns=columns, rows=rows, left_out=left_out)
+        return encoded(dict(head, state="same"))
+    return encoded(dict(head, state="content"))[:-1] + content + b"}"
+
+
+def encoded(value: "JSON") -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def refusal(name: str, state: str, reason: str) -> "Dict[str, JSON]":
@@ -65,15 +69,21 @@ def refusal(name: str, state: str, reason: str) -> "Dict[str, JSON]":
 
 def bounded(rows: "Sequence[Sequence[JSON]]", limit: int = MAX_TEXT) -> "List[List[JSON]]":
     """Rows of texts, whole numbers, true, false and null, none of them longer than may be told."""
-    return [[_value(value, limit) for value in row] for row in rows]
+    return [
+        [
+            value
+            if value is None or (value.__class__ is str and len(value) <= limit and value.isprintable())
+            else _value(value, limit)
+            for value in row
+        ]
+        for row in rows
+    ]
 
 
 def _value(value: "JSON", limit: int) -> "JSON":
     if isinstance(value, str):
-        if len(value) > limit or not value.isprintable():
-            return _text(value, limit)
-        return value
-    if value is None or isinstance(value, bool):
+        return _text(value, limit)
+    if isinstance(value, bool):
         return value
     if isinstance(value, int):
         return max(-MAX_NUMBER, min(MAX_NUMBER, value))

@@ -13,4 +13,4 @@ def iso(epoch: "Optional[int]") -> "Optional[str]":
     """Seconds since 1970 -> text; None for none, and for one that no calendar has."""
     if not epoch or not 0 < epoch <= MAX_EPOCH:
         return None
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % time.gmtime(epoch)[:6]
