@@ -37,6 +37,7 @@ def show(obj: dict[str, Any], /, out: tuple[str, ...], as_json: bool, quiet: boo
         "limits.max_removals": limits.max_removals,
         "limits.become": limits.become,
         "serve.missed": settings.missed,
+        **{f"inventory_sources.{name}": value for name, value in sorted(settings.inventory_sources.items())},
         **{f"parameters.{name}": value for name, value in sorted(settings.parameters.items())},
     }
     rows = {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statectl.catalogue.folding import once
-from statectl.cli.formats.problems import as_json
+from statectl.cli.formats.problems import as_json, line_of
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.offline import probes_of, read_inventory, types_by_name
 from statectl.cli.opening import has_store, open_project, open_settings, open_store, start_directory
@@ -139,7 +139,9 @@ class Opened:
         else:
             root, settings = open_settings(obj)
             project = Project(root, settings, {}, {})
-        found, problems, path = read_inventory(project.root, project.settings, inventory)
+        found, problems, path = read_inventory(
+            project.root, project.settings, inventory, kept_at=store_root, anew=bool(obj.get("ask_sources"))
+        )
         if any(not problem.is_warning for problem in problems):
             raise ConfigError(problems, root=project.root)
         credentials = credentials_of(options or {})
@@ -148,6 +150,8 @@ class Opened:
         if states:
             opened._take_groups(project.resource_groups, ())
             opened.read_tags()
+        else:
+            opened.tell_sources()
         return opened
 
     @classmethod
@@ -222,6 +226,12 @@ class Opened:
         if chosen.uncollected:
             self._tell_uncollected(target, chosen.uncollected)
         return chosen
+
+    def tell_sources(self) -> None:
+        """On stderr, that hosts are those of an earlier answer; for commands that show no warnings of the files."""
+        for problem in self.problems:
+            if problem.code in ("W160", "W161"):
+                click.echo(line_of(problem), err=True)
 
     def read_tags(self) -> None:
         """Stored tags of the hosts, where they are not there yet."""

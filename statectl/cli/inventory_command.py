@@ -8,6 +8,7 @@ import click
 from statectl.cli.collected_commands import diff, history, query, refresh, show_entries
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.host_tags import STORE, stored_tags, tag, tag_lines, tags_of
+from statectl.cli.inventory_sources import sources
 from statectl.cli.options import inventory_option, output_options, outputs, to_json
 from statectl.errors import Refused, Unreachable, UsageError
 
@@ -20,7 +21,7 @@ def command() -> None:
     """List and show hosts, trust their keys, collect what is on them and ask about it."""
 
 
-for _one in (refresh, query, history, diff, tag):
+for _one in (refresh, query, history, diff, tag, sources):
     command.add_command(_one)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from statectl.catalogue.child_process import ChildProcess
     from statectl.catalogue.compile import Compiler
     from statectl.project.types import ResourceType
+    from statectl.targets.sources import Keeping
     from statectl.targets.values import Yaml
 
 
@@ -32,12 +33,32 @@ def types_by_name() -> "dict[str, ResourceType]":
     return {kind.name: kind for kind in table().resources.values()}
 
 
-def read_inventory(root: Path, settings: Settings, given: str | None) -> tuple[Inventory, list[Problem], Path]:
-    """The inventory in force, its problems and its path. `given`: -i, relative to here; else the project's own."""
+def keeping(root: Path, settings: Settings, *, anew: bool = False) -> "Keeping":
+    """How long answers of sources count, and where they are kept."""
+    from statectl.project.source_settings import seconds
+    from statectl.targets.sources import Keeping
+
+    cache, failing = (seconds(settings.inventory_sources.get(name, "0s")) for name in ("cache", "if_failing"))
+    return Keeping(root / ".statectl" / "sources", cache, failing, anew=anew)
+
+
+def read_inventory(
+    root: Path, settings: Settings, given: str | None, *, kept_at: Path | None = None, anew: bool = False
+) -> tuple[Inventory, list[Problem], Path]:
+    """The inventory in force, its problems and its path. `given`: -i, relative to here; else the project's own.
+
+    `kept_at`: the project that keeps answers of sources, when these files are a copy. `anew`: sources are asked, whatever is kept.
+    """
     from statectl.targets.inventory import load_inventory
 
     path = Path(given) if given else root / settings.inventory
-    inventory, problems = load_inventory(path, root=root, yaml=yaml_tools(), allow_executables=settings.trusted)
+    inventory, problems = load_inventory(
+        path,
+        root=root,
+        yaml=yaml_tools(),
+        allow_executables=settings.trusted,
+        keeping=keeping(kept_at or root, settings, anew=anew),
+    )
     return inventory, problems, path
 
 
@@ -61,7 +82,13 @@ def offline_problems(
     from statectl.targets.inventory import load_inventory
 
     path = Path(given) if given else project.root / project.settings.inventory
-    inventory, problems = load_inventory(path, root=project.root, yaml=yaml_tools(), allow_executables=None)
+    inventory, problems = load_inventory(
+        path,
+        root=project.root,
+        yaml=yaml_tools(),
+        allow_executables=None,
+        keeping=keeping(project.root, project.settings),
+    )
     hosts_unknown = any(problem.code == "W157" for problem in problems)
     if not hosts_unknown:
         inventory, beside = with_groups(inventory, project.resource_groups)

@@ -83,6 +83,7 @@ def command(
         timeout_s=float(options["timeout"]),
     )
     opened = Opened.of(obj, options["inventory"], options)
+    opened.tell_sources()
     opened.become = become
     hosts = opened.chosen(Scope.of((), options))
     try:

@@ -19,6 +19,7 @@ from statectl.project import (
     resource_groups,
     rollouts,
     settings,
+    source_settings,
     windows,
 )
 from statectl.project.findings import one_of
@@ -51,6 +52,7 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "connection": ("How hosts are reached (statectl.yml and inventories)", settings.CONNECTION_FIELDS),
     "limits": ("What may be changed at all (statectl.yml)", settings.LIMIT_FIELDS),
     "parameters": ("The parameter store (statectl.yml)", parameter_settings.FIELDS),
+    "inventory_sources": ("Inventories that are asked: programs and clouds (statectl.yml)", source_settings.FIELDS),
     "access_rule": ("A rule of the policy file of the parameter store", parameter_access.FIELDS),
     "collect": ("What `statectl inventory refresh` asks for (statectl.yml)", collecting.FIELDS),
     "collect_file": ("Files that `collect` tells of, an entry of `files`", collecting.FILE_FIELDS),

@@ -295,6 +295,7 @@ class Settings:
     missed: Missed = "once"  # what `serve` does about slots that nobody ran
     collect: Collect = field(default_factory=Collect)
     parameters: Mapping[str, Any] = field(default_factory=dict)  # of the parameter store; those that are given
+    inventory_sources: Mapping[str, str] = field(default_factory=dict)  # durations as written; those that are given
     trusted: bool = False  # the user's or the machine's configuration names this project in trusted_projects
 
 

@@ -18,6 +18,7 @@ from statectl.project import (
     resource_groups,
     rollouts,
     settings,
+    source_settings,
     windows,
 )
 from statectl.project.scalars import Plain
@@ -107,6 +108,7 @@ def settings_schema() -> Schema:
         ),
         "collect": _collect_schema(),
         "parameters": _closed(_described(parameter_settings.FIELDS, _PARAMETER_STORE)),
+        "inventory_sources": _closed(_described(source_settings.FIELDS, _texts(source_settings.FIELDS))),
         "serve": _closed(_described(settings.SERVE_FIELDS, {"missed": {"enum": list(settings.MISSED)}})),
     }
     return {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from statectl.problems import Problem, Span
-from statectl.project import parameter_settings
+from statectl.project import parameter_settings, source_settings
 from statectl.project.collecting import read_collect
 from statectl.project.documents import Document, read_document
 from statectl.project.findings import Findings, is_null
@@ -35,6 +35,7 @@ FIELDS: Mapping[str, str] = {
     "limits": "What may be changed at all; enforced when compiling and again on the host",
     "serve": "How `statectl serve` runs associations on their schedules",
     "parameters": "The parameter store: its key, who may do what, how much it takes",
+    "inventory_sources": "How long answers of inventories that are asked, programs and clouds, may be used",
     "collect": "What `statectl inventory refresh` asks for beside what it asks every host, and how long changes are kept",
 }
 OF_PROJECT = ("project", "collect")  # that a user's own configuration does not set: they name what runs where
@@ -141,6 +142,9 @@ def _settled(
         collect=values.get("collect", Collect()),
         missed=values.get("serve.missed", "once"),
         parameters={key.partition(".")[2]: value for key, value in values.items() if key.startswith("parameters.")},
+        inventory_sources={
+            key.partition(".")[2]: value for key, value in values.items() if key.startswith("inventory_sources.")
+        },
         sources=sources,
         trusted=is_trusted(root, trusted),
     )
@@ -196,6 +200,9 @@ def _layer(document: Document, allowed: Mapping[str, str], root: Path, problems:
         elif key == "parameters":
             for name, below in reader.known(value, (key,), parameter_settings.FIELDS, "`parameters`").items():
                 reader.keep(layer, f"parameters.{name}", below, (key, name))
+        elif key == "inventory_sources":
+            for name, below in reader.known(value, (key,), source_settings.FIELDS, f"`{key}`").items():
+                reader.keep(layer, f"{key}.{name}", below, (key, name))
         elif key == "limits":
             if value is not BROKEN:
                 layer.values[key] = reader.limits(value, (key,), root)
@@ -296,6 +303,8 @@ def _expected(key: str, text: str) -> str:
         )
     if key.startswith("parameters."):
         return parameter_settings.expected(key.partition(".")[2], text)
+    if key.startswith("inventory_sources."):
+        return source_settings.expected(text)
     if key == "connection.undo_after":
         return undo_after_problem(text)
     if key == "connection.host_key":

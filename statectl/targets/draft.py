@@ -6,13 +6,16 @@ name, first as the inventory files say and then as `group_vars/` say, then the h
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.problems import Problem, Span, did_you_mean
 from statectl.targets.connections import from_variables
 from statectl.targets.hosts import Connection, Group, Host, Inventory, Variable
 from statectl.targets.names import group_name_problem, host_name_problem
 from statectl.targets.ranges import MAX_HOSTS
+
+if TYPE_CHECKING:
+    from statectl.targets.sources import Answered
 
 Layer = Mapping[str, Variable]
 Hidden = dict[str, tuple[Variable, ...]]
@@ -53,6 +56,7 @@ class Draft:
         self.hosts: dict[str, HostDraft] = {}
         self.problems: list[Problem] = []
         self.sources: list[str] = []
+        self.answered: list[Answered] = []
         self.group("all", None)
         self.group("ungrouped", None)
 
@@ -210,7 +214,7 @@ class _Finish:
             )
             for group in draft.groups.values()
         }
-        return Inventory(hosts, groups, tuple(draft.sources))
+        return Inventory(hosts, groups, tuple(draft.sources), answered=tuple(draft.answered))
 
     def _children(self, group: GroupDraft) -> list[str]:
         if group.name != "all":

@@ -3,6 +3,7 @@
 Running one runs code of the project. The caller says whether that is allowed; `validate` never allows it.
 """
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from typing import Any
 from statectl.problems import Span
 from statectl.targets.draft import Draft
 from statectl.targets.hosts import Variable
+from statectl.targets.names import host_name_problem
+from statectl.targets.sources import Keeping, Source, SourceFailed
 from statectl.targets.values import Settled, Yaml
 from statectl.targets.variables import set_group_variable, warn_hidden
 
@@ -25,34 +28,49 @@ class ExecutableInventory:
     def __init__(self, draft: Draft, path: Path, file: str, yaml: Yaml) -> None:
         self.draft = draft
         self.path = path
+        self.file = file
         self.span = Span(file, 1, 1)
         self.settled = Settled(yaml, file, path.parent, None, draft.problems)
 
-    def read(self) -> None:
+    def read(self, keeping: Keeping) -> None:
+        """Ask the program, or use what it said before. Where it is not to be asked and nothing is kept, W157."""
+        source = Source(self.file, "program", hashlib.sha256(self.path.read_bytes()).hexdigest())
+        if not source.read(self.draft, keeping, self._ask, self._use):
+            self.draft.problem("W157", "executable inventory: not run, its hosts are unknown here", self.span)
+
+    def _ask(self) -> dict[str, Any]:
+        """{list: what --list printed, hosts: what --host NAME printed, by name, when the list has no _meta}. Raises SourceFailed."""
         tree = self._run("--list")
-        if tree is None:
+        meta = tree.get("_meta")
+        if meta is not None and not (isinstance(meta, Mapping) and meta.get("hostvars") is None):
+            return {"list": tree, "hosts": None}
+        names: dict[str, None] = {}
+        for group, content in tree.items():
+            hosts = _contents(group, content).get("hosts", [])
+            names.update(dict.fromkeys(name for name in hosts if not host_name_problem(name)) if _texts(hosts) else {})
+        return {"list": tree, "hosts": {name: self._run("--host", name) for name in names}}
+
+    def _use(self, answer: Any) -> None:
+        if not isinstance(answer, Mapping) or not isinstance(answer.get("list"), Mapping):
+            self._wrong("what is kept of it is no answer")
             return
         names: dict[str, None] = {}
-        meta: Any = None
-        for group, content in tree.items():
+        meta: Any = answer.get("hosts")
+        for group, content in answer["list"].items():
             if group == "_meta":
-                meta = content.get("hostvars") if isinstance(content, Mapping) else content
+                meta = content.get("hostvars", meta) if isinstance(content, Mapping) else content
             else:
                 self._group(group, content, names)
         if meta is not None and not isinstance(meta, Mapping):
             self._wrong("_meta.hostvars is not a map")
             return
         for name in names:
-            variables = meta.get(name, {}) if meta is not None else self._run("--host", name)
-            self._host(name, variables)
+            self._host(name, (meta or {}).get(name, {}))
 
     def _group(self, name: str, content: Any, names: dict[str, None]) -> None:
         if self.draft.group(name, self.span) is None:
             return
-        if not isinstance(content, Mapping):
-            content = {"hosts": content}
-        elif not content.keys() & {"hosts", "vars", "children"}:
-            content = {"hosts": [name], "vars": content}
+        content = _contents(name, content)
         hosts, variables, children = content.get("hosts", []), content.get("vars", {}), content.get("children", [])
         if not _texts(hosts) or not isinstance(variables, Mapping) or not _texts(children):
             self._wrong(f'group "{name}": hosts and children are lists of names, vars is a map')
@@ -80,8 +98,8 @@ class ExecutableInventory:
     def _value(self, key: str, value: Any) -> Any:
         return self.settled.value(self.settled.expressions(value, (key,)), (key,))
 
-    def _run(self, *arguments: str) -> dict[str, Any] | None:
-        """The map that the program prints; None after a problem. What it says on stderr goes to the terminal."""
+    def _run(self, *arguments: str) -> dict[str, Any]:
+        """The map that the program prints. What it says on stderr goes to the terminal. Raises SourceFailed."""
         try:
             ran = subprocess.run(
                 [str(self.path.absolute()), *arguments],
@@ -91,17 +109,13 @@ class ExecutableInventory:
                 check=False,
             )
         except OSError as error:
-            self._wrong(f"cannot be run: {(error.strerror or 'unknown error').lower()}")
-            return None
+            raise _failed(f"cannot be run: {(error.strerror or 'unknown error').lower()}") from None
         except subprocess.TimeoutExpired:
-            self._wrong(f"`{arguments[0]}` took longer than {TIMEOUT_S:.0f} s")
-            return None
+            raise _failed(f"`{arguments[0]}` took longer than {TIMEOUT_S:.0f} s") from None
         if ran.returncode != 0:
-            self._wrong(f"`{arguments[0]}` exited {ran.returncode}")
-            return None
+            raise _failed(f"`{arguments[0]}` exited {ran.returncode}")
         if len(ran.stdout) > MAX_OUTPUT:
-            self._wrong(f"printed more than {MAX_OUTPUT // 1024 // 1024} MiB")
-            return None
+            raise _failed(f"printed more than {MAX_OUTPUT // 1024 // 1024} MiB")
         if not ran.stdout.strip() and arguments[0] == "--host":
             return {}
         try:
@@ -109,12 +123,22 @@ class ExecutableInventory:
         except (ValueError, RecursionError):
             tree = None
         if not isinstance(tree, dict):
-            self._wrong(f"`{arguments[0]}` printed no JSON map")
-            return None
+            raise _failed(f"`{arguments[0]}` printed no JSON map")
         return tree
 
     def _wrong(self, summary: str) -> None:
         self.draft.problem("E165", f"executable inventory: {summary}", self.span)
+
+
+def _failed(summary: str) -> SourceFailed:
+    return SourceFailed("E165", f"executable inventory: {summary}")
+
+
+def _contents(name: str, content: Any) -> Mapping[str, Any]:
+    """A group in its long form; in the shortest one its name is a host, and the rest variables."""
+    if not isinstance(content, Mapping):
+        return {"hosts": content}
+    return content if content.keys() & {"hosts", "vars", "children"} else {"hosts": [name], "vars": content}
 
 
 def _texts(value: Any) -> bool:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.problems import Span
 from statectl.targets.groups import ResourceGroups
+
+if TYPE_CHECKING:
+    from statectl.targets.sources import Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,9 @@ class Host:
         default_factory=dict
     )  # what each effective variable hides, nearest first
     span: Span | None = None
-    tag_spans: Mapping[str, Span] = field(default_factory=dict)  # of those that the inventory declares, where they stand
+    tag_spans: Mapping[str, Span] = field(
+        default_factory=dict
+    )  # of those that the inventory declares, where they stand
     stored_tags: Mapping[str, str] = field(default_factory=dict)  # also those that the inventory's hide
 
     @property
@@ -68,7 +73,7 @@ class Inventory:
     """All hosts by name, in inventory order, and all groups. `sources`: the files it was read from, relative to the project.
 
     `resource_groups`: those of the project's files, which share one namespace with the groups. `more_tags`: hosts may have stored tags
-    that were not read.
+    that were not read. `answered`: of sources that are asked, when they answered.
     """
 
     hosts: Mapping[str, Host]
@@ -76,6 +81,7 @@ class Inventory:
     sources: tuple[str, ...] = ()
     resource_groups: ResourceGroups = field(default_factory=ResourceGroups)
     more_tags: bool = False
+    answered: "tuple[Answered, ...]" = ()
 
     def members(self, group: str) -> Iterable[str]:
         """Names of the hosts in a group, its children included, in inventory order."""

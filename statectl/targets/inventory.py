@@ -4,6 +4,7 @@ import gc
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from statectl.targets.draft import Draft
 from statectl.targets.executables import ExecutableInventory
 from statectl.targets.hosts import Inventory
 from statectl.targets.own_format import OwnFormat, is_own_format
+from statectl.targets.sources import Keeping
 from statectl.targets.values import Settled, Yaml
 from statectl.targets.vars_files import EXTENSIONS, VarsFiles, parsed_json, read_text, shown
 
@@ -23,29 +25,37 @@ _IGNORED = re.compile(
 )
 _YAML_START = re.compile(r"---|[^\s#\[][^=\s]*:(?:\s|$)|\{")
 MAX_DEPTH = 10
+NOTHING_KEPT = Keeping()
 
 
 def load_inventory(
-    path: Path, *, root: Path, yaml: Yaml, allow_executables: bool | None = False
+    path: Path,
+    *,
+    root: Path,
+    yaml: Yaml,
+    allow_executables: bool | None = False,
+    keeping: Keeping = NOTHING_KEPT,
 ) -> tuple[Inventory, list[Problem]]:
     """Read an inventory file, or a directory of them with `group_vars/` and `host_vars/`.
 
     `root`: the project directory, for the paths in messages. `yaml`: the YAML reader. `allow_executables`: an inventory
     that is a program is run (True), is an error (False), or is passed over with the warning W157 (None: only the files
-    are checked). The inventory holds whatever could be understood; with errors among the problems it must not be used.
+    are checked) unless an answer of it is kept. `keeping`: what becomes of answers. The inventory holds whatever could be understood; with errors among the problems it must not be used.
     """
     collecting = gc.isenabled()
     gc.disable()  # a large inventory is made of millions of small objects that all stay: looking for garbage doubles the time
     try:
-        return _load(path, root, yaml, allow_executables=allow_executables)
+        return _load(path, root, yaml, keeping, allow_executables=allow_executables)
     finally:
         if collecting:
             gc.enable()
 
 
-def _load(path: Path, root: Path, yaml: Yaml, *, allow_executables: bool | None) -> tuple[Inventory, list[Problem]]:
+def _load(
+    path: Path, root: Path, yaml: Yaml, keeping: Keeping, *, allow_executables: bool | None
+) -> tuple[Inventory, list[Problem]]:
     draft = Draft()
-    loader = _Loader(draft, root, yaml, allow_executables=allow_executables)
+    loader = _Loader(draft, root, yaml, keeping, allow_executables=allow_executables)
     if not os.path.exists(path):  # Path.exists raises for a name that is too long
         draft.problem("E122", "inventory not found", Span(shown(path, root), 1, 1))
         return draft.finish(), draft.problems
@@ -57,10 +67,13 @@ def _load(path: Path, root: Path, yaml: Yaml, *, allow_executables: bool | None)
 
 
 class _Loader:
-    def __init__(self, draft: Draft, root: Path, yaml: Yaml, *, allow_executables: bool | None) -> None:
+    def __init__(
+        self, draft: Draft, root: Path, yaml: Yaml, keeping: Keeping, *, allow_executables: bool | None
+    ) -> None:
         self.draft = draft
         self.root = root
         self.yaml = yaml
+        self.keeping = keeping if allow_executables is not None else replace(keeping, ask=False)
         self.allow_executables = allow_executables
         self.ansible = False  # whether any source is Ansible's: then the vars files are, too
 
@@ -90,16 +103,13 @@ class _Loader:
             )
             return
         self.ansible = True
-        if self.allow_executables is None:
-            self.draft.problem("W157", "executable inventory: not run, its hosts are unknown here", top)
-            return
-        if not self.allow_executables:
+        if self.allow_executables is False:
             self.draft.problem(
                 "E165", "executable inventory: not run, it would run code of this project", top,
                 hint="trust the project in your own configuration; `validate` never runs it",
             )  # fmt: skip
             return
-        ExecutableInventory(self.draft, path, file, self.yaml).read()
+        ExecutableInventory(self.draft, path, file, self.yaml).read(self.keeping)
 
     def _text(self, path: Path, file: str, text: str) -> None:
         top = Span(file, 1, 1)
