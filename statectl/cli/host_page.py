@@ -81,7 +81,10 @@ def page_lines(page: Mapping[str, Any]) -> list[str]:
         statuses = ", ".join(f"{count} {status}" for status, count in sorted(one["statuses"].items()))
         lines.append(f"  association {one_line(name)}: {statuses}  (checked {age(one['checked'], at)} ago)")
     if page["parameters"]:
-        used = (f"{one_line(name)} v{version}" if version else one_line(name) for name, version in page["parameters"].items())
+        used = (
+            f"{one_line(name)} v{version}" if version else one_line(name)
+            for name, version in page["parameters"].items()
+        )
         lines.append(f"  uses     {', '.join(used)}")
     if page["collected"]:
         checked = [one["checked"] for one in page["collected"].values() if one["checked"]]

@@ -35,7 +35,15 @@ STALL_S = 30.0  # in the middle of a message: an executor writes each in one go
 PARTING_S = 2.0  # from our last word to the executor's exit
 LOOK_S = 0.03  # how often stderr is looked at for sudo's prompt
 SKEW_NOISE_S = 5  # seconds between two clocks that tell nothing: the message was on its way for a while
-READS = ("plan", "apply", "drift", "facts", "health", "ping", "inventory")  # orders that change nothing but what they say
+READS = (
+    "plan",
+    "apply",
+    "drift",
+    "facts",
+    "health",
+    "ping",
+    "inventory",
+)  # orders that change nothing but what they say
 UNCHANGED = ("ok", "skipped")
 CHUNK = 256 * 1024  # bytes of one blob frame
 
