@@ -43,6 +43,17 @@ def bounds_of(settings: Settings) -> Bounds:
     )
 
 
+def sweep_parameters(database: Database, root: Path, settings: Settings) -> None:
+    """Delete what has expired, forget what was deleted long ago: for the system itself, whatever the policy file says."""
+    ParameterStore(
+        database,
+        keys=Keys.open(settings.parameters.get("key", ""), root),
+        access=Access(),
+        principal=this_user(),
+        bounds=bounds_of(settings),
+    ).sweep()
+
+
 def _access(root: Path, name: str) -> Access:
     if not name:
         return Access()

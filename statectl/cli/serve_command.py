@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,6 +41,7 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
     from statectl.cli.formats.terminal import one_line
     from statectl.cli.interrupted import tell_interrupted
     from statectl.cli.opening import open_settings, open_store
+    from statectl.cli.opening_parameters import sweep_parameters
     from statectl.cli.scheduled_runs import ScheduledRuns
     from statectl.server.clock import SystemClock
     from statectl.server.http import Listener, address_of
@@ -63,7 +65,8 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
     tell_interrupted(store)
     clock = SystemClock()
     runs = ScheduledRuns(obj, options, store, clock.now, verbose=verbose, quiet=quiet)
-    scheduler = Scheduler(runs, store.slots, clock, this_process(), say, warn)
+    tidy = partial(sweep_parameters, store.database, root, settings)
+    scheduler = Scheduler(runs, store.slots, clock, this_process(), say, warn, tidy)
     scheduler.health.looked = clock.monotonic()
     listener: Listener | None = None
     ready = ""

@@ -20,9 +20,14 @@ class Rotated:
 
 
 def ready(context: Context) -> str:
-    """Make the first key when nothing was ever encrypted; what was made, in words. Raises Refused (E619) when the key was lost."""
+    """Make the first key when nothing was ever encrypted; what was made, in words.
+
+    Raises Refused (E619) when the key was lost, and when it is another one than that of the secrets that are there: half of them under a
+    key that others do not have would be lost for them.
+    """
     outer = context.keys.outer
     if outer.exists():
+        _check_known(context)
         return ""
     with context.database.transaction() as connection:
         if outer.exists():
@@ -37,6 +42,25 @@ def ready(context: Context) -> str:
                 hint="put the key back from your copy; a new one is made only when those secrets are deleted",
             )
         return outer.create()
+
+
+def _check_known(context: Context) -> None:
+    current = context.keys.outer.current()
+    with context.database.reading() as connection:
+        ours = connection.execute(
+            "SELECT key_id FROM parameter_versions WHERE cipher IS NOT NULL AND key_id = ? LIMIT 1", (current,)
+        ).fetchone()
+        if ours is not None:
+            return
+        others = connection.execute(
+            "SELECT key_id, count(*) AS number FROM parameter_versions WHERE cipher IS NOT NULL GROUP BY key_id ORDER BY key_id"
+        ).fetchall()
+    if others and not any(context.keys.can_unwrap(row["key_id"]) for row in others):
+        raise Refused(
+            f"{others[0]['number']} secrets are encrypted with the key {others[0]['key_id']}; {context.keys.outer.shown()}",
+            code="E619",
+            hint="name their key in the setting parameters.key, or move them to this one: statectl parameter rotate --from KEY",
+        )
 
 
 def rotate(context: Context, *, renew: bool, drop_old: bool, tell: Callable[[int], None] = lambda _: None) -> Rotated:

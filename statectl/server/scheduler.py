@@ -62,7 +62,9 @@ class Scheduler:
         process: str,
         say: Callable[[str], None] = lambda _: None,
         warn: Callable[[str], None] = lambda _: None,
+        tidy: Callable[[], object] = lambda: None,
     ) -> None:
+        """tidy: what else is to be done once a day, in a thread of its own."""
         self.health = Health()
         self.codes: list[int] = []  # exit codes of the runs
         self._runs = runs
@@ -71,6 +73,7 @@ class Scheduler:
         self._process = process
         self._say = say
         self._warn = warn
+        self._tidy = tidy
         self._look: Look | None = None
         self._definitions: dict[str, str] = {}  # as this process saw them last
         self._next: dict[Key, datetime | None] = {}
@@ -143,6 +146,7 @@ class Scheduler:
             if self._cleaned is None or self._clock.monotonic() - self._cleaned > 86400:
                 self._cleaned = self._clock.monotonic()
                 await asyncio.to_thread(self._slots.forget_old, self._clock.now())
+                await asyncio.to_thread(self._tidy)
             self._trouble("store", "")
         except StatectlError as error:
             self._next = {}  # whatever was due is decided about at the next look

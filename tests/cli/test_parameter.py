@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -182,6 +183,19 @@ def test_watch_once(param):
     said = param("watch", "--once", "--since", cursor)
     assert "put      /a v2" in said.out
     assert said.out.rstrip().endswith("because")
+
+
+def test_serve_deletes_what_has_expired(param):
+    """Once a day; until then it is only not shown."""
+    import datetime as dt
+
+    write(param.root, {"inventories/prod/hosts.yml": "hosts: {}\n"})
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)
+    param("set", "/token", "--type", "SecureString", "--expires", f"{soon:%Y-%m-%dT%H:%M:%SZ}", stdin="x")
+    time.sleep(2)
+    statectl("serve", "--once", cwd=param.root, home=param.root.parent / "home", expect=0)
+    said = param("watch", "--once", "--since", "0")
+    assert "expire   /token v1" in said.out
 
 
 def test_rotation(param):

@@ -131,6 +131,18 @@ def machine(place: Place) -> type[RuleBasedStateMachine]:
                 there[3][label] = version
                 self.writes += 1
 
+        @precondition(lambda self: any(there[3] and len(there[1]) > 1 for there in self.model.living.values()))
+        @rule(data=st.data(), who=which)
+        def move_label(self, data: st.DataObject, who: int) -> None:
+            name = data.draw(
+                st.sampled_from(sorted(n for n, there in self.model.living.items() if there[3] and len(there[1]) > 1))
+            )
+            _, versions, _, labels = self.model.living[name]
+            label = data.draw(st.sampled_from(sorted(labels)))
+            labels[label] = data.draw(st.sampled_from(sorted(set(versions) - {labels[label]})))
+            assert self.stores[who].label(self.root + name, labels[label], [label]).labels == (label,)
+            self.writes += 1
+
         @precondition(lambda self: any(there[3] for there in self.model.living.values()))
         @rule(data=st.data(), who=which)
         def unlabel(self, data: st.DataObject, who: int) -> None:

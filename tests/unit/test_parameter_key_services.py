@@ -133,10 +133,11 @@ def test_vault_transit(place, vault, monkeypatch):
     monkeypatch.delenv("VAULT_TOKEN")
     assert "vault login" in code_of(store.get, "/s", decrypt=True)[1]
     monkeypatch.setenv("VAULT_TOKEN", TOKEN)
-    assert (
-        "encryption key not found"
-        in code_of(place.store(key=f"{vault}2").put, "/t", Secret("x"), type="SecureString")[1]
-    )
+    empty = Place(place.root / "empty", "sqlite:state.db")
+    empty.root.mkdir()
+    error = code_of(empty.store(key=f"{vault}2").put, "/t", Secret("x"), type="SecureString")
+    empty.close()
+    assert "encryption key not found" in error[1]
     assert code_of(store.rotate, drop_old=True)[0] == "E619"
 
 

@@ -189,6 +189,27 @@ def test_a_wrong_key_is_one_line(place):
     assert right not in str(error) + error.hint and wrong not in str(error) + error.hint
 
 
+def test_nothing_is_encrypted_with_a_key_that_the_others_do_not_have(place, monkeypatch):
+    """A second controller with a key of its own, or a changed setting: its secrets would be lost for all others, so it writes none."""
+    monkeypatch.setenv("STORE_KEY", aes.line_of(aes.new_key()))
+    place.store().put("/s", Secret("x"), type="SecureString")
+    other = place.store(key="env:STORE_KEY")
+    for verb in (
+        lambda: other.put("/t", Secret("y"), type="SecureString"),
+        lambda: other.put("/s", Secret("y"), overwrite=True),
+        lambda: other.put_many(
+            [NewVersion("/a", "x", type="String"), NewVersion("/t", Secret("y"), type="SecureString")]
+        ),
+    ):
+        error = refused(verb)
+        assert error.code == "E619"
+        assert "rotate --from" in error.hint
+    assert [one.name for one in other.describe().parameters] == ["/s"]
+    moved = place.store(key="env:STORE_KEY", old=("file:.statectl/parameters.key",))
+    moved.rotate(renew=False)
+    assert other.put("/t", Secret("y"), type="SecureString").version == 1
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_key_file_that_others_may_read_is_refused(place, mode):
     """It may be no secret any more."""

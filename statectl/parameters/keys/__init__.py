@@ -82,6 +82,9 @@ class Keys:
     def open(cls, spec: str, root: Path, old: tuple[str, ...] = ()) -> "Keys":
         return cls(provider(spec or DEFAULT, root), tuple(provider(one, root) for one in old))
 
+    def can_unwrap(self, key_id: str) -> bool:
+        return any(outer.holds(key_id) for outer in self._all)
+
     def unwrap(self, key_id: str, wrapped: bytes, name: str, version: int) -> bytes:
         """Raises Refused: E619 when no key here wrapped it."""
         for outer in self._all:

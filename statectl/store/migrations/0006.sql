@@ -29,6 +29,8 @@ CREATE UNIQUE INDEX parameter_versions_current ON parameter_versions (place) WHE
 CREATE INDEX parameter_versions_expiring ON parameter_versions (expires) WHERE is_current = 1 AND expires IS NOT NULL;
 CREATE INDEX parameter_versions_deleted ON parameter_versions (deleted) WHERE deleted IS NOT NULL;
 
+CREATE INDEX parameter_versions_by_key ON parameter_versions (key_id) WHERE cipher IS NOT NULL;
+
 CREATE TABLE parameter_labels (
     place           BLOB NOT NULL,
     life            VARCHAR(16) NOT NULL,
