@@ -48,8 +48,8 @@ def keep_parameters(scene: Scene) -> None:
     """SecureStrings come into the store and into git; whatever tells of them afterwards tells no value."""
     scene.statectl("parameter", "set", "/canary/stored", "--type", "SecureString", stdin=scene.value("stored"))
     cipher = scene.statectl("parameter", "encrypt", "/canary/in-git", stdin=scene.value("in git")).out.strip()
-    states = scene.project.root / "states/canary.yml"
-    states.write_text(canary_project.parameters(scene.given, cipher) + states.read_text())
+    states = scene.project.root / "states/parameters.yml"
+    states.write_text(canary_project.parameters(scene.given, cipher))
     scene.project.commit("parameters")
     for argv in (
         ("get", "/canary/stored"),
@@ -132,8 +132,7 @@ def rotate_and_remove(scene: Scene) -> None:
     scene.canaries["put anew"] = Canary.made("put anew")
     (scene.given / "declared").write_text(scene.value("put anew"))
     retired = canary_project.FILES.replace("{{ v_retired }}", "no secret")
-    section = states.read_text().partition("associations:")[0]
-    states.write_text(section + retired)
+    states.write_text(retired)
     scene.statectl("parameter", "rotate")
     scene.statectl("apply", "--yes", "--full", "-vvv")
     assert scene.host.read("/etc/canary/declared.conf") == f"key = {scene.value('put anew')}\n"
@@ -143,6 +142,7 @@ def rotate_and_remove(scene: Scene) -> None:
     scene.host.sh("rm /etc/canary/declared.conf")
     assert scene.value("rotated anew") in scene.host.read("/etc/canary/rotated.conf")
     scene.host.sh("rm /etc/canary/rotated.conf")
+    states.with_name("parameters.yml").unlink()
     states.write_text('associations: {files: {targets: all, files: {/etc/canary/lines.conf: {content: "first\\n"}}}}\n')
     scene.statectl("apply", "--prune", "--yes", "--full", "-vvv")
 
