@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 420, 300  # of one panel
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 34, 42
+LEFT, RIGHT, TOP, BOTTOM = 62, 26, 34, 42  # on the right: half of the last number below the axis
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#17becf", "#7f7f7f")
 Curve = Sequence[tuple[float, float]]  # (how many, value), both above 0
 
