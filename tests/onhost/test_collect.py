@@ -320,8 +320,8 @@ class Types(Machine):
         self.put("/etc/d/b.conf", "two")
         self.put("/etc/d/e/c.conf", "three")
         self.put("/etc/a.txt", "")
-        os.symlink("/etc/a.txt", self.root + "/etc/link.conf")
-        os.symlink("/etc/d/e", self.root + "/etc/d/loop")
+        os.symlink("a.txt", self.root + "/etc/link.conf")
+        os.symlink("e", self.root + "/etc/d/loop")
         asked = {"files": [{"path": "/etc", "pattern": ["*.conf"], "depth": 2, "hash": True}]}
         found = {row["InstalledDir"] + "/" + row["Name"]: row for row in self.rows_of("File", asked)}
         self.assertEqual(sorted(found), ["/etc/a.conf", "/etc/d/b.conf"])

@@ -73,8 +73,6 @@ def _read(data: bytes, place: int, stop: int, expected: "Optional[int]" = None) 
         raise ValueError("a length that DER does not have")
     if length > 0x80:
         count = length - 0x80
-        if begin + count > stop:
-            raise ValueError("it ends too early")
         length = int.from_bytes(data[begin : begin + count], "big")
         if length < 0x80 or data[begin] == 0:
             raise ValueError("a length that is not as short as can be")
