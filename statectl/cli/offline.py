@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def read_inventory(
         root=root,
         yaml=yaml_tools(),
         allow_executables=settings.trusted,
-        keeping=keeping(kept_at or root, settings, anew=anew),
+        keeping=partial(keeping, kept_at or root, settings, anew=anew),
     )
     return inventory, problems, path
 
@@ -87,7 +88,7 @@ def offline_problems(
         root=project.root,
         yaml=yaml_tools(),
         allow_executables=None,
-        keeping=keeping(project.root, project.settings),
+        keeping=partial(keeping, project.root, project.settings),
     )
     hosts_unknown = any(problem.code == "W157" for problem in problems)
     if not hosts_unknown:

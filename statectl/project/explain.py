@@ -25,6 +25,7 @@ from statectl.project import (
 from statectl.project.findings import one_of
 from statectl.project.scalars import Plain
 from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
+from statectl.targets import ec2
 
 WIDTH = 96
 _CODE = re.compile(r"[EW][0-9]{3}", re.IGNORECASE)
@@ -43,6 +44,7 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "health": ("What must hold on a host once `rollout` has changed it", rollouts.HEALTH_FIELDS),
     "step": ("A command on other hosts, `before` or `after` of `rollout`", rollouts.STEP_FIELDS),
     "parameter": ("A value that the parameter store should hold", parameters.FIELDS),
+    "ec2": ("A file of the inventory that asks EC2 for hosts", ec2.FIELDS),
     "resource_group": ("A named question about the hosts, for every target", resource_groups.FIELDS),
     "maintenance_window": ("A maintenance window says when something that disrupts may happen", windows.FIELDS),
     "settings": (

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from statectl.problems import Span
@@ -21,8 +21,7 @@ Managed = Callable[[Stack], AbstractSet[str] | None]
 """The hosts on which a stack manages something by the records; None where nobody can be asked, as when files are checked offline."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceGroup:
+class ResourceGroup(NamedTuple):
     """A target expression, or a stack: the other one is '' or None."""
 
     name: str
@@ -43,7 +42,6 @@ def not_on_record(_stack: Stack) -> None:
     return
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceGroups:
-    named: Mapping[str, ResourceGroup] = field(default_factory=dict)
+class ResourceGroups(NamedTuple):
+    named: Mapping[str, ResourceGroup] = MappingProxyType({})
     managed: Managed = not_on_record

@@ -3,21 +3,22 @@
 import gc
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statectl.problems import Problem, Span
 from statectl.targets.ansible_ini import IniReader
 from statectl.targets.ansible_yaml import AnsibleYaml
 from statectl.targets.draft import Draft
-from statectl.targets.executables import ExecutableInventory
 from statectl.targets.hosts import Inventory
 from statectl.targets.own_format import OwnFormat, is_own_format
-from statectl.targets.sources import Keeping
 from statectl.targets.values import Settled, Yaml
 from statectl.targets.vars_files import EXTENSIONS, VarsFiles, parsed_json, read_text, shown
+
+if TYPE_CHECKING:
+    from statectl.targets.sources import Keeping
 
 # What Ansible passes over in a directory of inventories.
 _IGNORED = re.compile(
@@ -25,7 +26,6 @@ _IGNORED = re.compile(
 )
 _YAML_START = re.compile(r"---|[^\s#\[][^=\s]*:(?:\s|$)|\{")
 MAX_DEPTH = 10
-NOTHING_KEPT = Keeping()
 
 
 def load_inventory(
@@ -34,7 +34,7 @@ def load_inventory(
     root: Path,
     yaml: Yaml,
     allow_executables: bool | None = False,
-    keeping: Keeping = NOTHING_KEPT,
+    keeping: "Callable[[], Keeping] | None" = None,
 ) -> tuple[Inventory, list[Problem]]:
     """Read an inventory file, or a directory of them with `group_vars/` and `host_vars/`.
 
@@ -52,7 +52,7 @@ def load_inventory(
 
 
 def _load(
-    path: Path, root: Path, yaml: Yaml, keeping: Keeping, *, allow_executables: bool | None
+    path: Path, root: Path, yaml: Yaml, keeping: "Callable[[], Keeping] | None", *, allow_executables: bool | None
 ) -> tuple[Inventory, list[Problem]]:
     draft = Draft()
     loader = _Loader(draft, root, yaml, keeping, allow_executables=allow_executables)
@@ -68,12 +68,18 @@ def _load(
 
 class _Loader:
     def __init__(
-        self, draft: Draft, root: Path, yaml: Yaml, keeping: Keeping, *, allow_executables: bool | None
+        self,
+        draft: Draft,
+        root: Path,
+        yaml: Yaml,
+        keeping: "Callable[[], Keeping] | None",
+        *,
+        allow_executables: bool | None,
     ) -> None:
         self.draft = draft
         self.root = root
         self.yaml = yaml
-        self.keeping = keeping if allow_executables is not None else replace(keeping, ask=False)
+        self._keeping = keeping
         self.allow_executables = allow_executables
         self.ansible = False  # whether any source is Ansible's: then the vars files are, too
 
@@ -109,7 +115,16 @@ class _Loader:
                 hint="trust the project in your own configuration; `validate` never runs it",
             )  # fmt: skip
             return
-        ExecutableInventory(self.draft, path, file, self.yaml).read(self.keeping)
+        from statectl.targets.executables import ExecutableInventory
+
+        ExecutableInventory(self.draft, path, file, self.yaml).read(self.keeping())
+
+    def keeping(self) -> "Keeping":
+        """Made when a source is there that is asked: few inventories have one."""
+        from statectl.targets.sources import Keeping
+
+        found = self._keeping() if self._keeping is not None else Keeping()
+        return found if self.allow_executables is not None else replace(found, ask=False)
 
     def _text(self, path: Path, file: str, text: str) -> None:
         top = Span(file, 1, 1)
@@ -129,10 +144,10 @@ class _Loader:
     def _yaml(self, path: Path, file: str, text: str) -> None:
         tree: Any = parsed_json(text)
         places: Any = None
-        own = isinstance(tree, Mapping) and is_own_format(tree)
+        own = isinstance(tree, Mapping) and (is_own_format(tree) or is_source(tree))
         if tree is None or own:
             tree, places, problems = self.yaml.read_yaml(text, file)
-            own = tree is self.yaml.BROKEN or (isinstance(tree, Mapping) and is_own_format(tree))
+            own = tree is self.yaml.BROKEN or (isinstance(tree, Mapping) and (is_own_format(tree) or is_source(tree)))
             if own or not isinstance(tree, Mapping):
                 self.draft.problems.extend(problems)
             else:
@@ -153,11 +168,21 @@ class _Loader:
                 "E166", "configuration of an Ansible inventory plugin", Span(file, 1, 1),
                 hint="plugins are not run; an executable that prints `ansible-inventory --list` works",
             )  # fmt: skip
+        elif is_source(tree):
+            from statectl.targets.ec2 import Ec2Source
+
+            trusted = self.allow_executables
+            Ec2Source(self.draft, file, self.yaml, places, trusted=trusted).read(tree, self.keeping())
         elif own:
             OwnFormat(self.draft, file, path.parent, self.yaml, places).read(tree)
         else:
             self.ansible = True
             AnsibleYaml(self.draft, file, path.parent, self.yaml, places).read(tree)
+
+
+def is_source(tree: Mapping[Any, Any]) -> bool:
+    """A source that is asked says its kind; an Ansible group of that name would be a map."""
+    return isinstance(tree.get("source"), str)
 
 
 def _json_expressions(tree: Any, yaml: Yaml, file: str) -> Any:

@@ -33,7 +33,7 @@ def asked(tmp_path):
     def load_it(allow=True, **options):
         policy = Keeping(tmp_path / "kept", **options)
         found, problems = load_inventory(
-            program.parent, root=tmp_path, yaml=yaml_tools(), allow_executables=allow, keeping=policy
+            program.parent, root=tmp_path, yaml=yaml_tools(), allow_executables=allow, keeping=lambda: policy
         )
         count = len((tmp_path / "asked").read_text().split()) if (tmp_path / "asked").exists() else 0
         load_it.answered = found.answered
@@ -143,7 +143,7 @@ def test_hosts_are_asked_one_by_one_without_meta(asked):
         for _ in range(2):
             found, problems = load_inventory(
                 asked.program, root=asked.place, yaml=yaml_tools(), allow_executables=True,
-                keeping=Keeping(asked.place / "kept", cache_s=600),
+                keeping=lambda: Keeping(asked.place / "kept", cache_s=600),
             )  # fmt: skip
             assert not problems
             assert found.hosts["c1"].variables["b"].value == "c1"
@@ -178,6 +178,8 @@ def test_settings_reach_the_sources(tmp_path):
     policy = keeping(root, project.settings)
     assert (policy.cache_s, policy.if_failing_s, policy.ask) == (600, 172800, True)
     assert offline_problems(project, None)[1] == 0
-    load_inventory(root / "inventories/prod", root=root, yaml=yaml_tools(), allow_executables=True, keeping=policy)
+    load_inventory(
+        root / "inventories/prod", root=root, yaml=yaml_tools(), allow_executables=True, keeping=lambda: policy
+    )
     problems, hosts = offline_problems(project, None)
     assert ([one.code for one in problems], hosts) == (["W160"], 1)
