@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 from statectl.errors import Refused
-from statectl.parameters import crypto, public, rows
+from statectl.parameters import public, rows
 from statectl.parameters.context import Context, Entries
 from statectl.parameters.failures import missing
 from statectl.parameters.keeping_keys import ready
@@ -12,7 +12,7 @@ from statectl.parameters.model import SECURE, Put, Restored
 from statectl.parameters.names import Selector, below, check_path, is_public, place_of
 from statectl.parameters.policies import stamp
 from statectl.parameters.reading import selected
-from statectl.parameters.secrecy import opened, sealed
+from statectl.parameters.secrecy import Resealing
 from statectl.parameters.writing import other_version, trim
 
 
@@ -29,12 +29,9 @@ def restore(context: Context, what: str, *, recursive: bool, at: dt.datetime | N
         raise Refused(f"{stamp(at)} has not come yet", code="E625")
     bounds = below(check_path(what)) if recursive else None
     wanted = stamp(at) if at is not None else None
-    with context.database.reading() as connection:
-        secrets = connection.execute(
-            "SELECT count(*) AS number FROM parameter_versions WHERE cipher IS NOT NULL"
-        ).fetchone()["number"]
-    if secrets and at is not None:
-        ready(context)
+    resealing = Resealing(context)
+    if wanted is not None:
+        _prepare(context, resealing, place_of(what), bounds, wanted)
     with context.database.transaction() as connection:
         lives = _lives(connection, place_of(what), bounds)
         done: list[Restored] = []
@@ -46,7 +43,7 @@ def restore(context: Context, what: str, *, recursive: bool, at: dt.datetime | N
             one = (
                 _revive(connection, rows_of_place, now)
                 if wanted is None
-                else _as_of(context, connection, rows_of_place, wanted, now)
+                else _as_of(context, connection, rows_of_place, wanted, resealing)
             )
             if one is None:
                 continue
@@ -122,7 +119,23 @@ def _revive(connection: Any, versions: list[Any], now: str) -> Restored | None:
     return Restored(row["name"], "revived", row["version"])
 
 
-def _as_of(context: Context, connection: Any, versions: list[Any], at: str, now: str) -> Restored | None:
+def _prepare(context: Context, resealing: Resealing, place: bytes, bounds: tuple[bytes, bytes] | None, at: str) -> None:
+    """What restoring secrets of a time asks of the keys, before the store is held."""
+    with context.database.reading() as connection:
+        asked = []
+        for versions in _lives(connection, place, bounds):
+            then, name = _at(versions, at), versions[-1]["name"]
+            if then is not None and then["cipher"] is not None and then["is_current"] == 0:
+                asked += [then] if context.rights.may("write", name) and context.rights.may("read", name) else []
+    if asked:
+        ready(context)
+    if resealing.asks_others:
+        for then in asked:
+            resealing.prepare(then, then["name"])
+
+
+def _as_of(context: Context, connection: Any, versions: list[Any], at: str, resealing: Resealing) -> Restored | None:
+    now = context.now()
     then = _at(versions, at)
     living = [row for row in versions if row["is_current"] == 1 and not rows.is_expired(row, now)]
     current = living[0] if living else None
@@ -145,7 +158,7 @@ def _as_of(context: Context, connection: Any, versions: list[Any], at: str, now:
             current = rows.current_one(connection, bytes(then["place"]))
     if then["expires"] is not None and then["expires"] <= now:
         return Restored(then["name"], "expired")
-    return Restored(then["name"], "put", _put(context, connection, then, current, f"restored as of {at}"))
+    return Restored(then["name"], "put", _put(context, connection, then, current, resealing, f"restored as of {at}"))
 
 
 def _at(versions: list[Any], at: str) -> Any:
@@ -165,20 +178,27 @@ def put_back(context: Context, name: str, version: int, *, expected_version: int
     if is_public(name):
         raise public.read_only(name)
     now = context.now()
+    earlier = Selector(name, version=version, text=f":{version}")
+    resealing = Resealing(context)
+    if resealing.asks_others:
+        with context.database.reading() as connection:
+            then = selected(connection, earlier, now)
+        if then["cipher"] is not None:
+            resealing.prepare(then, then["name"])
     with context.database.transaction() as connection:
         current = selected(connection, Selector(name), now)
         if expected_version is not None and expected_version != current["version"]:
             raise other_version(name, expected_version, current)
-        then = selected(connection, Selector(name, version=version, text=f":{version}"), now)
+        then = selected(connection, earlier, now)
         if rows.is_expired(then, now):
             raise Refused(f"parameter {name}: version {version} expired {then['expires']}", code="E624")
-        number = _put(context, connection, then, current, why or f"version {version} again")
+        number = _put(context, connection, then, current, resealing, why or f"version {version} again")
         context.audit(connection, [("parameter.restore", {"name": current["name"], "version": number, "of": version})])
     same = then["type"] != SECURE and (then["type"], then["value"]) == (current["type"], current["value"])
     return Put(current["name"], number, not same)
 
 
-def _put(context: Context, connection: Any, then: Any, current: Any, why: str) -> int:
+def _put(context: Context, connection: Any, then: Any, current: Any, resealing: Resealing, why: str) -> int:
     """A new version with what a row holds, behind the current one or as the first; its number."""
     made = rows.values_of(then)
     version: int = current["version"] + 1 if current is not None else 1
@@ -192,9 +212,7 @@ def _put(context: Context, connection: Any, then: Any, current: Any, why: str) -
         why=why,
     )
     if then["cipher"] is not None:
-        data_key = crypto.new_data_key()
-        wrapped = context.keys.outer.wrap(data_key, made["name"])
-        sealed(made, opened(context, then), wrapped, data_key)
+        resealing.reseal(then, made)
     if current is not None:
         if version > context.bounds.versions:
             trim(context, connection, current, version)

@@ -39,6 +39,41 @@ def revealed(context: Context, rows: Sequence[tuple[Any, str, tuple[str, ...]]])
     return found
 
 
+class Resealing:
+    """Encrypting anew what is there, for another name or version. What asks another machine is done by `prepare`, before the store is held."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._opened: dict[bytes, bytes] = {}  # data keys by what they are wrapped as
+        self._fresh: dict[str, list[tuple[tuple[str, bytes], bytes]]] = {}  # name -> (wrapped, data key)
+
+    @property
+    def asks_others(self) -> bool:
+        return self._context.keys.remote
+
+    def prepare(self, row: Any, name: str) -> None:
+        """For a row with a ciphertext, which will be written under this name."""
+        self._opened[bytes(row["data_key"])] = self._data_key(row)
+        self._fresh.setdefault(name, []).append(self._new(name))
+
+    def reseal(self, row: Any, made: dict[str, Any]) -> None:
+        """Put the secret of a row into another, whose name, life and version stand."""
+        data_key = self._opened.get(bytes(row["data_key"])) or self._data_key(row)
+        secret = crypto.unseal(
+            bytes(row["cipher"]), data_key, name=row["name"], life=row["life"], version=row["version"]
+        )
+        prepared = self._fresh.get(made["name"])
+        wrapped, fresh = prepared.pop() if prepared else self._new(made["name"])
+        sealed(made, secret, wrapped, fresh)
+
+    def _data_key(self, row: Any) -> bytes:
+        return self._context.keys.unwrap(row["key_id"], bytes(row["data_key"]), row["name"], row["version"])
+
+    def _new(self, name: str) -> tuple[tuple[str, bytes], bytes]:
+        data_key = crypto.new_data_key()
+        return self._context.keys.outer.wrap(data_key, name), data_key
+
+
 def sealed(row: dict[str, Any], secret: Secret | str, wrapped: tuple[str, bytes], data_key: bytes) -> None:
     """Put a secret into a row whose name, life and version stand."""
     row["value"] = None

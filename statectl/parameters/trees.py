@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from statectl.errors import Refused
-from statectl.parameters import crypto, public, rows
+from statectl.parameters import public, rows
 from statectl.parameters.checks import check
 from statectl.parameters.context import Context, Entries
 from statectl.parameters.failures import forbidden, missing, shown
 from statectl.parameters.model import Difference, NewVersion, Parameter, Put
 from statectl.parameters.names import below, check_name, check_path, is_public, place_of
 from statectl.parameters.reading import by_path, get
-from statectl.parameters.secrecy import opened, sealed
+from statectl.parameters.secrecy import Resealing
 from statectl.parameters.writing import put_many
 from statectl.secrets import Secret
 
@@ -81,58 +81,71 @@ def move(context: Context, source: str, target: str, *, recursive: bool, why: st
         origin, destination = check_path(source), check_path(target)
         if f"{destination}/".startswith(f"{origin}/"):
             raise Refused(f"{shown(target)} is inside of {shown(source)}", code="E618", hint="choose another target")
-    now = context.now()
+        if is_public(f"{destination}/x"):
+            raise public.read_only(target)
+    resealing = Resealing(context)
+    if resealing.asks_others:
+        with context.database.reading() as connection:
+            planned = [
+                (one, name)
+                for row, name in _moves(context, connection, source, target, recursive=recursive)
+                for one in rows.all_versions(connection, row["place"], row["life"])
+                if one["cipher"] is not None
+            ]
+        for one, name in planned:
+            resealing.prepare(one, name)
     audits: Entries = []
     with context.database.transaction() as connection:
-        if recursive:
-            found = [row for row in rows.tree(connection, *below(origin)) if not rows.is_expired(row, now)]
-            named = [(row, destination + row["name"][len(origin) :]) for row in found]
-        else:
-            row = rows.current_one(connection, place_of(source))
-            found = [] if row is None or rows.is_expired(row, now) else [row]
-            named = [(one, target.strip(" ")) for one in found]
-        if not found or not all(context.rights.may("read", row["name"]) for row in found):
-            raise missing(source)
+        named = _moves(context, connection, source, target, recursive=recursive)
         for row, name in named:
-            _may_move(context, row, name)
-            check(name, {}, context.bounds, context.moment())
-        there = rows.current(connection, (place_of(name) for _, name in named))
-        for name in (name for _, name in named if place_of(name) in there):
-            raise Refused(
-                f"parameter {name} is there already", code="E618", hint="delete it first, or choose another name"
-            )
-        for row, name in named:
-            _move_one(context, connection, row, name)
-            audits.append(
-                (
-                    "parameter.move",
-                    {"name": row["name"], "to": name, "version": row["version"], **({"why": why} if why else {})},
-                )
-            )
+            _move_one(connection, row, name, resealing)
+            told = {"name": row["name"], "to": name, "version": row["version"]}
+            audits.append(("parameter.move", {**told, **({"why": why} if why else {})}))
         context.audit(connection, audits)
     return [(row["name"], name) for row, name in named]
 
 
-def _may_move(context: Context, row: Any, name: str) -> None:
-    """As far as the latest version tells; secrets in any version ask for more."""
+def _moves(context: Context, connection: Any, source: str, target: str, *, recursive: bool) -> list[tuple[Any, str]]:
+    """(latest version, new name) of each. Raises Refused when one of them may not go, or not there."""
+    now = context.now()
+    if recursive:
+        origin, destination = check_path(source), check_path(target)
+        found = [row for row in rows.tree(connection, *below(origin)) if not rows.is_expired(row, now)]
+        named = [(row, destination + row["name"][len(origin) :]) for row in found]
+    else:
+        row = rows.current_one(connection, place_of(source))
+        named = [] if row is None or rows.is_expired(row, now) else [(row, target.strip(" "))]
+    if not named or not all(context.rights.may("read", row["name"]) for row, _ in named):
+        raise missing(source)
+    for row, name in named:
+        _may_move(context, connection, row, name)
+        check(name, {}, context.bounds, context.moment())
+    there = rows.current(connection, (place_of(name) for _, name in named))
+    for name in (name for _, name in named if place_of(name) in there):
+        raise Refused(f"parameter {name} is there already", code="E618", hint="delete it first, or choose another name")
+    return named
+
+
+def _may_move(context: Context, connection: Any, row: Any, name: str) -> None:
+    """A secret in any version takes the right to decrypt: where it goes, it might be read."""
     if not context.rights.may("delete", row["name"]):
         raise missing(row["name"])
+    if not context.rights.may("decrypt", row["name"]):
+        versions = rows.all_versions(connection, row["place"], row["life"])
+        if any(one["cipher"] is not None for one in versions):
+            raise missing(row["name"])
     if not context.rights.may("write", name):
         raise forbidden("write", name)
 
 
-def _move_one(context: Context, connection: Any, row: Any, name: str) -> None:
+def _move_one(connection: Any, row: Any, name: str, resealing: Resealing) -> None:
     place, life = bytes(row["place"]), row["life"]
-    versions = rows.all_versions(connection, place, life)
-    if any(one["cipher"] is not None for one in versions) and not context.rights.may("decrypt", row["name"]):
-        raise missing(row["name"])
     moved = []
-    for one in versions:
+    for one in rows.all_versions(connection, place, life):
         made = rows.values_of(one)
         made.update(place=place_of(name), name=name)
         if one["cipher"] is not None:
-            data_key = crypto.new_data_key()
-            sealed(made, opened(context, one), context.keys.outer.wrap(data_key, name), data_key)
+            resealing.reseal(one, made)
         moved.append(made)
     connection.execute("DELETE FROM parameter_versions WHERE place = ? AND life = ?", (place, life))
     rows.insert(connection, moved)

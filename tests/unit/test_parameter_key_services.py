@@ -141,6 +141,33 @@ def test_vault_transit(place, vault, monkeypatch):
     assert code_of(store.rotate, drop_old=True)[0] == "E619"
 
 
+def test_no_service_is_asked_while_the_store_is_held(place, vault, monkeypatch):
+    """A key that is far away keeps no other writer waiting: writes, moves, copies and restores ask it before."""
+    from statectl.parameters.keys.vault import VaultTransit
+
+    store = place.store(key=vault)
+    held, asked, real = place.opened[-1], [], VaultTransit._ask
+
+    def asking(self, *arguments):
+        asked.append(held._one_writes.locked())
+        return real(self, *arguments)
+
+    monkeypatch.setattr(VaultTransit, "_ask", asking)
+    for text in ("one", "two"):
+        store.put("/a/s", Secret(text), type="SecureString", overwrite=True)
+    place.clock.on(hours=1)
+    moment = place.clock.now
+    place.clock.on(hours=1)
+    store.put("/a/s", Secret("three"), overwrite=True)
+    store.copy("/a", "/b", recursive=True)
+    store.move("/a", "/c", recursive=True)
+    store.put_back("/c/s", 1)
+    store.restore("/c", recursive=True, at=moment)
+    store.rotate()
+    assert [one.value.reveal() for one in store.history("/c/s", decrypt=True)] == ["one", "two", "three", "one", "two"]
+    assert asked and not any(asked)
+
+
 def test_vault_that_does_not_answer(place, vault, monkeypatch):
     """One line; text can be read and written all the same, and nothing was written of the secret."""
     store = place.store(key="vault:http://127.0.0.1:1/transit/store")

@@ -59,6 +59,22 @@ def test_no_plaintext_in_any_file(place):
     assert CANARIES[0].encode() in on_disk(place)  # the search finds what is there
 
 
+def test_no_plaintext_in_any_file_of_postgresql(tmp_path, postgresql, postgresql_url):
+    """Tables, indexes and log of the server: the same."""
+    place = Place(tmp_path, postgresql_url)
+    store = place.store()
+    for text in CANARIES[:3]:
+        store.put("/s", Secret(text), type="SecureString", overwrite=True)
+    store.rotate()
+    assert store.get("/s", decrypt=True).value.reveal() == CANARIES[2]
+    store.put("/clear", "canary-clear-Qx7z", type="String")
+    place.close()
+    postgresql.psql("CHECKPOINT")
+    held = b"".join(path.read_bytes() for path in sorted(postgresql.data.rglob("*")) if path.is_file())
+    assert b"canary-clear-Qx7z" in held  # the search finds what is there
+    assert [text for text in CANARIES if text.encode() in held] == []
+
+
 def test_no_ciphertext_is_left_of_what_was_deleted(place):
     """After delete and checkpoint: whoever finds the key later has nothing to use it on."""
     store = place.store()

@@ -82,6 +82,11 @@ class Keys:
     def open(cls, spec: str, root: Path, old: tuple[str, ...] = ()) -> "Keys":
         return cls(provider(spec or DEFAULT, root), tuple(provider(one, root) for one in old))
 
+    @property
+    def remote(self) -> bool:
+        """May unwrapping ask another machine?"""
+        return any(outer.remote for outer in self._all)
+
     def can_unwrap(self, key_id: str) -> bool:
         return any(outer.holds(key_id) for outer in self._all)
 
