@@ -9,7 +9,7 @@ from statectl.parameters.model import Bounds
 from statectl.parameters.names import is_public, name_problem
 from statectl.parameters.patterns import Verdict, lint, search
 from statectl.parameters.policies import policies_problem
-from statectl.parameters.values import data_type_problem, type_problem, value_problem
+from statectl.parameters.values import data_type_problem, text_problem, type_problem, value_problem
 
 DESCRIPTION = 1024
 TAG, TAG_VALUE, TAGS = 128, 256, 50
@@ -52,8 +52,12 @@ def static_problems(
     description = fields.get("description") or ""
     if len(description) > DESCRIPTION:
         found.append(("description", f"a description has at most {DESCRIPTION:,} characters, not {len(description):,}"))
-    if "\0" in description:
-        found.append(("description", "a description holds no NUL"))
+    texts = {field: fields.get(field) or "" for field in ("description", "allowed_pattern")}
+    found += [
+        (field, f"{field.replace('_', ' ')}: {text_problem(text)}")
+        for field, text in texts.items()
+        if text_problem(text)
+    ]
     if fields.get("tags"):
         found.append(("tags", tags_problem(fields["tags"])))
     if fields.get("policies"):
@@ -65,9 +69,9 @@ def tags_problem(tags: Mapping[str, Any]) -> str:
     if len(tags) > TAGS:
         return f"{len(tags)} tags; at most {TAGS}"
     for key, value in tags.items():
-        if not key or len(key) > TAG or "\0" in key or "=" in key:
+        if not key or len(key) > TAG or text_problem(key) or "=" in key:
             return f"tag {shown(key)!r}: a tag has 1 to {TAG} characters and no ="
-        if not isinstance(value, str) or len(value) > TAG_VALUE or "\0" in value:
+        if not isinstance(value, str) or len(value) > TAG_VALUE or text_problem(value):
             return f"tag {shown(key)!r}: its value is a text of at most {TAG_VALUE} characters"
     return ""
 

@@ -66,7 +66,7 @@ def tag(
 ) -> dict[str, str]:
     """Add, overwrite and remove tags; those that it then has. It makes no version. replace: all others go."""
     _may_write(context, name)
-    problem = tags_problem(tags)
+    problem = tags_problem({**dict.fromkeys(remove, ""), **tags})
     if problem:
         raise not_valid(f"parameter {shown(name)}: {problem}", code="E612")
     with context.database.transaction() as connection:

@@ -10,6 +10,7 @@ from statectl.parameters.failures import missing, not_valid, shown
 from statectl.parameters.model import NO_TAGS, SECURE, Filter, Page, Parameter
 from statectl.parameters.names import Selector, below, check_path, is_public, place_of
 from statectl.parameters.secrecy import revealed
+from statectl.parameters.values import text_problem
 
 PAGE = 10  # of Systems Manager; here only a default for those who ask for pages
 _COLUMNS = {"Type": "type", "KeyId": "key_id", "DataType": "data_type", "Name": "name"}
@@ -241,6 +242,8 @@ def _listed(
 
 
 def _condition(one: Filter) -> tuple[str, list[str]]:
+    if any(text_problem(text) for text in (one.key, *one.values)):
+        raise not_valid(f"a filter of {shown(one.key)!r} is not text", code="E612")
     if one.option not in _OPTIONS:
         raise not_valid(f"filter option {one.option!r} is not known; one of {', '.join(_OPTIONS)}", code="E612")
     if one.key.startswith("tag:"):

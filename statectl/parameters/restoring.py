@@ -13,7 +13,7 @@ from statectl.parameters.names import Selector, below, check_path, is_public, pl
 from statectl.parameters.policies import stamp
 from statectl.parameters.reading import selected
 from statectl.parameters.secrecy import Resealing
-from statectl.parameters.writing import other_version, trim
+from statectl.parameters.writing import check_why, other_version, trim
 
 
 def restore(context: Context, what: str, *, recursive: bool, at: dt.datetime | None) -> list[Restored]:
@@ -177,6 +177,7 @@ def put_back(context: Context, name: str, version: int, *, expected_version: int
         raise missing(name)
     if is_public(name):
         raise public.read_only(name)
+    check_why(why)
     now = context.now()
     earlier = Selector(name, version=version, text=f":{version}")
     resealing = Resealing(context)

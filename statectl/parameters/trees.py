@@ -14,7 +14,7 @@ from statectl.parameters.model import Difference, NewVersion, Parameter, Put
 from statectl.parameters.names import below, check_name, check_path, is_public, place_of
 from statectl.parameters.reading import by_path, get
 from statectl.parameters.secrecy import Resealing
-from statectl.parameters.writing import put_many
+from statectl.parameters.writing import check_why, put_many
 from statectl.secrets import Secret
 
 
@@ -74,6 +74,7 @@ def move(context: Context, source: str, target: str, *, recursive: bool, why: st
 
     Secrets are encrypted anew, every version of them: they are bound to their names.
     """
+    check_why(why)
     for one in (source, target):
         if is_public(f"{one}/x"):
             raise public.read_only(one)

@@ -21,6 +21,15 @@ def text_of(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
+def text_problem(text: str) -> str:
+    """What no database takes as text, or ''."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "not UTF-8"
+    return "a NUL in it" if "\0" in text else ""
+
+
 def type_problem(kind: str) -> str:
     if kind in TYPES:
         return ""

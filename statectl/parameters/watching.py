@@ -7,6 +7,7 @@ from statectl.parameters.context import Context
 from statectl.parameters.model import Change, Changes
 from statectl.parameters.names import below, check_path, place_of
 
+LAST = 2**62
 MOST = 1000  # rows of the audit at once
 
 
@@ -22,7 +23,7 @@ def watch(context: Context, path: str, since: int | None) -> Changes:
             return Changes([], row["last"] or 0)
         found = connection.execute(
             f"SELECT sequence, at, who, action, detail FROM audit WHERE sequence > ? ORDER BY sequence LIMIT {MOST}",  # noqa: S608
-            (since,),
+            (min(since, LAST),),
         ).fetchall()
     changes = []
     for row in found:

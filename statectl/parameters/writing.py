@@ -19,7 +19,7 @@ from statectl.parameters.keeping_keys import ready
 from statectl.parameters.model import SECURE, TYPES, NewVersion, Put
 from statectl.parameters.names import check_names_once, place_of
 from statectl.parameters.secrecy import sealed
-from statectl.parameters.values import data_type_problem, text_of
+from statectl.parameters.values import data_type_problem, text_of, text_problem
 
 WHY = 1024
 TRIES = 20
@@ -54,11 +54,11 @@ def put_many(context: Context, news: Sequence[NewVersion]) -> list[Put]:
             "value": text,
             "data_type": new.data_type,
             "description": new.description,
+            "allowed_pattern": new.allowed_pattern,
             "tags": new.tags,
         }
         check(new.name, fields, context.bounds, now)
-        if len(new.why) > WHY or "\0" in new.why:
-            raise UsageError(f"the reason of a write has at most {WHY:,} characters, and no NUL", code="E612")
+        check_why(new.why)
         policies.normal(new.policies, now)
         prepared.append(Prepared(new, place_of(new.name), text))
     for _ in range(TRIES):
@@ -73,6 +73,12 @@ def put_many(context: Context, news: Sequence[NewVersion]) -> list[Put]:
                 puts = _write(context, connection, prepared, there)
                 return [replace(put, warnings=tuple(doubts.get(put.name, ()))) for put in puts]
     raise Refused("others keep writing to the same parameters", code="E618", hint="try again")
+
+
+def check_why(why: str) -> None:
+    """Raises UsageError."""
+    if len(why) > WHY or text_problem(why):
+        raise UsageError(f"the reason of a write is text of at most {WHY:,} characters", code="E612")
 
 
 def _version_of(row: Any) -> tuple[str, int] | None:
