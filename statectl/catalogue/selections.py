@@ -67,6 +67,11 @@ class Selections:
             what = f"association {association.name} leaves {compress(selection.uncollected)} out"
             hint = "what its targets ask for was never collected there: statectl inventory refresh"
             problems.append(Problem("W158", what, span, hint=hint))
+        if selection.old:
+            what = (
+                f"association {association.name} chooses {compress(selection.old)} by inventory of {selection.oldest}"
+            )
+            problems.append(Problem("W163", what, span, hint="over a day old: statectl inventory refresh"))
         found = (selection.hosts, selection.unknown, selection.problems, selection.uncollected)
         if not any(found) and not self._by_more_tags(association.targets):
             hint = "`statectl inventory list` shows the hosts"

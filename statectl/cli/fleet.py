@@ -110,7 +110,7 @@ class Opened:
         self._kept: KeptLogins | None = None
         self._stored: dict[str, tuple[dict[str, Any], str]] | None = None
         self._questions: Questions | None = None
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         self._has_groups = False
         self._has_tags = False
         self._stacks: dict[Stack, frozenset[str]] = {}
@@ -205,6 +205,8 @@ class Opened:
     def matching(self, target: str, *, allow_empty: bool) -> list[str]:
         """Hosts of a target expression, in inventory order. Raises ConfigError (exit 4) when it names none."""
         chosen = self.selected(target, allow_empty=allow_empty)
+        if chosen.old:
+            self._tell("W163", target, f"chooses {compress(chosen.old)} by inventory of {chosen.oldest}")
         return list(dict.fromkeys([*chosen.hosts, *chosen.unknown]))
 
     def selected(self, target: str, *, allow_empty: bool) -> "Selection":
@@ -224,7 +226,8 @@ class Opened:
                 ]
             )
         if chosen.uncollected:
-            self._tell_uncollected(target, chosen.uncollected)
+            hosts = compress(chosen.uncollected)
+            self._tell("W158", target, f"leaves {hosts} out: what it asks for was never collected there")
         return chosen
 
     def tell_sources(self) -> None:
@@ -266,15 +269,11 @@ class Opened:
             self._stacks[stack] = frozenset(found)
         return self._stacks[stack]
 
-    def _tell_uncollected(self, target: str, hosts: Sequence[str]) -> None:
+    def _tell(self, code: str, target: str, what: str) -> None:
         """On stderr, once for each target."""
-        if target not in self._told:
-            self._told.add(target)
-            click.echo(
-                f'warning[W158]: target "{one_line(target)}" leaves {compress(list(hosts))} out: what it asks for was never'
-                " collected there (statectl inventory refresh)",
-                err=True,
-            )
+        if (code, target) not in self._told:
+            self._told.add((code, target))
+            click.echo(f'warning[{code}]: target "{one_line(target)}" {what} (statectl inventory refresh)', err=True)
 
     def chosen(self, scope: Scope) -> list[str]:
         """The hosts a run is about: those that -t names, else all that some association in scope may concern."""

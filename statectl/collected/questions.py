@@ -12,7 +12,7 @@ from typing import Any
 from statectl.collected.readings import shown_moment
 from statectl.store.collected import Collected, Entry, Snapshot
 from statectl.targets.collected import TYPES, fold
-from statectl.targets.comparisons import Comparison
+from statectl.targets.comparisons import Comparison, moment
 from statectl.targets.matching import Holding
 from statectl.targets.selector import And, HasCollected, Node, Not, Or, walk
 
@@ -35,11 +35,12 @@ class Questions:
         self._in_force: dict[str, list[Snapshot]] = {}
         self._latest: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._answers: dict[HasCollected, Holding] = {}
+        self._aged: dict[str, dict[str, str]] = {}
 
     def holding(self, node: HasCollected) -> Holding:
         """Which hosts have an entry that fits. The `CollectedOf` of target expressions."""
         if node not in self._answers:
-            self._answers[node] = self._holding(node)
+            self._answers[node] = self._holding(node)._replace(old=self._old(node.type))
         return self._answers[node]
 
     def fitting(self, type_name: str, where: Node | None, hosts: Collection[str]) -> Iterator[Held]:
@@ -83,6 +84,14 @@ class Questions:
             if node.entry is None or node.entry.fullmatch(held.name):
                 found.setdefault(held.host, []).append(value_of(node.type, node.attribute, held.entry))
         return found
+
+    def _old(self, type_name: str) -> Mapping[str, str]:
+        """{host: when it was really read} of those that were not for over a day."""
+        if type_name not in self._aged:
+            before = moment("now-1d", self._clock())
+            standings = self._collected.standings(type_name=type_name)
+            self._aged[type_name] = {one.host: one.checked for one in standings if "" < one.checked < before}
+        return self._aged[type_name]
 
     def in_force(self, type_name: str) -> list[Snapshot]:
         if type_name not in self._in_force:

@@ -8,6 +8,7 @@ come with the next contact, and what was never collected does not: whoever acts 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from statectl.problems import nearest
@@ -40,6 +41,7 @@ class Holding(NamedTuple):
     yes: AbstractSet[str]
     known: AbstractSet[str]
     entries: int = 1  # that there are of what was asked for, on any host
+    old: Mapping[str, str] = MappingProxyType({})  # hosts that were read over a day ago, and when
 
 
 CollectedOf = Callable[[HasCollected], Holding | None]
@@ -59,6 +61,8 @@ class Selection:
     unknown: tuple[str, ...] = ()
     problems: tuple[TargetProblem, ...] = ()
     uncollected: tuple[str, ...] = ()
+    old: tuple[str, ...] = ()  # that are chosen by inventory of over a day ago
+    oldest: str = ""  # of when the oldest of it is
 
 
 def no_facts(_host: str) -> None:
@@ -79,11 +83,14 @@ def evaluate(
     answer = evaluation.of(selector.root)
     never = answer.unknown & evaluation.never
     unknown = answer.unknown - never
+    old = tuple(name for name in inventory.hosts if name in answer.yes and name in evaluation.old)
     return Selection(
         tuple(name for name in inventory.hosts if name in answer.yes) if answer.yes else (),
         tuple(name for name in inventory.hosts if name in unknown) if unknown else (),
         tuple(evaluation.problems),
         tuple(name for name in inventory.hosts if name in never) if never else (),
+        old,
+        min((evaluation.old[name] for name in old), default=""),
     )
 
 
@@ -123,6 +130,7 @@ class _Evaluation:
         self.facts = facts
         self.collected = collected
         self.never: set[str] = set()
+        self.old: dict[str, str] = {}
         self.problems: list[TargetProblem] = []
         self.everything: AbstractSet[str] = inventory.hosts.keys()
         self._members: dict[str, set[str]] | None = None
@@ -252,6 +260,8 @@ class _Evaluation:
             return _Answer(frozenset(), self.everything)
         never = self.everything - held.known
         self.never |= never
+        for name, at in held.old.items():
+            self.old[name] = min(at, self.old.get(name, at))
         if not held.entries and len(never) < len(self.everything):
             asked = node.name if node.literal else node.type
             summary = f"no host has `{asked}` in its collected inventory"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sqlite3
 import time
 
 import pytest
@@ -91,6 +92,13 @@ def test_targets_ask_for_it(fleet):
     ran = fleet.statectl("run", "-t", "custom.Rack.unit=12", "--json", "--", "true")
     assert sorted(json.loads(ran.out)["hosts"]) == ["one", "two"]
     fleet.statectl("run", "-t", "custom.Rack.unit>12", "--", "true", expect=4)
+    assert "W163" not in planned.out + ran.err
+    with sqlite3.connect(fleet.root / ".statectl" / "state.db") as connection:
+        connection.execute("UPDATE collected_types SET checked = '2026-01-02T03:04:05Z' WHERE host = 'two'")
+    connection.close()
+    ran = fleet.statectl("run", "-t", "custom.Rack.unit=12", "--json", "--", "true")
+    assert "warning[W163]" in ran.err and "chooses two by inventory of 2026-01-02T03:04:05Z" in ran.err
+    assert any(problem["code"] == "W163" for problem in fleet.statectl("plan", "--json").json["problems"])
     assert "W158" not in fleet.statectl("validate", expect=0).out
 
 

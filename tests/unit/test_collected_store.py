@@ -160,10 +160,13 @@ def test_who_has_a_package_below_a_version(store):
     assert held.known == {"deb1", "deb2", "rpm1", "none"}
     assert holding(store, "package.openssl < 1:3.0.8-1").yes == {"deb1", "deb2", "rpm1"}
     assert holding(store, "package.open* = 3.0.*").yes == {"deb1", "deb2"}
-    assert holding(store, "package.bash=*").yes == {"deb1", "none"}
     assert fitting(store, "Application", "name=openssl and not version<3.0.14-1", "deb1", "deb2", "rpm1") == [
         ("deb2", "openssl"), ("rpm1", "openssl"),
     ]  # fmt: skip
+    assert holding(store, "package.bash=*").yes == {"deb1", "none"}
+    keep(store, "deb1", at(hours=1), packages(("odd", "1.0.a-1")))
+    keep(store, "rpm1", at(hours=1), packages(("odd", "1.0.a-1"), kind="rpm"))
+    assert holding(store, "package.odd <= 1.0a-1").yes == {"rpm1"}
 
 
 def test_types_of_which_only_the_latest_is_kept(store):
@@ -171,7 +174,7 @@ def test_types_of_which_only_the_latest_is_kept(store):
     keep(store, "a", at(), message("Usage", [{"Path": "/", "UsedPercent": 95}, {"Path": "/srv", "UsedPercent": 10}]))
     assert holding(store, "usage.used_percent > 90").yes == {"a"}
     keep(store, "a", at(hours=1), message("Usage", [{"Path": "/", "UsedPercent": 15}]))
-    assert holding(store, "usage.used_percent > 90") == (set(), {"a"}, 1)
+    assert holding(store, "usage.used_percent > 90")[:3] == (set(), {"a"}, 1)
     assert holding(store, 'usage."/" < 20').yes == {"a"}
     assert store.collected.snapshots("a") == []
     assert store.collected.hashes("a") == {}
@@ -187,7 +190,19 @@ def test_what_failed_keeps_what_was_known(store):
     assert (standing.state, standing.checked, standing.tried) == ("timed out", at(), at(hours=1))
     assert holding(store, "package.bash=5.1").yes == {"a"}
     store.collected.keep("a", at(hours=2), [Reading("Application", "absent")], whole=True)
-    assert holding(store, "package.bash=5.1") == (set(), {"a"}, 1)
+    assert holding(store, "package.bash=5.1")[:3] == (set(), {"a"}, 1)
+
+
+def test_inventory_of_over_a_day_ago_is_told_as_old(store):
+    """By when the host was really read, not by when something changed; who was read since is not old."""
+    for host in ("old", "read-again"):
+        keep(store, host, at(), packages(("bash", "5.1")))
+    keep(store, "read-again", at(hours=30), packages(("bash", "5.1")))
+    root = parse_selector("package.bash=5.1")[0].root
+    ask = lambda hours: Questions(store.collected, lambda: START + timedelta(hours=hours)).holding(root).old  # noqa: E731
+    assert ask(23) == {}
+    assert ask(31) == {"old": at()}
+    assert ask(80) == {"old": at(), "read-again": at(hours=30)}
 
 
 def test_a_custom_type_that_is_told_no_more_is_gone(store):
