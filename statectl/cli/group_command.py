@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statectl.cli.formats.terminal import one_line
+from statectl.cli.host_groups import known_of, members
 from statectl.cli.options import inventory_option, output_options, outputs, to_json
 from statectl.errors import UsageError
 
@@ -41,6 +42,7 @@ def list_groups(
     opened = Opened.of(obj, inventory, states=False)
     try:
         opened.read_groups()
+        opened.read_tags()
         rows = {name: group_row(opened, name) for name in group_names(opened)}
     finally:
         opened.close()
@@ -89,6 +91,7 @@ def show_group(
     opened = Opened.of(obj, inventory, states=False)
     try:
         opened.read_groups()
+        opened.read_tags()
         names = group_names(opened)
         if name not in names:
             hint = did_you_mean(name[:80], names) or "statectl group list shows them"
@@ -132,14 +135,9 @@ def group_names(opened: "Opened") -> list[str]:
 
 def group_row(opened: "Opened", name: str, *, why: bool = False) -> dict[str, Any]:
     """{kind, description, query, definition, place, hosts, unknown, never_collected}; with `why` {host: [reasons]} of the hosts."""
-    from statectl.targets.matching import evaluate
-    from statectl.targets.selector import parse_selector
-
     inventory = opened.inventory
     group = inventory.resource_groups.named.get(name)
-    selector, _ = parse_selector(f"group:{name}")
-    assert selector is not None  # names of groups are words of the language
-    chosen = evaluate(selector, inventory, opened.facts_of, opened.collected)
+    chosen = members(opened, name)
     span = group.span if group is not None else inventory.groups[name].span
     row: dict[str, Any] = {
         "kind": "resource group" if group is not None else "inventory group",
@@ -167,14 +165,14 @@ def _reasons(opened: "Opened", name: str, hosts: list[str]) -> dict[str, tuple[s
     if group is not None:
         selector, _ = parse_selector(group.query)
         assert selector is not None  # read_groups refuses what cannot be read
-        return reasons(selector, inventory, opened.facts_of, opened.collected)
+        return reasons(selector, inventory, *known_of(opened))
     own = inventory.groups[name]
     children = {child: set(inventory.members(child)) for child in own.children}
     direct = set(own.hosts)
     return {
         host: (
             *(["named in it"] if host in direct else []),
-            *(f"group:{child}" for child, members in children.items() if host in members),
+            *(f"group:{child}" for child, below in children.items() if host in below),
         )
         for host in hosts
     }

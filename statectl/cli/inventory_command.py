@@ -7,6 +7,7 @@ import click
 
 from statectl.cli.collected_commands import diff, history, query, refresh, show_entries
 from statectl.cli.formats.terminal import one_line
+from statectl.cli.host_groups import group_lines, groups_of
 from statectl.cli.host_tags import STORE, stored_tags, tag, tag_lines, tags_of
 from statectl.cli.inventory_sources import sources
 from statectl.cli.options import inventory_option, output_options, outputs, to_json
@@ -115,6 +116,7 @@ def show_host(
     try:
         stored_tags(opened)
         found = opened.host(host)
+        groups = groups_of(opened, host)
         page = host_page(opened, host)
     finally:
         opened.close()
@@ -126,6 +128,7 @@ def show_host(
 
     def text() -> str:
         lines = [host, f"  reached  {row['reached']}", f"  groups   {', '.join(row['groups']) or '-'}"]
+        lines += group_lines(groups)
         lines += tag_lines(row)
         lines += page_lines(page)
         lines += [
@@ -138,7 +141,7 @@ def show_host(
         {
             "text": text,
             "json": lambda: to_json(
-                {"format": "statectl.inventory/1.0", "hosts": {host: {**row, "variables": variables, **page}}}
+                {"format": "statectl.inventory/1.0", "hosts": {host: {**row, **groups, "variables": variables, **page}}}
             ),
         }
     )

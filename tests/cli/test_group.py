@@ -10,6 +10,7 @@ resource_groups:
   prod-one: {query: "group:prod and not two", description: The first}
   debian: facts.os.id=*
   by-app: {association: app}
+  patched: patch=now
 associations:
   app:
     targets: group:prod-one
@@ -48,8 +49,11 @@ def test_members_and_why(fleet):
     ]
     assert show(fleet, "ours")["why"] == {"one": ["named in it"], "two": ["named in it"]}
     assert show(fleet, "debian")["unknown"] == ["one", "two", "other"]
+    one = fleet.statectl("inventory", "show", "one", "--json", expect=0).json["hosts"]["one"]
+    assert (one["resource_groups"], one["resource_groups_unknown"]) == (["prod", "prod-one"], ["debian"])
+    assert not (fleet.root / ".statectl" / "state.db").exists()
     assert fleet.statectl("group", "list", "-o", "name", expect=0).out.split() == [
-        "all", "by-app", "debian", "ours", "prod", "prod-one", "ungrouped",
+        "all", "by-app", "debian", "ours", "patched", "prod", "prod-one", "ungrouped",
     ]  # fmt: skip
     listed = fleet.statectl("group", "list", expect=0).out
     assert "debian     0 hosts, 3 not known  facts.os.id=*\n" in listed
@@ -66,6 +70,8 @@ def test_groups_in_targets(fleet):
     assert not (fleet.machine / "two" / "x").exists()
     assert show(fleet, "by-app")["why"] == {"one": ["association app manages it"]}
     assert show(fleet, "debian")["hosts"] == ["one"]
+    fleet.statectl("inventory", "tag", "other", "patch=now", expect=0)
+    assert show(fleet, "patched")["why"] == {"other": ["patch=now"]}
     assert fleet.statectl("inventory", "query", "group:by-app", "-o", "name", expect=0).out == "one\n"
     assert fleet.statectl("inventory", "list", "-t", "prod:!group:by-app", "-o", "name", expect=0).out == "two\n"
     assert 'unknown group "pord"' in fleet.statectl("plan", "-t", "group:pord", expect=4).err

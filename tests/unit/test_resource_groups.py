@@ -177,7 +177,7 @@ def test_what_is_managed_is_on_record(store):
     applied(store, 3, "db1", "db", commit=old, project="other")
     applied(store, 4, "web2", "web", commit=new)
     applied(store, 5, "web1", "base", commit=new, scope=["base"])  # web is of the old commit still
-    applied(store, 6, "new1", "web", verb="plan", outcome="planned")  # planned is not applied
+    applied(store, 6, "new1", "web", verb="drift")  # looked at is not applied
     applied(store, 7, "away", "web", commit=old, outcome="unreachable")
     applied(store, 8, "early", "web", project="")
 
