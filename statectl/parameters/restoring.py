@@ -1,7 +1,7 @@
 """Bringing back what was deleted, or what was there at a time. A secret that was deleted is gone, and that is said."""
 
 import datetime as dt
-from typing import Any
+from typing import Any, NamedTuple
 
 from statectl.errors import Refused
 from statectl.parameters import public, rows
@@ -14,6 +14,13 @@ from statectl.parameters.policies import stamp
 from statectl.parameters.reading import selected
 from statectl.parameters.secrecy import Resealing
 from statectl.parameters.writing import check_why, other_version, trim
+
+
+class _Back(NamedTuple):
+    """A parameter that comes back: its latest version, and those whose secrets are gone."""
+
+    latest: Any
+    wiped: list[Any]
 
 
 def restore(context: Context, what: str, *, recursive: bool, at: dt.datetime | None) -> list[Restored]:
@@ -35,13 +42,14 @@ def restore(context: Context, what: str, *, recursive: bool, at: dt.datetime | N
     with context.database.transaction() as connection:
         lives = _lives(connection, place_of(what), bounds)
         done: list[Restored] = []
+        back: list[_Back] = []
         audits: Entries = []
         for rows_of_place in lives:
             name = rows_of_place[-1]["name"]
             if not context.rights.may("write", name) or not context.rights.may("read", name):
                 continue
             one = (
-                _revive(connection, rows_of_place, now)
+                _revive(rows_of_place, now, back)
                 if wanted is None
                 else _as_of(context, connection, rows_of_place, wanted, resealing)
             )
@@ -55,6 +63,7 @@ def restore(context: Context, what: str, *, recursive: bool, at: dt.datetime | N
                         {"name": one.name, "version": one.version, **({"at": wanted} if wanted else {})},
                     )
                 )
+        _bring_back(connection, back)
         if not done:
             raise missing(what) if recursive or at is not None else _nothing(connection, context, what)
         if audits:
@@ -65,6 +74,8 @@ def restore(context: Context, what: str, *, recursive: bool, at: dt.datetime | N
 def _nothing(connection: Any, context: Context, name: str) -> Refused:
     row = rows.current_one(connection, place_of(name))
     if row is not None and context.rights.may("read", name):
+        if rows.is_expired(row, context.now()):
+            return Refused(f"parameter {row['name']} expired {row['expires']}", code="E624", hint="write it anew")
         return Refused(
             f"parameter {row['name']} is there: it was not deleted", code="E625", hint="--at TIME: its value of then"
         )
@@ -94,8 +105,16 @@ def _last_life(versions: list[Any]) -> list[Any]:
     return sorted((row for row in versions if row["life"] == life), key=lambda row: row["version"])
 
 
-def _revive(connection: Any, versions: list[Any], now: str) -> Restored | None:
-    """What was deleted last, with its versions and labels. None when nothing was deleted."""
+def _revived(connection: Any, versions: list[Any], now: str) -> Restored | None:
+    """At once."""
+    back: list[_Back] = []
+    one = _revive(versions, now, back)
+    _bring_back(connection, back)
+    return one
+
+
+def _revive(versions: list[Any], now: str, back: list[_Back]) -> Restored | None:
+    """What was deleted last, with its versions and labels, is added to `back`. None when nothing was deleted."""
     last = _last_life(versions)
     row = last[-1]
     if row["deleted"] is None:
@@ -104,19 +123,20 @@ def _revive(connection: Any, versions: list[Any], now: str) -> Restored | None:
         return Restored(row["name"], "expired")
     if _is_wiped(row):
         return Restored(row["name"], "gone")
-    key = (bytes(row["place"]), row["life"])
+    back.append(_Back(row, [one for one in last if _is_wiped(one)]))
+    return Restored(row["name"], "revived", row["version"])
+
+
+def _bring_back(connection: Any, back: list[_Back]) -> None:
     # versions whose secrets were wiped cannot be shown any more
-    wiped = [(*key, one["version"]) for one in last if _is_wiped(one)]
+    wiped = [(bytes(row["place"]), row["life"], row["version"]) for one in back for row in one.wiped]
     connection.executemany("DELETE FROM parameter_versions WHERE place = ? AND life = ? AND version = ?", wiped)
     connection.executemany("DELETE FROM parameter_labels WHERE place = ? AND life = ? AND version = ?", wiped)
-    connection.execute(
-        "UPDATE parameter_versions SET deleted = NULL, deleted_by = NULL WHERE place = ? AND life = ?", key
+    connection.executemany(
+        "UPDATE parameter_versions SET deleted = NULL, deleted_by = NULL,"
+        " is_current = CASE WHEN version = ? THEN 1 ELSE 0 END WHERE place = ? AND life = ?",
+        [(one.latest["version"], bytes(one.latest["place"]), one.latest["life"]) for one in back],
     )
-    connection.execute(
-        "UPDATE parameter_versions SET is_current = 1 WHERE place = ? AND life = ? AND version = ?",
-        (*key, row["version"]),
-    )
-    return Restored(row["name"], "revived", row["version"])
 
 
 def _prepare(context: Context, resealing: Resealing, place: bytes, bounds: tuple[bytes, bytes] | None, at: str) -> None:
@@ -152,9 +172,9 @@ def _as_of(context: Context, connection: Any, versions: list[Any], at: str, rese
             and last[-1]["version"] == then["version"]
             and last[-1]["deleted"] is not None
         ):
-            return _revive(connection, versions, now)
+            return _revived(connection, versions, now)
         if last[-1]["life"] == then["life"] and last[-1]["deleted"] is not None and not _is_wiped(last[-1]):
-            _revive(connection, versions, now)
+            _revived(connection, versions, now)
             current = rows.current_one(connection, bytes(then["place"]))
     if then["expires"] is not None and then["expires"] <= now:
         return Restored(then["name"], "expired")

@@ -229,6 +229,23 @@ def test_a_tree_is_deleted_and_restored(store, place):
     assert code_of(store.restore, "/t/a")[0] == "E610"
 
 
+def test_what_was_secret_once_comes_back_without_that(store):
+    """Of a parameter that was secret in between the readable versions come back; one that was secret last does not."""
+    store.put("/a", "clear", type="String")
+    store.put("/a", Secret("hush"), type="SecureString", overwrite=True)
+    store.label("/a", 2, ["then"])
+    store.put("/a", "clear again", type="String", overwrite=True)
+    store.delete("/a")
+    assert [one.outcome for one in store.restore("/a")] == ["revived"]
+    assert [(one.version, one.value, one.labels) for one in store.history("/a", decrypt=True)] == [
+        (1, "clear", ()),
+        (3, "clear again", ()),
+    ]
+    store.put("/a", Secret("hush"), type="SecureString", overwrite=True)
+    store.delete("/a")
+    assert [one.outcome for one in store.restore("/a")] == ["gone"]
+
+
 def test_a_tree_as_it_was_at_a_time(store, place):
     """Values of a moment come back as new versions; what was made since stays."""
     store.put("/t/same", "1", type="String")
