@@ -10,8 +10,8 @@ dpkg status holds as many made up packages.
 import argparse
 import os
 import platform
-import resource
 import random
+import resource
 import statistics
 import subprocess
 import sys
