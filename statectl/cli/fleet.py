@@ -126,8 +126,12 @@ class Opened:
         states: bool = True,
         at: Revision | None = None,
         store_root: Path | None = None,
+        store: "Store | None" = None,
     ) -> "Opened":
-        """`states` False: the inventory alone is enough. `store_root`: the project whose store is used, when these files are a copy."""
+        """`states` False: the inventory alone is enough. `store_root`: the project whose store is used, when these files are a copy.
+
+        `store`: one that somebody else opened, and closes.
+        """
         reading: Revision | Reading | None = at
         if states:
             from statectl.project.discover import find_project
@@ -147,6 +151,8 @@ class Opened:
         credentials = credentials_of(options or {})
         opened = cls(project, found, path, [*project.problems, *problems], credentials, reading, store_root)
         opened.child = obj.get("child")
+        if store is not None:
+            opened._store, opened._store_is_shared = store, True
         if states:
             opened._take_groups(project.resource_groups, ())
             opened.read_tags()
@@ -321,10 +327,6 @@ class Opened:
             yield from ((PARAMETERS, owner) for owner in owners)
 
     # parts
-
-    def share(self, store: "Store") -> None:
-        """Use a store that somebody else opened, and closes."""
-        self._store, self._store_is_shared = store, True
 
     def keep_logins(self, kept: "KeptLogins") -> None:
         """Reach hosts over logins that stand open, and leave them open. Those that lead elsewhere by now are closed."""

@@ -156,10 +156,9 @@ class ScheduledRuns:
         return Ended(run.outcome, apply_code(run), hosts)
 
     def _open(self) -> Opened:
-        opened = Opened.of(self._obj, self._inventory)
+        opened = Opened.of(self._obj, self._inventory, store=self._store)
         opened.credentials = self._credentials
         opened.now = self._now
-        opened.share(self._store)
         return opened
 
     def _opened(self, scope: Scope, hosts: Sequence[str], child: ChildProcess) -> tuple[Opened, Fleet]:
