@@ -18,6 +18,7 @@ SAMPLE = (
     "C03",
     "C05.two-stores",
     "C12.truncated",
+    "C14.restart",
     "D01",
     "D14",
     "P02",
