@@ -10,5 +10,10 @@ def command() -> None:
     """Read and write parameters: values with names, versions and labels; secrets are encrypted."""
 
 
-for _one in (*parameter_reading.COMMANDS, *parameter_writing.COMMANDS, *parameter_using.COMMANDS, *parameter_in_git.COMMANDS):
+for _one in (
+    *parameter_reading.COMMANDS,
+    *parameter_writing.COMMANDS,
+    *parameter_using.COMMANDS,
+    *parameter_in_git.COMMANDS,
+):
     command.add_command(_one)

@@ -47,7 +47,9 @@ class Parameter:
     key_id: str | None  # the outer key of a SecureString
     selector: str = ""  # `:3` or `:label`, when it was asked for by that
     labels: tuple[str, ...] = ()  # in a history
-    tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)  # of one that was asked for by name, and in a description
+    tags: Mapping[str, str] = field(
+        default_factory=lambda: NO_TAGS
+    )  # of one that was asked for by name, and in a description
 
     @property
     def is_secure(self) -> bool:

@@ -205,7 +205,9 @@ def _failure(
     for line in output[-OUTPUT_LINES:]:
         # behind a mark: a CI runner takes what it knows for a command even when only spaces stand before it
         yield f"            {screen.mark('bar')} {clean(line)}"
-    skipped = [one_line(str(item["address"])) for item in run.everything[hosts[0]].results if item["outcome"] == "skipped"]
+    skipped = [
+        one_line(str(item["address"])) for item in run.everything[hosts[0]].results if item["outcome"] == "skipped"
+    ]
     if skipped:
         more = f" and {len(skipped) - 4} more" if len(skipped) > 4 else ""
         yield f"   skipped  {', '.join(skipped[:4])}{more}"
