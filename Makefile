@@ -49,6 +49,7 @@ truth: setup-dev lab-packages ## 200 generated catalogues: is every verdict of a
 benchmark: setup-dev lab-packages ## What statectl costs, and statectl beside its peers on lab hosts; writes docs/benchmarks.md; hours
 	$(BIN)/python -m tests.benchmarks.offline
 	$(BIN)/python -m tests.benchmarks.stores
+	$(BIN)/python -m tests.benchmarks.parameters
 	$(BIN)/python -m tests.benchmarks.inventory
 	$(BIN)/python -m tests.benchmarks.cost
 	$(BIN)/python -m tests.benchmarks.growth
