@@ -363,10 +363,10 @@ class Opened:
 
     def facts_of(self, name: str) -> Mapping[str, Any] | None:
         """The stored facts of a host."""
-        found = self._stored_facts(name)
+        found = self.stored_facts(name)
         return found[0] if found is not None else None
 
-    def _stored_facts(self, name: str) -> tuple[Mapping[str, Any], str] | None:
+    def stored_facts(self, name: str) -> tuple[Mapping[str, Any], str] | None:
         if self._stored is None:
             self._stored = self.records().facts()
         return self._stored.get(name)
@@ -432,7 +432,7 @@ class Opened:
                 types_by_name(),
                 selected=scope.associations or None,
                 variables=dict(scope.variables),
-                stored_facts=self._stored_facts,
+                stored_facts=self.stored_facts,
                 collected=self.collected,
                 only=list(scope.only) or None,
                 prune=scope.prune,

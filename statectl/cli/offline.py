@@ -106,9 +106,12 @@ def offline_problems(
 
 
 def parameters_of(
-    project: Project, inventory: Inventory, child: "ChildProcess | None" = None
+    project: Project, inventory: Inventory, child: "ChildProcess | None" = None, **stored: Any
 ) -> tuple[dict[tuple[str, str], list[str]], list[Problem]]:
-    """{(association, selector): hosts} of what param() and secret() are asked for; and the errors for which that is not known."""
+    """{(association, selector): hosts} of what param() and secret() are asked for; and the errors for which that is not known.
+
+    `stored`: what the compiler takes of the store: stored_facts, collected.
+    """
     from statectl.catalogue.compile import Compiler
     from statectl.catalogue.render import Renderer
     from statectl.cli.values import Declared
@@ -116,7 +119,8 @@ def parameters_of(
     values = Declared(project.parameters.values())
     found: dict[tuple[str, str], list[str]] = {}
     with Renderer(project.root, child=child, parameter=values.parameter, secret=values.secret) as renderer:
-        catalogues, problems = Compiler(project, inventory, renderer, types_by_name()).fleet(read_secrets=False)
+        compiler = Compiler(project, inventory, renderer, types_by_name(), **stored)
+        catalogues, problems = compiler.fleet(read_secrets=False)
     for host, catalogue in catalogues.items():
         for association, selectors in catalogue.parameters.items():
             for selector in selectors:

@@ -31,7 +31,7 @@ def parameter_users(
 ) -> int:
     """Which associations need NAME on which hosts, and the version that each host's files were last made with.
 
-    What associations need is read from the files, as far as that can be told without contacting a host.
+    What associations need is read from the files, with facts as they were last stored; no host is contacted.
     """
     from statectl.cli.fleet import Opened
     from statectl.cli.offline import parameters_of
@@ -42,7 +42,13 @@ def parameter_users(
     asked = check_name(name)
     opened = Opened.of(obj, inventory)
     try:
-        needed, problems = parameters_of(opened.project, opened.inventory, opened.child)
+        needed, problems = parameters_of(
+            opened.project,
+            opened.inventory,
+            opened.child,
+            stored_facts=opened.stored_facts,
+            collected=opened.collected,
+        )
         if problems:
             raise ConfigError(problems, root=opened.root)
         latest = _latest(opened, asked)
