@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 # Modules, or tests with parameters, that share a fixture which takes seconds
 TOGETHER = (
     "tests/hosts/test_apply_rules.py",
+    "tests/hosts/test_collected_inventory.py",
     "tests/hosts/test_fault_oracles.py",
     "tests/hosts/test_faults.py",
     "tests/hosts/test_lock_out.py",

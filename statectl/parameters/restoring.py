@@ -224,7 +224,7 @@ def _put(context: Context, connection: Any, then: Any, current: Any, resealing: 
     made = rows.values_of(then)
     version: int = current["version"] + 1 if current is not None else 1
     made.update(
-        life=current["life"] if current is not None else rows.new_life(),
+        life=current["life"] if current is not None else rows.new_life(connection, bytes(then["place"])),
         name=current["name"] if current is not None else then["name"],
         version=version,
         is_current=1,

@@ -118,8 +118,11 @@ def is_expired(row: Any, now: str) -> bool:
     return row["expires"] is not None and row["expires"] <= now
 
 
-def new_life() -> str:
-    return new_id()
+def new_life(connection: Any, place: bytes) -> str:
+    """Later lives of one place sort behind earlier ones: times are of seconds, and which was deleted last has to be known."""
+    last = connection.execute("SELECT max(life) AS life FROM parameter_versions WHERE place = ?", (place,)).fetchone()
+    number = int(last["life"][:6]) + 1 if last["life"] is not None else 1
+    return f"{number:06d}{new_id()}"
 
 
 def values_of(row: Any) -> dict[str, Any]:

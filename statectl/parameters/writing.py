@@ -188,7 +188,7 @@ def _write(context: Context, connection: Any, prepared: Sequence[Prepared], ther
         version = row["version"] + 1 if row is not None else 1
         made: dict[str, Any] = {
             "place": one.place,
-            "life": row["life"] if row is not None else rows.new_life(),
+            "life": row["life"] if row is not None else rows.new_life(connection, one.place),
             "version": version,
             "is_current": 1,
             "name": row["name"] if row is not None else one.new.name.strip(" "),

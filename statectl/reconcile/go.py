@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from statectl.errors import StatectlError
 from statectl.plans.plan import PARAMETERS, HostPlan, Plan
@@ -75,9 +74,9 @@ async def go_on(
         return f"not started: {budget.halted}" if budget.halted else BUDGET_SPENT
 
     async def write_row(host: str) -> None:
-        row = host_record(runs[host], ended.results[host], fleet.selected)
-        if ended.results[host].outcome in ("ok", "changed") and not fleet.scope.get("only"):
-            row = replace(row, parameters=uses_of(fleet, runs[host]))
+        well = ended.results[host].outcome in ("ok", "changed")
+        uses = uses_of(fleet, runs[host]) if well and not fleet.scope.get("only") else None
+        row = host_record(runs[host], ended.results[host], fleet.selected, uses)
         await _to_the_end(asyncio.to_thread(records.record_host, ended.run_id, row))
 
     async def worse(host: str, why: str) -> None:

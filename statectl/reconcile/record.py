@@ -9,8 +9,13 @@ from statectl.reconcile.host_run import HostRun
 from statectl.store.records import HostRecord, Status
 
 
-def host_record(run: HostRun, result: HostResult | None, selected: Sequence[str] | None) -> HostRecord:
-    """`result` None: the host was only planned."""
+def host_record(
+    run: HostRun,
+    result: HostResult | None,
+    selected: Sequence[str] | None,
+    parameters: Mapping[str, int] | None = None,
+) -> HostRecord:
+    """`result` None: the host was only planned. `parameters`: versions that its files were made with; None: not known."""
     read = run.plan.outcome == "planned"
     outcome = result.outcome if result is not None else run.plan.outcome
     deviations: list[dict[str, Any]] = []
@@ -46,6 +51,7 @@ def host_record(run: HostRun, result: HostResult | None, selected: Sequence[str]
         host_id=str(run.memory.get("host_id", "")),
         run_counter=int(run.memory.get("run_counter", 0)) + _began(result),
         scope=list(selected) if selected is not None else None,
+        parameters=parameters,
         partial=run.compiled is None,
     )
 

@@ -300,7 +300,7 @@ def test_names_of_a_host_are_no_paths(servers: Servers, project, name: str) -> N
     after = {path for path in project.root.parent.rglob("*") if ".statectl" not in path.parts}
     assert after - before <= {project.root / "kept.json"}
     assert {path.name for path in (project.root / ".statectl").rglob("*")} <= {
-        *(".gitignore", "state.db", "state.db-wal", "state.db-shm"),
+        *(".gitignore", "state.db", "state.db-wal", "state.db-shm", "parameters.key"),
     }
 
 

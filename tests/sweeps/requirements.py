@@ -113,6 +113,7 @@ class Host:
             blobs={},
             secrets={},
             problems=[],
+            parameters={},
             rollouts={self.rolled: SimpleNamespace(health=None, before=(STEP,), after=(STEP,))} if self.rolled else {},
             requires=self.requires,
         )

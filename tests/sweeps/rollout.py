@@ -263,6 +263,7 @@ async def _simulate(case: Case) -> Played:
         blobs={},
         secrets={},
         problems=[],
+        parameters={},
         rollouts={"web": SimpleNamespace(health=check, before=steps, after=steps)} if asks is not None else {},
         requires={},
     )

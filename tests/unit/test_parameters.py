@@ -209,6 +209,15 @@ def test_deleted_is_gone_and_made_anew_it_counts_from_one(store):
     assert store.delete_many(["/a", "/b"]) == (["/a"], ["/b"])
 
 
+def test_what_was_deleted_last_comes_back_also_within_one_second(store):
+    """Times are of seconds: of five lives that ended in the same one, the last is restored."""
+    for text in ("one", "two", "three", "four", "five"):
+        store.put("/web/again", text, type="String")
+        store.delete("/web/again")
+    store.restore("/web/again")
+    assert store.get("/web/again").value == "five"
+
+
 def test_a_tree_is_deleted_and_restored(store, place):
     """What was deleted last comes back with versions and labels; a secret does not, and that is said."""
     store.put("/t/a", "1", type="String")
