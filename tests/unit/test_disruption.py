@@ -256,7 +256,9 @@ def test_the_moment_of_go_counts_and_the_plan_is_kept_to(tmp_path, planned, go, 
         "associations": [{"name": "web", "disrupt": "window:sunday-night"}],
         "resources": [{"address": "service:own", "owners": ["web"], "association": "web"}],
     }
-    compiled = SimpleNamespace(catalogue=catalogue, blobs={}, secrets={}, problems=(), rollouts={}, requires={}, parameters={})
+    compiled = SimpleNamespace(
+        catalogue=catalogue, blobs={}, secrets={}, problems=(), rollouts={}, requires={}, parameters={}
+    )
 
     async def start(*_: object) -> Executor:
         return Executor(heard)
