@@ -379,26 +379,32 @@ class Opened:
                 self._parameters = parameters_in(self.records().database, self._store_root, self.project.settings)
             return self._parameters
 
-    def declared_parameters(self, scope: Scope) -> "DeclaredParameters | None":
-        """None: the files declare none, and no apply of theirs ever put one."""
+    def declared_parameters(self, scope: Scope, *, as_put: bool = False) -> "DeclaredParameters | None":
+        """None: the files declare none, and no apply of theirs ever put one.
+
+        as_put: it is only about what was put. Then nobody asks where the files' values come from, as a check for drift may not have them.
+        """
         if self._declared is None:
             project = self.project
             if not project.parameters and not self.records().has_declared_parameters(project.settings.project):
                 return None
             from statectl.cli.opening_parameters import keys_in
             from statectl.cli.values import wanted
-            from statectl.parameters.declared import DeclaredParameters
+            from statectl.parameters.declared import DeclaredParameters, in_scope
             from statectl.parameters.placed import Ledger
 
             self._declared = DeclaredParameters(
                 self.parameter_store(),
                 Ledger(self.records().database, project.settings.project),
                 wanted(
-                    project.parameters.values(),
+                    () if as_put else project.parameters.values(),
                     project.associations,
                     self.root,
                     trusted=project.settings.trusted,
                     keys=lambda: keys_in(self._store_root, project.settings),
+                    needed=lambda one: in_scope(
+                        one.name, one.association, scope.associations or None, scope.only or None
+                    ),
                 ),
                 selected=scope.associations or None,
                 only=list(scope.only) or None,
@@ -550,7 +556,7 @@ class Opened:
         warnings = list(self.problems)
         if saved is not None:
             self.pinned = saved.parameters
-        declared = self.declared_parameters(scope)
+        declared = self.declared_parameters(scope, as_put=kind == "drift")
         compiler = None
         probes: dict[str, list[dict[str, Any]]] = {}
         if kind != "drift":

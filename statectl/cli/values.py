@@ -128,8 +128,9 @@ def wanted(
     *,
     trusted: bool,
     keys: Callable[[], "Keys"],
+    needed: Callable[[DeclaredParameter], bool],
 ) -> list["Wanted"]:
-    """With their values. Raises ConfigError with all that cannot be had."""
+    """With their values. Raises ConfigError with all that cannot be had; those that are not needed are left out then."""
     from statectl.parameters.declared import Wanted
 
     found, problems = [], []
@@ -140,6 +141,8 @@ def wanted(
                 None if one.absent else _value(one, root, trusted=trusted, keys=keys) if one.value_from else one.value
             )
         except Unreadable as error:
+            if not needed(one):
+                continue
             place = one.places.value((*one.path, "value_from"))
             label = f"parameter {one.name}"
             problems.append(Problem("E167", error.summary, place, label=label, hint=error.hint))

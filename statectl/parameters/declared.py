@@ -70,6 +70,13 @@ def address_of(name: str) -> str:
     return f"parameter:{name}"
 
 
+def in_scope(name: str, association: str, selected: Sequence[str] | None, only: Sequence[str] | None) -> bool:
+    """selected: associations; None: all. Those of no association are always in scope. only: addresses; None: all."""
+    return (selected is None or not association or association in selected) and (
+        only is None or address_of(name) in only
+    )
+
+
 class DeclaredParameters:
     """Those of one project, in one run.
 
@@ -91,8 +98,7 @@ class DeclaredParameters:
     ) -> None:
         self._store = store
         self._ledger = ledger
-        self._selected = None if selected is None else {"", *selected}
-        self._only = None if only is None else set(only)
+        self._selected, self._only = selected, only
         self._declared = {one.name: one for one in wanted}
         self.wanted = {name: one for name, one in self._declared.items() if self._in_scope(name, one.association)}
         self.others = {name: one for name, one in self._declared.items() if name not in self.wanted}
@@ -100,9 +106,7 @@ class DeclaredParameters:
         self._key = secrets.token_bytes(32)
 
     def _in_scope(self, name: str, association: str) -> bool:
-        return (self._selected is None or association in self._selected) and (
-            self._only is None or address_of(name) in self._only
-        )
+        return in_scope(name, association, self._selected, self._only)
 
     # --- looking
 

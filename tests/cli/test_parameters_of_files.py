@@ -8,6 +8,7 @@ import pytest
 from statectl.cli.opening import open_settings, open_store
 from statectl.cli.opening_parameters import parameters_in
 from statectl.errors import Refused
+from statectl.secrets import Secret
 from tests.cli.local_project import LocalProject
 
 STATES = """parameters:
@@ -191,6 +192,19 @@ def test_a_secret_reaches_only_its_file(project):
             assert b"canary" not in path.read_bytes(), path
 
 
+def test_a_check_for_drift_needs_no_secret(project):
+    """Where values come from is asked by plan and apply alone; what somebody did to a secret is seen without it."""
+    project.states(SECRET)
+    project.statectl("apply", "--yes", env={"APP_KEY": "canary-one"}, expect=0)
+    assert project.statectl("drift", expect=0).out.startswith("No drift.")
+    assert project.statectl("plan", expect=4).err.startswith("error[E167]")
+    with parameters(project) as store:
+        store.put("/app/key", Secret("canary-two"), overwrite=True)
+    drifted = project.statectl("drift", "--json", expect=2)
+    assert addresses(drifted.json) == {"parameter:/app/key": ("change", "change", "corrective")}
+    assert "canary" not in drifted.out
+
+
 def test_what_cannot_be_had_is_told_with_its_place(project):
     """Nothing is contacted, nothing put: exit 4, the place, and what to do."""
     project.states(
@@ -247,6 +261,14 @@ def test_scope_chooses_parameters_too(declared):
     assert addresses(only) == {"parameter:/app/size": ("change", "add", "intended")}
     named = declared.statectl("plan", "other", "--json", expect=0).json
     assert sorted(addresses(named)) == ["parameter:/app/hosts", "parameter:/app/size", "parameter:/other"]
+
+
+def test_values_out_of_scope_need_not_be_there(project):
+    """A run of one association does not fail for the secret of another, which its own run asks for."""
+    owned = "  other:\n    targets: all\n    parameters: {/x: {type: SecureString, value_from: 'env:NOT_SET'}}\n"
+    project.states(STATES + owned)
+    project.statectl("apply", "app", "--yes", expect=0)
+    assert "NOT_SET is not set" in project.statectl("plan", "other", expect=4).err
 
 
 def test_an_association_that_audits_puts_nothing(declared):
