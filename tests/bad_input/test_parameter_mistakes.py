@@ -148,3 +148,34 @@ def test_policy_file(ask, text, place, code, words):
     assert f"error[{code}]" in said.err
     assert f"access.yml:{place}" in said.err, said
     assert words in said.err
+
+
+REFERENCE = """associations:
+  web:
+    targets: all
+    files:
+      "{{ machine }}/x": {content: "{{ param('/app/db') }}"}
+"""
+NOBODY_READS = "rules:\n  - {who: ['*'], may: [list], paths: [/**]}\n"
+
+
+@pytest.mark.parametrize("row", ["B089 reference to what is missing", "B089 reference to what may not be read"])
+def test_a_reference_that_leads_nowhere(tmp_path, row):
+    """Its place in the file, and the same text for both; nothing is contacted."""
+    root = write(
+        tmp_path / "project",
+        {
+            "states/web.yml": REFERENCE,
+            "inventories/prod/hosts.yml": f"hosts: {{a: {{connection: local, vars: {{machine: {tmp_path}/machine}}}}}}\n",
+            "access.yml": NOBODY_READS,
+            **({"statectl.yml": f"{HEAD}parameters: {{access: access.yml}}\n"} if "may not" in row else {}),
+        },
+    )
+    (tmp_path / "home").mkdir()
+    if "may not" in row:
+        place = Place(root)
+        place.store().put("/app/db", "hunter2", type="String")
+        place.close()
+    said = statectl("plan", cwd=root, home=tmp_path / "home", expect=4)
+    assert "states/web.yml:5:" in said.err and "parameter /app/db not found (or no permission)" in said.err
+    assert said.out == "" and "hunter2" not in said.err
