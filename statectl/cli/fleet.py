@@ -379,11 +379,8 @@ class Opened:
                 self._parameters = parameters_in(self.records().database, self._store_root, self.project.settings)
             return self._parameters
 
-    def declared_parameters(self, scope: Scope, *, as_put: bool = False) -> "DeclaredParameters | None":
-        """None: the files declare none, and no apply of theirs ever put one.
-
-        as_put: it is only about what was put. Then nobody asks where the files' values come from, as a check for drift may not have them.
-        """
+    def declared_parameters(self, scope: Scope) -> "DeclaredParameters | None":
+        """None: the files declare none, and no apply of theirs ever put one."""
         if self._declared is None:
             project = self.project
             if not project.parameters and not self.records().has_declared_parameters(project.settings.project):
@@ -397,7 +394,7 @@ class Opened:
                 self.parameter_store(),
                 Ledger(self.records().database, project.settings.project),
                 wanted(
-                    () if as_put else project.parameters.values(),
+                    project.parameters.values(),
                     project.associations,
                     self.root,
                     trusted=project.settings.trusted,
@@ -556,7 +553,7 @@ class Opened:
         warnings = list(self.problems)
         if saved is not None:
             self.pinned = saved.parameters
-        declared = self.declared_parameters(scope, as_put=kind == "drift")
+        declared = self.declared_parameters(scope)
         compiler = None
         probes: dict[str, list[dict[str, Any]]] = {}
         if kind != "drift":

@@ -90,6 +90,7 @@ def test_a_write_between_plan_and_put_is_not_overwritten(place):
     entry = project.declared.put(standing, run_id="R2", why="test")
     assert entry["outcome"] == "failed" and "expected version 1" in entry["error"]["message"]
     assert project.store.get("/app/x").value == "by hand"
+    assert project.ledger.all()["/app/x"].version == 1  # what was put last, so that drift can say what it was
     assert Project(place, wanted("b")).plan() == [("/app/x", "change", "corrective")]
 
 
