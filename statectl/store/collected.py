@@ -7,7 +7,6 @@ The texts of the entries come from hosts: data. Times are ISO 8601 in UTC.
 """
 
 import hashlib
-import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
@@ -17,10 +16,9 @@ from functools import cached_property
 from typing import Any
 
 from statectl.store.database import Connection, Database, repeatable
+from statectl.store.numbers import IDS, LEVEL, MOMENTS, numbers_of, packed_numbers
 
 AT_ONCE = 500  # values of one statement
-LEVEL = 6
-IDS, MOMENTS = "i", "q"  # of an array: four and eight bytes, the lowest first
 WIDTH = 4  # of an id
 FEW = 16  # ids that are looked for one by one
 
@@ -82,12 +80,12 @@ class Snapshot:
     @cached_property
     def ids(self) -> "array[int]":
         """Of its entries, ascending."""
-        return _unpacked(self._data, IDS)
+        return numbers_of(self._data, IDS)
 
     @cached_property
     def moments(self) -> "array[int] | None":
         """The entries' own times, in the same order, 0 for one that is not known; None when the type has none."""
-        return None if self.packed_moments is None else _unpacked(zlib.decompress(self.packed_moments), MOMENTS)
+        return None if self.packed_moments is None else numbers_of(zlib.decompress(self.packed_moments), MOMENTS)
 
     def has_any(self, wanted: AbstractSet[int]) -> bool:
         """Is one of these ids among its own?"""
@@ -316,15 +314,15 @@ def _numbered(connection: Connection, reading: Reading) -> tuple[bytes, bytes | 
             [(numbers[digest], reading.type, wanted[digest][0], digest, wanted[digest][1]) for digest in new],
         )
     pairs = sorted((numbers[digest], wanted[digest][2]) for digest in digests)
-    ids = _packed_numbers([number for number, _ in pairs])
-    return ids, _packed_numbers([own for _, own in pairs], MOMENTS) if reading.timed else None
+    ids = packed_numbers([number for number, _ in pairs])
+    return ids, packed_numbers([own for _, own in pairs], MOMENTS) if reading.timed else None
 
 
 def _sweep(connection: Connection) -> None:
     """Delete the entries that stand in no snapshot."""
     used: set[int] = set()
     for row in connection.execute("SELECT entries FROM collected_snapshots"):
-        used.update(_unpacked(zlib.decompress(row["entries"]), IDS))
+        used.update(numbers_of(zlib.decompress(row["entries"]), IDS))
     unused = [row["id"] for row in connection.execute("SELECT id FROM collected_entries") if row["id"] not in used]
     connection.executemany("DELETE FROM collected_entries WHERE id = ?", [(number,) for number in unused])
 
@@ -336,21 +334,6 @@ def _digest(type_name: str, name: str, text: str) -> str:
 
 def _snapshot(row: Any) -> Snapshot:
     return Snapshot(row["host"], row["type"], row["at"], row["entries"], row["moments"])
-
-
-def _packed_numbers(numbers: Sequence[int], code: str = IDS) -> bytes:
-    found = array(code, numbers)
-    if sys.byteorder == "big":
-        found.byteswap()
-    return zlib.compress(found.tobytes(), LEVEL)
-
-
-def _unpacked(data: bytes, code: str) -> "array[int]":
-    found = array(code)
-    found.frombytes(data)
-    if sys.byteorder == "big":
-        found.byteswap()
-    return found
 
 
 def _packed(text: str) -> bytes:

@@ -15,6 +15,8 @@ from statectl.store.collected import Collected
 from statectl.store.database import Connection, Database, Row, open_database, repeatable
 from statectl.store.ids import now, this_process, who
 from statectl.store.managed import Managed
+from statectl.store.patches import Patches
+from statectl.store.patch_history import PatchHistory
 from statectl.store.records import HostRecord, Status
 from statectl.store.resolving import never_began, outcome_of
 from statectl.store.slots import Slots
@@ -43,6 +45,8 @@ class Store:
         self.collected = Collected(database)
         self.managed = Managed(database)
         self.tags = Tags(database)
+        self.patches = Patches(database)
+        self.patch_history = PatchHistory(database)
 
     @classmethod
     def open(cls, url: str, root: Path) -> "Store":
