@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from statectl.store.database import Connection, Database, repeatable
 
@@ -136,7 +137,8 @@ class PatchLedger:
     def seen(self, packages: Iterable[str]) -> list[SeenVersion]:
         """Every version of these packages, in the order in which they were noted."""
         wanted = sorted(set(packages))
-        rows, advisories = [], {}
+        rows: list[Any] = []
+        advisories: dict[int, dict[str, str]] = {}
         with self._database.reading() as connection:
             for some in _portions(wanted):
                 marks = ", ".join("?" * len(some))

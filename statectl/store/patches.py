@@ -46,18 +46,18 @@ class Patches:
     # --- snapshots
 
     @repeatable
-    def freeze(self, id: str, baselines: Any, as_of: datetime) -> KeptSnapshot:
+    def freeze(self, name: str, baselines: Any, as_of: datetime) -> KeptSnapshot:
         """The snapshot of that id: the one that is there, whoever made it, or this one."""
         at = text_of(as_of)
         with self._database.transaction() as connection:
             done = connection.execute(
                 "INSERT INTO patch_snapshots (id, created, as_of, baselines, made_by) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (id) DO NOTHING",
-                (id, at, at, zlib.compress(json.dumps(baselines).encode()), who()),
+                (name, at, at, zlib.compress(json.dumps(baselines).encode()), who()),
             )
             if done.rowcount == 1:
-                append_audit(connection, "patch.snapshot", {"snapshot": id})
-            row = connection.execute("SELECT * FROM patch_snapshots WHERE id = ?", (id,)).fetchone()
+                append_audit(connection, "patch.snapshot", {"snapshot": name})
+            row = connection.execute("SELECT * FROM patch_snapshots WHERE id = ?", (name,)).fetchone()
         return _snapshot(row)
 
     @repeatable
