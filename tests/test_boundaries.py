@@ -13,7 +13,6 @@ LEVELS = {
     "errors": 0,
     "addresses": 0,
     "secrets": 0,
-    "versions": 0,
     "onhost": 0,
     "__init__": 0,
     "baselines": 1,

@@ -52,8 +52,9 @@ def models(model):
 
 
 def test_both_halves_of_every_type_exist():
-    """A type that can be declared can be applied, and nothing travels that cannot be declared."""
-    assert sorted(CONTROLLER) == sorted(HOST)
+    """A type that can be declared can be applied, and nothing travels that cannot be declared or that the controller does not make itself."""
+    made = {name for name, module in HOST.items() if getattr(module, "COMPILED", False)}
+    assert sorted(CONTROLLER) == sorted(HOST.keys() - made)
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -41,8 +41,11 @@ def differing(module: "ResourceType", want: "Record", found: "Found") -> "Tuple[
     found               want gone    want there
     nothing             ()           every compared field
     purged, absent      ()  (absent where purged is wanted: state)
-    something           state        those for which the type's same(), or ==, says no
+    something           state        those for which the type's same(), or ==, says no; or those that its differs() names
     """
+    own = getattr(module, "differs", None)
+    if own is not None:
+        return tuple(own(want, found))
     fields = compared(module, want)
     if want_gone(want):
         if found is None or found.state == want.state or (found.state == "purged" and want.state == "absent"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from statectl.onhost import health
 from statectl.onhost.blobs import Blobs
+from statectl.onhost.disruption import Disruption, disrupts, policies
 from statectl.onhost.ending import End
 from statectl.onhost.engine import Engine
 from statectl.onhost.failure import Failed, system_says
@@ -39,6 +40,7 @@ def run(session: "Session", host: "Host") -> "End":
     blobs = Blobs(session.wire, session.scratch, reader.blobs, session.control)
     engine = Engine(host, session.memory, catalogue, reader, blobs.fetch, limits)
     try:
+        engine.fetch_first()
         refusals = engine.plan()
     except Failed as error:
         raise End("failed", error.message, "E401")
@@ -94,7 +96,7 @@ def _needs_secrets(catalogue: "Message") -> bool:
 def _tell_plan(session: "Session", engine: "Engine", ways: "Optional[Ways]" = None) -> "Counts":
     """Send the verdicts -> counts. ways: what could lock the controller out, None when nothing is armed."""
     counts = {"ok": 0, "change": 0, "unknown": 0, "refused": 0, "orphan": 0}
-    may_wait = any("disrupt" in entry for entry in engine.associations.values())
+    may_wait = bool(policies(engine))
     for item in engine.items + engine.removals:
         counts[item.verdict] += 1
         if item.verdict == "ok" and not (item.changes or item.reason or item.kind):
@@ -104,8 +106,6 @@ def _tell_plan(session: "Session", engine: "Engine", ways: "Optional[Ways]" = No
         if ways is not None and item.verdict in ("change", "unknown") and engine.enforced(item) and ways.of(item):
             verdict["armed"] = int(-(-session.order["lock_out"]["seconds"] // 1))
         if may_wait and item.verdict == "change":
-            from statectl.onhost.disruption import disrupts
-
             verdict["disrupts"] = disrupts(item)
         verdict.update(
             {
@@ -189,9 +189,7 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
     arming = Arming(engine.host, session.memory, ways, order["run"], order.get("controller", ""), seconds)
     walk = Walk(engine, session.memory, order["run"], emit, session.stop, arming)
     walk.withheld = go.get("withheld") or {}
-    if any("disrupt" in entry for entry in engine.associations.values()):
-        from statectl.onhost.disruption import Disruption
-
+    if policies(engine):
         walk.disruption = Disruption(engine, go.get("disrupt") or {})
     try:
         reason = walk.run()

@@ -36,13 +36,14 @@ def changes(
 
 
 def _of_type(module: "ResourceType", field: str, want: "Record", found: "Found", hide: bool) -> "Change":
-    """A type may tell a field's change in lines of its own: diff(field, want, found)."""
+    """A type may tell a field's change in lines of its own, diff(field, want, found), and as data beside them, detail(field, want, found)."""
     wanted, there = getattr(want, field), _found(found, field, want)
     own = getattr(module, "diff", None)
     if own is not None and found is not None and not (hide or holds_secret(wanted) or holds_secret(there)):
         lines = own(field, want, found)
         if lines:
-            return {"field": field, "diff": list(lines)}
+            detail = getattr(module, "detail", None)
+            return dict(detail(field, want, found) if detail is not None else {}, field=field, diff=list(lines))
     return _change(field, wanted, there, hide)
 
 

@@ -40,21 +40,31 @@ def disrupts(item: "Item") -> str:
     return str(told(item.want, item.found, item.fields))
 
 
+def policies(engine: "Engine") -> "Dict[str, str]":
+    """{association, or address of a resource with a policy of its own: never, typed or window:NAME}; {}: everything may happen at once."""
+    found = {name: entry["disrupt"] for name, entry in engine.associations.items() if "disrupt" in entry}
+    found.update((one["address"], one["disrupt"]) for one in engine.catalogue["resources"] if "disrupt" in one)
+    return found
+
+
 class Disruption(object):
-    """granted: {association: {"seconds": left, 'waits': why not afterwards}} of `go`; without an entry nothing may begin."""
+    """granted: {association or address: {"seconds": left, 'waits': why not afterwards}} of `go`; without an entry nothing may begin."""
 
     def __init__(self, engine: "Engine", granted: "Dict[str, JSON]") -> None:
         self._begun = time.monotonic()
         self._granted = granted
-        self._policies = {name: entry["disrupt"] for name, entry in engine.associations.items() if "disrupt" in entry}
+        self._policies = policies(engine)
+        # by whom it may be held back: a resource that has a policy of its own by that one alone
         self._owners = {
-            resource["address"]: resource.get("owners") or [resource["association"]]
+            resource["address"]: [resource["address"]]
+            if "disrupt" in resource
+            else resource.get("owners") or [resource["association"]]
             for resource in engine.catalogue["resources"]
         }
 
     def of_change(self, item: "Item") -> str:
         """Why this change must wait, '' : it need not."""
-        return self._waits(item.owners) if disrupts(item) else ""
+        return self._waits(self._owners.get(item.address, item.owners)) if disrupts(item) else ""
 
     def of_debt(self, target: "Address", because: "Iterable[Address]") -> str:
         """Why this restart or reload must wait, '' : it need not."""
@@ -65,7 +75,7 @@ class Disruption(object):
         for name in sorted(owner for owner in owners if owner in self._policies):
             grant = self._granted.get(name)
             if grant is None:
-                return "association %s says disrupt: %s, and nobody said that it may" % (name, self._policies[name])
+                return "%s says disrupt: %s, and nobody said that it may" % (name, self._policies[name])
             if time.monotonic() - self._begun >= grant["seconds"]:
                 return str(grant["waits"])
         return ""

@@ -160,6 +160,18 @@ class Engine(object):
         self.removals = self.orphans.removals
         return refusals
 
+    def fetch_first(self) -> None:
+        """Contents without which a type cannot even look: those of its FETCHED_FIRST fields."""
+        wanted = [
+            content
+            for item in self.items
+            for field in getattr(item.module, "FETCHED_FIRST", ())
+            for content in contents(getattr(item.want, field))
+            if not content.delivered
+        ]
+        if wanted:
+            self.fetch(wanted)
+
     def _fetch_for_diffs(self, items: "List[Item]") -> None:
         wanted = []
         for item in items:
@@ -213,6 +225,8 @@ class Engine(object):
             return
         if not item.fields:
             item.verdict, item.action = "ok", "none"
+            remark = getattr(item.module, "remark", None)
+            item.reason = remark(item.want, item.found) if remark is not None else ""
             self._doubt(item, changing)
             loss = self.prerequisites.loses(item)
             if loss:

@@ -22,7 +22,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 ADDRESS = re.compile(r"[a-z][a-z0-9_]{0,63}:.{1,4200}\Z", re.DOTALL)
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-DISRUPT = re.compile(r"never\Z|window:[a-z][a-z0-9_-]{0,127}\Z")
+DISRUPT = re.compile(r"never\Z|typed\Z|window:[a-z][a-z0-9_-]{0,127}\Z")
 MAX_TEXT = 8192
 MAX_SECRETS = 10000
 
@@ -136,6 +136,9 @@ _COLLECT = _shape(
         "custom": _map_of(_shape({"argv": _argv, "timeout_s": _seconds})),
     },
 )
+# a scan of packages: how old an index may be before it is fetched again, repositories in place of the host's own, and of which
+# packages ("name arch version") the changelog is wanted
+_PATCHING = _shape({}, {"refresh_s": _seconds, "sources": _list_of(_map), "changelogs": _list_of(_text)})
 _LIMITS = _shape(
     {},
     {
@@ -170,6 +173,7 @@ _RESOURCE = _shape(
         "protect": _flag,
         "source": _SOURCE,
         "overrides": _list_of(_map),
+        "disrupt": _disrupt,  # in place of what its association says
     },
 )
 
@@ -182,6 +186,7 @@ SHAPES = {
             "limits": _or_none(_LIMITS),
             "probes": _list_of(_PROBE),
             "collect": _or_none(_COLLECT),
+            "patching": _or_none(_PATCHING),
             "deadline_s": _or_none(_seconds),
             "lock_timeout_s": _or_none(_seconds),
             "controller": _text,

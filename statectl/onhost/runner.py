@@ -166,7 +166,12 @@ class Session(object):
 
         host.facts = facts.gather(host)
         answers = probes.ask(host, self.order.get("probes") or ())
-        self._ready(host.facts, answers, self._summary())
+        patches = None
+        if self.order.get("patching") is not None:
+            from statectl.onhost.patching import scanning
+
+            patches = scanning.scan(host, self.order["patching"], self.memory)
+        self._ready(host.facts, answers, self._summary(), patches)
         if kind == "facts":
             return End("done")
         if kind == "inventory":
@@ -323,22 +328,25 @@ class Session(object):
         """Without facts: who only confirms wants to know no more than what became of it."""
         self._ready({}, {}, self._summary())
 
-    def _ready(self, facts: "Facts", probes: "Dict[str, JSON]", memory: "Dict[str, JSON]") -> None:
+    def _ready(
+        self, facts: "Facts", probes: "Dict[str, JSON]", memory: "Dict[str, JSON]", patches: "Optional[JSON]" = None
+    ) -> None:
         from statectl import __version__
 
         self.state = "ready"
-        self.wire.send(
-            {
-                "type": "ready",
-                "executor": __version__,
-                "python": "%d.%d.%d" % sys.version_info[:3],
-                "pid": os.getpid(),
-                "uid": os.geteuid(),
-                "facts": facts,
-                "probes": probes,
-                "memory": memory,
-            }
-        )
+        message: "Message" = {
+            "type": "ready",
+            "executor": __version__,
+            "python": "%d.%d.%d" % sys.version_info[:3],
+            "pid": os.getpid(),
+            "uid": os.geteuid(),
+            "facts": facts,
+            "probes": probes,
+            "memory": memory,
+        }
+        if patches is not None:
+            message["patches"] = patches
+        self.wire.send(message)
 
     def right(self, kind: str, association: str, address: str) -> None:
         """Tell that a resource is as wanted, in place of a verdict or result of its own: many in one message.

@@ -26,13 +26,15 @@ class Windows:
     now: Callable[[], dt.datetime] = utc_now
 
     def granted(self, associations: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """{association: {"seconds": in which something may still begin, "waits": why not afterwards}} of those that do not say always."""
+        """{name: {"seconds": in which something may still begin, "waits": why not afterwards}} of those that do not say always; see policies."""
         at = self.now()
         return {str(one["name"]): self._grant(str(one["disrupt"]), at) for one in associations if "disrupt" in one}
 
     def _grant(self, policy: str, at: dt.datetime) -> dict[str, Any]:
         kind, _, name = policy.partition(":")
         one = self.known.get(name)
+        if kind == "typed":
+            return {"seconds": 0, "waits": "no maintenance window is named; statectl patch install installs it"}
         if kind == "never" or one is None:
             return {"seconds": 0, "waits": "disrupt: never, so no apply does it"}
         opening = opening_at(one.window, at)
@@ -50,6 +52,16 @@ def _waits(one: MaintenanceWindow, at: dt.datetime) -> str:
     if later is None:
         return f"{said}, which never opens again"
     return f"{said}, opens {later.start.astimezone(one.window.timing.zone):%Y-%m-%d %H:%M} {one.timezone}"
+
+
+def policies(catalogue: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What says when it may disrupt: associations, and resources that have a word of their own; {"name", "disrupt"} of each."""
+    own = [
+        {"name": entry["address"], "disrupt": entry["disrupt"]}
+        for entry in catalogue["resources"]
+        if "disrupt" in entry
+    ]
+    return [*catalogue["associations"], *own]
 
 
 class WindowsOfRun:
@@ -84,8 +96,15 @@ class Waiting:
 
     @classmethod
     def of(cls, windows: WindowsOfRun, catalogue: Mapping[str, Any]) -> "Waiting":
-        granted = windows.granted(catalogue["associations"])
-        owners = {entry["address"]: entry["owners"] for entry in catalogue["resources"]} if granted else {}
+        granted = windows.granted(policies(catalogue))
+        owners = (
+            {
+                entry["address"]: [entry["address"]] if "disrupt" in entry else entry["owners"]
+                for entry in catalogue["resources"]
+            }
+            if granted
+            else {}
+        )
         after = {entry["address"]: entry.get("after", ()) for entry in catalogue["resources"]} if granted else {}
         return cls(granted, owners, after, {one["name"]: one.get("requires", ()) for one in catalogue["associations"]})
 
@@ -96,7 +115,8 @@ class Waiting:
         for verdict, message in zip(plan.verdicts, messages, strict=True):
             if message.get("disrupts") and not verdict.audited:
                 # a removal is declared by nobody: the association that had it
-                verdict.waits = self._why((verdict.address,), verdict.association)
+                owners = () if verdict.address in self.owners else (verdict.association,)
+                verdict.waits = self._why((verdict.address,), *owners)
                 verdict.disrupts = str(message["disrupts"]) if verdict.waits else ""
         self._mark_behind(plan)
         changing = [verdict for verdict in plan.verdicts if not (verdict.audited or verdict.waits)]

@@ -19,7 +19,7 @@ from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
 from statectl.plans.plan import Change, HostPlan, Source, Verdict
 from statectl.problems import Problem
 from statectl.reconcile.confirm import confirm, lock_out
-from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun
+from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun, policies
 from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard, right_result
 from statectl.reconcile.holder import hint, holder_of, known_here
 from statectl.reconcile.host_result import HostResult, conclude, settle
@@ -507,8 +507,7 @@ class HostRun:
 
     def _granted(self) -> dict[str, Any]:
         """What may disrupt from now on, for `go`; nothing where no association says more than always."""
-        associations = self.compiled.catalogue["associations"] if self.compiled is not None else ()
-        granted = self._windows.granted(associations)
+        granted = self._windows.granted(policies(self.compiled.catalogue)) if self.compiled is not None else {}
         return {"disrupt": granted} if granted else {}
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from statectl.versions import compare_versions
+from statectl.onhost.versions import compare_versions
 
 OPERATORS = ("<=", ">=", "<", ">", "=")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

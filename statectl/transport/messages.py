@@ -23,7 +23,7 @@ MAX_BLOBS = 100_000
 MAX_FACTS = 1024 * 1024  # characters and values of all facts; an executor's own limits are far below
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
-ASSOCIATION = re.compile(r"(?:[a-z][a-z0-9_-]{0,63})?\Z")
+ASSOCIATION = re.compile(r"(?:[a-z][a-z0-9_-]{0,63}|\(patching\))?\Z")
 SURROGATE = re.compile("[\ud800-\udfff]")
 COLLECTED = re.compile(r"(?:Custom:)?[A-Z][A-Za-z0-9_]{0,63}\Z")
 COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
@@ -222,7 +222,7 @@ def _cell(value: Any) -> bool:
 SHAPES: dict[str, Shape] = {
     "ready": (
         {"facts": _facts, "probes": _PROBES, "memory": _MEMORY},
-        {"executor": _line, "python": _line, "pid": _number, "uid": _number},
+        {"executor": _line, "python": _line, "pid": _number, "uid": _number, "patches": _maybe(_map)},
     ),
     "need": ({"blobs": _blobs}, {}),
     "verdict": (

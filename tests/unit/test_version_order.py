@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statectl.versions import compare_deb, compare_rpm, compare_versions
+from statectl.onhost.versions import compare_deb, compare_rpm, compare_versions
 
 PIECES = ["0", "1", "01", "9", "10", "123", "a", "b", "rc", "alpha", "~", "^", ".", "+", "deb", "el9", "Z", "ubuntu"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Dict, List, Set
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.resources.package import Offer, rpm
+from statectl.onhost.versions import compare_rpm
 
 if TYPE_CHECKING:
     from typing import Iterator, Optional, Sequence
@@ -126,7 +127,7 @@ def _steps(host: "Host", transaction: "Transaction") -> "Iterator[List[str]]":
         names = []
         for name, version in transaction.install:
             replaced = version is not None and name in transaction.replaced
-            lower = replaced and rpm.compare(version or "", there[name].version or "") < 0
+            lower = replaced and compare_rpm(version or "", there[name].version or "") < 0
             if lower == (verb == "downgrade"):
                 names.append("%s-%s" % (name, version) if version else name)
         if names:

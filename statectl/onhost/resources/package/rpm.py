@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Dict
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.resources.package import Installed
+from statectl.onhost.versions import compare_rpm
 
 if TYPE_CHECKING:
-    from typing import Collection, Iterable, List, Sequence, Tuple
+    from typing import Collection, Iterable, List, Sequence
 
     from statectl.onhost.host import Host
 
 _FORMAT = "%{NAME} %{ARCH} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n"
 _MISSING = re.compile(r"^package (\S+) is not installed$", re.MULTILINE)
-_PART = re.compile(r"[0-9]+|[A-Za-z]+|~|\^")
 
 
 def installed(host: "Host", names: "Sequence[str]", held: "Collection[str]") -> "Dict[str, Installed]":
@@ -37,51 +37,4 @@ def installed(host: "Host", names: "Sequence[str]", held: "Collection[str]") -> 
 
 
 def newest_first(versions: "Iterable[str]") -> "List[str]":
-    return sorted(set(versions), key=cmp_to_key(compare), reverse=True)
-
-
-def compare(one: str, other: str) -> int:
-    """-1, 0 or 1: epoch, version and release by rpm's rules."""
-    first, second = _split(one), _split(other)
-    for left, right in zip(first, second):
-        order = _compare(left, right)
-        if order:
-            return order
-    return 0
-
-
-def _split(version: str) -> "Tuple[str, str, str]":
-    epoch, colon, rest = version.partition(":")
-    if not colon:
-        epoch, rest = "0", version
-    number, _, release = rest.partition("-")
-    return epoch or "0", number, release
-
-
-def _compare(one: str, other: str) -> int:
-    """~ comes before the end of the text, ^ after it but before anything else; a number beats letters."""
-    left, right = _PART.findall(one), _PART.findall(other)
-    for position in range(max(len(left), len(right))):
-        first = left[position] if position < len(left) else ""
-        second = right[position] if position < len(right) else ""
-        if first == second:
-            continue
-        order = _rank(first) - _rank(second)
-        if order == 0 and first.isdigit():
-            order = int(first) - int(second)
-            if order == 0:
-                continue  # 01 and 1
-        elif order == 0:
-            order = 1 if first > second else -1
-        return 1 if order > 0 else -1
-    return 0
-
-
-def _rank(part: str) -> int:
-    if part == "~":
-        return 0
-    if part == "":
-        return 1
-    if part == "^":
-        return 2
-    return 4 if part.isdigit() else 3
+    return sorted(set(versions), key=cmp_to_key(compare_rpm), reverse=True)
