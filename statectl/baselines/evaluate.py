@@ -56,6 +56,7 @@ class PatchState:
     cves: tuple[str, ...] = ()
     first_seen: dt.datetime | None = None
     approved_at: dt.datetime | None = None
+    withheld: str = ""  # the version that would be approved and that a pin keeps away; '' : no pin does
 
 
 @dataclass(frozen=True, slots=True)
