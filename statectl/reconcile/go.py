@@ -100,6 +100,8 @@ async def go_on(
             unfinished.discard(host)
             budget.record(host, result.outcome)  # before it is written: nothing may start meanwhile that it forbids
             await write_row(host)
+            if run.patching is not None:
+                await _to_the_end(asyncio.to_thread(run.patching.done, host, result))
 
         run.record, run.held_back = record, held_back
         run.withheld = lambda: {name: one.reason for name, one in requirements.hold(host).items()}

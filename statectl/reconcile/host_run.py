@@ -23,6 +23,7 @@ from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun, polici
 from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard, right_result
 from statectl.reconcile.holder import hint, holder_of, known_here
 from statectl.reconcile.host_result import HostResult, conclude, settle
+from statectl.reconcile.patching import PatchRun
 from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
 
@@ -49,7 +50,7 @@ class Compiled(Protocol):
     """What is needed of `catalogue.compile.HostCatalogue`."""
 
     catalogue: dict[str, Any]
-    blobs: Mapping[str, bytes | Path]
+    blobs: dict[str, bytes | Path]
     secrets: Mapping[str, Secret]
     problems: Sequence[Problem]
     rollouts: Mapping[str, Any]  # by association: catalogue.rollouts.HostRollout
@@ -88,6 +89,7 @@ class HostRun:
         seen: Mapping[str, Any] | None = None,
         progress: Callable[[str], tuple[int, int]] = lambda _: (0, 0),
         windows: Windows | None = None,
+        patching: PatchRun | None = None,
     ) -> None:
         """seen: the highest run counter that this host has shown, {"host_id", "number"}; progress: see reconcile.holder."""
         self.name = name
@@ -110,6 +112,7 @@ class HostRun:
         self._seen = seen
         self._progress = progress
         self._windows = WindowsOfRun(windows or Windows({}))
+        self.patching = patching
         self.holder: dict[str, Any] | None = None  # of the lock, while we waited for it or were refused
         self._conversation: Conversation | None = None
         self._partings: list[asyncio.Task[None]] = []
@@ -196,6 +199,16 @@ class HostRun:
             if errors:
                 await self._stop()
                 raise ConfigError(errors)
+            if self.patching is not None and ready.get("patches") is not None:
+                try:
+                    said = await asyncio.to_thread(
+                        self.patching.compiled, self.name, compiled, ready["facts"], ready["patches"]
+                    )
+                except ValueError as error:
+                    await self._stop()
+                    raise Unreachable(f"not in the protocol: {error}", code="E321") from None
+                for text in said:
+                    self._tell(text)
             if self._expected is not None and compiled.catalogue["hash"] != self._expected.catalogue:
                 await self._stop()
                 raise Refused(
@@ -316,19 +329,20 @@ class HostRun:
         message = {key: value for key, value in self._order_message().items() if key not in ("lock_out", "probes")}
         message["kind"] = "confirm"
 
-        def tell(text: str) -> None:
-            self.warn(text)
-            if self.on_message:
-                self.on_message(self.name, {"type": "log", "level": "warning", "text": text})
-
         anew = replace(self.endpoint, new_login=True)
-        told = await confirm(lambda: self._open(anew, message), self.order.run_id, seconds, tell)
+        told = await confirm(lambda: self._open(anew, message), self.order.run_id, seconds, self._tell)
         settle(result, told)
         result.warnings = self.warnings()
         if self.record is not None:
             await self.record(result)
         await told.acknowledge(self.order.run_id)
         return result
+
+    def _tell(self, text: str) -> None:
+        """A warning of ours, as one of the host's."""
+        self.warn(text)
+        if self.on_message:
+            self.on_message(self.name, {"type": "log", "level": "warning", "text": text})
 
     def warn(self, text: str) -> None:
         """Keep a warning for the result."""
@@ -455,7 +469,13 @@ class HostRun:
             "known": self._delivered,
             "seen": self._seen,
             "lock_out": lock_out(self.endpoint) if order.kind in ("plan", "apply") else None,
+            "patching": self._asked_of_patches(),
         }
+
+    def _asked_of_patches(self) -> dict[str, Any] | None:
+        if self.patching is None or self.order.kind not in ("plan", "apply"):
+            return None
+        return self.patching.asked(self.name)
 
     def _host_plan(self, verdicts: Sequence[Mapping[str, Any]], ok: int) -> HostPlan:
         """`verdicts`: all but those that are as wanted, of which there are `ok`."""

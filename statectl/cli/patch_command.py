@@ -1,0 +1,31 @@
+"""statectl patch: the table of its commands; each is imported when it is used."""
+
+import importlib
+
+import click
+
+# name -> (module of statectl.cli, one line for --help). The module's `command` is the command.
+COMMANDS: dict[str, tuple[str, str]] = {}
+
+
+class PatchGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"statectl.cli.{COMMANDS[cmd_name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(cls=PatchGroup)
+def command() -> None:
+    """Patches: what baselines approve, what hosts lack, and installing it."""

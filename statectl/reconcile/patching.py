@@ -1,0 +1,258 @@
+"""Patches in a run: which hosts are asked for a scan, what comes of it, and the resource `patches:BASELINE` in their catalogues.
+
+asked(host)                     what the order asks of the host, None: nothing
+compiled(host, ...)             the scan is kept, judged by every baseline of the host, and its patches stand in the catalogue
+done(host, result)              what was installed is kept
+"""
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from statectl.baselines.evaluate import Evaluation, Wanted
+from statectl.baselines.model import Baseline, PatchSource
+from statectl.baselines.scan import Scan, read_scan
+from statectl.errors import ConfigError
+from statectl.problems import Problem
+from statectl.reconcile.host_result import HostResult
+from statectl.resources.model import PHASES
+
+BESIDE = "(patching)"  # the association of patches that no association of the files asks for
+SCAN, INSTALL, APPLY = "scan", "install", "apply"
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """A baseline of one host. `association`: of the files, '' : none; `disrupt`: of that association there."""
+
+    baseline: Baseline
+    association: str = ""
+    disrupt: str = "always"
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One host by one baseline, of one contact."""
+
+    assigned: Assigned
+    evaluation: Evaluation
+    scan: Scan | None
+    address: str
+    at: dt.datetime
+
+
+class Catalogue(Protocol):
+    """What is needed of `catalogue.compile.HostCatalogue`."""
+
+    catalogue: dict[str, Any]
+    blobs: dict[str, bytes | Path]
+
+
+Keep = Callable[[str, Judged, str, Sequence[Mapping[str, Any]], bool], None]
+"""(host, judged, operation, moves, waits for reboot): kept for good."""
+
+
+@dataclass
+class PatchRun:
+    """What is done about patches in one run.
+
+    operation       scan: only look; install: somebody typed it, so it may happen now; apply: when a maintenance window is open
+    assigned        (host, facts) -> its baselines; facts None before it was contacted
+    judge           (baseline, scan, evaluation's moment) -> Evaluation; pure
+    keep_scan       (host, message, moment): in the store, with what was seen for the first time
+    keep            see Keep
+    package         sha256 -> file that we keep of a package, for those that no archive has any more
+    fingerprint     of a catalogue
+    alone           the run is about patches and nothing else
+    """
+
+    operation: str
+    assigned: Callable[[str, Mapping[str, Any] | None], Sequence[Assigned]]
+    judge: Callable[[str, Baseline, Scan], Evaluation]
+    keep_scan: Callable[[str, Mapping[str, Any], dt.datetime], None]
+    keep: Keep
+    package: Callable[[str], Path | None]
+    fingerprint: Callable[[Mapping[str, Any]], str]
+    now: Callable[[], dt.datetime]
+    refresh_s: int = 3600
+    changelogs: Callable[[str], Sequence[str]] = lambda _: ()
+    alone: bool = False
+    reboot: str = ""  # typed, in place of what baselines say
+    judged: dict[str, list[Judged]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def asked(self, host: str) -> dict[str, Any] | None:
+        assigned = self.assigned(host, None)
+        if not assigned and not self.alone:
+            return None
+        sources = {one.baseline.name: _sources(one.baseline) for one in assigned}
+        distinct = [one for place, one in enumerate(sources.values()) if one not in list(sources.values())[:place]]
+        if len(distinct) > 1:
+            names = " and ".join(f"`{name}`" for name in sources)
+            text = f"{names} patch {host} from different sources"
+            hint = "give them the same `sources`, or let one baseline alone concern the host"
+            raise ConfigError([Problem("E180", text, assigned[0].baseline.span, hint=hint)])
+        return {
+            "refresh_s": self.refresh_s,
+            "sources": distinct[0] if distinct else [],
+            "changelogs": list(self.changelogs(host)),
+        }
+
+    def compiled(
+        self, host: str, compiled: Catalogue, facts: Mapping[str, Any], message: Mapping[str, Any] | None
+    ) -> list[str]:
+        """-> what people should know of it. Blocking: the store is written. Raises ValueError for what is no scan."""
+        assigned = self.assigned(host, facts)
+        if message is None or not compiled.catalogue:
+            return []
+        scan = read_scan(message, facts.get("os") or {})
+        at = self.now()
+        with self._lock:
+            self.keep_scan(host, message, at)
+        found = []
+        for one in assigned:
+            evaluation = self.judge(host, one.baseline, scan)
+            found.append(Judged(one, evaluation, scan, f"patches:{one.baseline.name}", at))
+        self.judged[host] = found
+        for judged in found:
+            with self._lock:
+                self.keep(host, judged, SCAN, (), False)
+            self._add(compiled, judged)
+        if self.alone:
+            compiled.catalogue["only"] = [judged.address for judged in found]
+        if found or self.alone:
+            del compiled.catalogue["hash"]
+            compiled.catalogue["hash"] = self.fingerprint(compiled.catalogue)
+        return [f"patches:{one.assigned.baseline.name}: {text}" for one in found for text in _said(one.evaluation)]
+
+    def _add(self, compiled: Catalogue, judged: Judged) -> None:
+        catalogue, one = compiled.catalogue, judged.assigned
+        baseline, evaluation = one.baseline, judged.evaluation
+        if evaluation.unknown:
+            return  # nothing can be said, and nothing is done
+        association = one.association or BESIDE
+        entries = catalogue["associations"]
+        if all(entry["name"] != association for entry in entries):
+            entries.append({"name": association, "requires": [], "mode": "enforce", "selected": True})
+        cached = {}
+        for wanted in (*evaluation.install, *evaluation.allowed):
+            path = self.package(wanted.cached) if wanted.cached else None
+            if path is not None:
+                compiled.blobs[wanted.cached] = path
+                cached[f"{wanted.name} {wanted.arch} {wanted.version}"] = {
+                    "$blob": wanted.cached,
+                    "size": path.stat().st_size,
+                }
+        want: dict[str, Any] = {
+            "name": baseline.name,
+            "versions": _rows(evaluation.install),
+            "manager": judged.scan.manager if judged.scan is not None else None,
+            "allowed": _rows(evaluation.allowed),
+            "blocked": sorted(evaluation.blocked),
+            "dependencies": baseline.dependencies,
+            "cached": cached,
+            "sources": _sources(baseline),
+            "reboot": self.reboot or baseline.reboot,
+            "restart": baseline.restart,
+            "hooks": _hooks(baseline),
+            "max_reboots": baseline.max_reboots,
+            "reboot_timeout_s": baseline.reboot_timeout_s,
+        }
+        entry: dict[str, Any] = {
+            "address": judged.address,
+            "type": "patches",
+            "association": association,
+            "owners": [association],
+            "phase": len(PHASES),  # behind everything that is declared: whatever fails before it is not made worse
+            "want": want,
+        }
+        if baseline.span is not None:
+            entry["source"] = {"file": baseline.span.file, "line": baseline.span.line}
+        if self.operation != INSTALL:
+            entry["disrupt"] = _disrupt(one)
+        catalogue["resources"].append(entry)
+
+    def done(self, host: str, result: HostResult) -> None:
+        """Blocking: what became of the patches of this host is kept."""
+        for judged in self.judged.get(host, ()):
+            told = next((entry for entry in result.results if entry.get("address") == judged.address), None)
+            if (
+                told is None
+                or told.get("pending")
+                or (told["outcome"] in ("ok", "skipped") and self.operation == APPLY)
+            ):
+                continue
+            moves = [
+                {
+                    "name": name,
+                    "arch": arch,
+                    "from": there,
+                    "to": to,
+                    "outcome": _OUTCOMES.get(told["outcome"], "failed"),
+                }
+                for change in told.get("changes") or ()
+                for name, arch, there, to in change.get("moves") or ()
+            ]
+            if told["outcome"] == "failed":
+                reason = str((told.get("error") or {}).get("message") or told.get("reason") or "")
+                moves = [{**move, "reason": reason} for move in moves]
+            waits = any(
+                one.get("address") == judged.address and one.get("verb") == "reboot" and one.get("outcome") != "changed"
+                for one in result.notified
+            )
+            with self._lock:
+                self.keep(host, replace(judged, at=self.now()), INSTALL, moves, waits)
+
+
+_OUTCOMES = {"changed": "installed", "ok": "installed"}
+
+
+def _said(evaluation: Evaluation) -> list[str]:
+    return [*([f"unknown: {evaluation.unknown}"] if evaluation.unknown else []), *evaluation.trouble]
+
+
+def _rows(wanted: Iterable[Wanted]) -> list[list[str]]:
+    return sorted([one.name, one.arch, one.version] for one in wanted)
+
+
+def _disrupt(one: Assigned) -> str:
+    """When it may install by itself: in a maintenance window that the association or the baseline names, else never by itself."""
+    if one.disrupt.startswith("window:"):
+        return one.disrupt
+    return f"window:{one.baseline.window}" if one.baseline.window and one.disrupt != "never" else "typed"
+
+
+def _sources(baseline: Baseline) -> list[dict[str, Any]]:
+    return [_source(one) for one in baseline.sources]
+
+
+def _source(one: PatchSource) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "kept": one.kept,
+        "uris": list(one.uris),
+        "suites": list(one.suites),
+        "components": list(one.components),
+        "architectures": list(one.architectures),
+        "signed_by": one.signed_by,
+        "baseurl": one.baseurl,
+        "gpgkey": one.gpgkey,
+        "trusted": one.trusted,
+    }
+
+
+def _hooks(baseline: Baseline) -> dict[str, Any]:
+    hooks = baseline.hooks
+    named = {
+        "before_install": hooks.before_install,
+        "after_install": hooks.after_install,
+        "before_reboot": hooks.before_reboot,
+        "after_reboot": hooks.after_reboot,
+        "on_exit": hooks.on_exit,
+    }
+    found: dict[str, Any] = {name: list(argv) for name, argv in named.items() if argv}
+    return {**found, "timeout_s": hooks.timeout_s} if found else {}
