@@ -27,5 +27,5 @@ class Ledger(Protocol):
     def versions(self, name: str, arch: str) -> Sequence[Seen]:
         """Every version that was ever seen of it, in any archive."""
 
-    def advisory(self, archive: str, package: Package) -> Sequence[Advisory]:
-        """What feeds and changelogs say of this version, beside what the host told."""
+    def advisory(self, archive: str, package: Package, above: str = "") -> Sequence[Advisory]:
+        """What feeds and changelogs say of this version, beside what the host told. `above`: only what that version has not fixed."""

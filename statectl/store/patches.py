@@ -10,6 +10,8 @@ from typing import Any
 from statectl.store.audit import append_audit
 from statectl.store.database import Database, repeatable
 from statectl.store.ids import who
+from statectl.store.patch_feeds import PatchFeeds
+from statectl.store.patch_indexes import PatchFiles, PatchPolls
 from statectl.store.patch_ledger import PatchLedger, text_of
 from statectl.store.patch_scans import KeptScan, PatchScans
 
@@ -30,6 +32,9 @@ class Patches:
         self._database = database
         self.scans_kept = PatchScans(database)
         self.ledger = PatchLedger(database)
+        self.feeds = PatchFeeds(database)
+        self.polls = PatchPolls(database)
+        self.files = PatchFiles(database)
 
     # --- scans
 
