@@ -189,6 +189,7 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
     arming = Arming(engine.host, session.memory, ways, order["run"], order.get("controller", ""), seconds)
     walk = Walk(engine, session.memory, order["run"], emit, session.stop, arming)
     walk.withheld = go.get("withheld") or {}
+    walk.rebooted = order.get("rebooted") or 0
     if policies(engine):
         walk.disruption = Disruption(engine, go.get("disrupt") or {})
     try:
@@ -200,11 +201,19 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
     outcome = "stopped" if reason else "failed" if walk.counts["failed"] or undone else "applied"
     if undone:
         reason = "no longer as this run made it, something undid it since: %s" % shown(undone)
-    if outcome == "applied":
+    reboot = None
+    if walk.afterwards is not None:
+        reboot = walk.afterwards.reboot(outcome, reason, arming.armed)
+        session.afterwards = walk.afterwards
+        outcome = "failed" if outcome == "applied" and walk.counts["failed"] else outcome
+    if outcome == "applied" and reboot is None:  # else they are asked when the host is back
         changed = [one["address"] for one in results + notified if one["outcome"] == "changed"]
         unwell, stopped = health.ask(engine.host, health.of_changed(engine, changed), session.stop, emit)
         if unwell or stopped:
             outcome, reason = ("failed", unwell) if unwell else ("stopped", stopped)
+    if walk.afterwards is not None and reboot is None:
+        walk.afterwards.leave()
+        outcome = "failed" if outcome == "applied" and walk.counts["failed"] else outcome
     result = {
         "run": session.order["run"],
         "kind": "apply",
@@ -225,7 +234,7 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
         session.memory.finish(result)
     except OSError as error:
         raise End("failed", "cannot store what was done: %s" % system_says(error), "E401", walk.counts, _due(arming))
-    return End(outcome, reason, session.code_of_stop(), walk.counts, _due(arming))
+    return End(outcome, reason, session.code_of_stop(), walk.counts, _due(arming), reboot=reboot)
 
 
 def _seen(session: "Session") -> int:

@@ -2,9 +2,9 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Dict, Optional
 
-    from statectl.onhost.shapes import Counts, Holder
+    from statectl.onhost.shapes import JSON, Counts, Holder
 
 
 class End(Exception):
@@ -14,6 +14,7 @@ class End(Exception):
     counts   {word: number}
     armed_s  seconds until what was changed is undone, unless a new login confirms it; 0: nothing is armed
     holder   who holds the lock that was not to be had, None when that is not why
+    reboot   what a reboot is asked for with, None: none is; it waits for the controller's word
     """
 
     def __init__(
@@ -24,6 +25,7 @@ class End(Exception):
         counts: "Optional[Counts]" = None,
         armed_s: float = 0,
         holder: "Optional[Holder]" = None,
+        reboot: "Optional[Dict[str, JSON]]" = None,
     ) -> None:
         super(End, self).__init__(reason or outcome)
         self.outcome = outcome
@@ -32,3 +34,4 @@ class End(Exception):
         self.counts = counts or {}
         self.armed_s = armed_s
         self.holder = holder
+        self.reboot = reboot

@@ -9,7 +9,7 @@ from statectl.onhost.protocol import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional, Sequence
+    from typing import Dict, Optional, Sequence, Tuple
 
     from statectl.onhost.shapes import JSON, Check, Message
 
@@ -178,7 +178,7 @@ _RESOURCE = _shape(
 )
 
 # message: (required keys, optional keys). `type` itself is always there.
-SHAPES = {
+SHAPES: "Dict[str, Tuple[Dict[str, Check], Dict[str, Check]]]" = {
     "order": (
         {"run": _run_id, "host": _text, "kind": _one_of(KINDS)},
         {
@@ -189,6 +189,7 @@ SHAPES = {
             "patching": _or_none(_PATCHING),
             "deadline_s": _or_none(_seconds),
             "lock_timeout_s": _or_none(_seconds),
+            "rebooted": _count,  # times that this run rebooted the host already
             "controller": _text,
             "commit": _or_none(_text),
             "known": _list_of(_run_id),
@@ -235,7 +236,8 @@ SHAPES = {
     ),
     "stop": ({}, {}),
     "cancel": ({}, {}),
-    "ack": ({"runs": _list_of(_run_id)}, {}),
+    # reboot: we wait for this host, so it may do what its `end` asked for
+    "ack": ({"runs": _list_of(_run_id)}, {"reboot": _flag}),
 }
 
 

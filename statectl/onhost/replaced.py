@@ -11,7 +11,7 @@ from statectl.onhost.failure import Unknown, system_says
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List, Set
+    from typing import Dict, Iterator, List, Set
 
     from statectl.onhost.host import Host
 
@@ -27,6 +27,24 @@ def used(host: "Host", control_group: str) -> "List[str]":
     for pid in set(_processes(host, control_group)):
         found.update(_mapped(host, pid))
     return sorted(found)
+
+
+def everywhere(host: "Host") -> "Dict[str, List[str]]":
+    """-> {process: paths, sorted} of all processes that use any. One look at each; those that may not be looked at are left out."""
+    found = {}
+    for pid in os.listdir(host.root + "/proc"):
+        if not pid.isdigit():
+            continue
+        try:
+            with open("%s/proc/%s/maps" % (host.root, pid), "rb") as stream:
+                if b" (deleted)\n" not in stream.read():
+                    continue
+            files = sorted(set(_mapped(host, pid)))
+        except (OSError, Unknown):
+            continue  # it ended meanwhile, or is not ours to look at
+        if files:
+            found[pid] = files
+    return found
 
 
 def _processes(host: "Host", control_group: str) -> "Iterator[str]":

@@ -77,8 +77,8 @@ class Restarts(object):
     def _pay(self, target: "Address") -> None:
         """Pay what is owed to one service, or say why it stays owed. Nothing owed: nothing said."""
         debt = self._debts.owed.get(target)
-        if debt is None or target in self._told:
-            return
+        if debt is None or target in self._told or debt.get("boot"):
+            return  # what is owed to a boot is paid last of all: see patching/afterwards.py
         engine = self._engine
         item = engine.by_address.get(target)
         self._told.add(target)
@@ -122,7 +122,7 @@ class Restarts(object):
         if now and not waited:
             self._debts.owed[item.address] = dict(debt, waits=now)
             self._journal.add({"what": "paying", "address": item.address, "debt": self._debts.owed[item.address]})
-        message = _notified(item.address, self._engine.verb(item.address), "skipped", debt, None, reason)
+        message = notified(item.address, self._engine.verb(item.address), "skipped", debt, None, reason)
         self._walk.emit(dict(message, pending=True))
         return True
 
@@ -180,14 +180,14 @@ class Restarts(object):
         self._journal.add({"what": "paying", "address": item.address, "debt": self._debts.owed[item.address]})
         self._walk.counts["failed"] += 1
         self._walk.not_done.setdefault(item.association, "of which %s could not be notified" % item.address)
-        self._walk.emit(_notified(item.address, verb, "failed", debt, error, ""))
+        self._walk.emit(notified(item.address, verb, "failed", debt, error, ""))
 
     def _paid(self, target: "Address", verb: str, debt: "Debt", outcome: str, reason: str) -> None:
         self._walk.emit(self._clear(target, verb, debt, outcome, reason))
 
     def _clear(self, target: "Address", verb: str, debt: "Debt", outcome: str, reason: str) -> "Message":
         self._debts.clear(target)
-        message = _notified(target, verb, outcome, debt, None, reason)
+        message = notified(target, verb, outcome, debt, None, reason)
         self._journal.add({"what": "paid", "address": target, "notified": message})
         return message
 
@@ -195,10 +195,10 @@ class Restarts(object):
         self._paid(target, debt["verb"], debt, "ok", "not needed: " + reason)
 
     def _owe(self, target: "Address", debt: "Debt", reason: str) -> None:
-        self._walk.emit(_notified(target, debt["verb"], "skipped", debt, None, "still owed: " + reason))
+        self._walk.emit(notified(target, debt["verb"], "skipped", debt, None, "still owed: " + reason))
 
 
-def _notified(
+def notified(
     target: "Address", verb: str, outcome: str, debt: "Debt", error: "Optional[Error]", reason: str
 ) -> "Message":
     return {

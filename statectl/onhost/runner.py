@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Dict, List, Optional, Sequence, Tuple, Union
 
+    from statectl.onhost.patching.afterwards import Afterwards
     from statectl.onhost.shapes import JSON, Facts, Holder, Message
 
 ORDER_S = 60.0  # from our start to the order
@@ -83,6 +84,8 @@ class Session(object):
         self.under_way: "Optional[UnderWay]" = None
         self.state = "order"
         self._cancelled = ""
+        self.told_to_end = False  # by a signal
+        self.afterwards: "Optional[Afterwards]" = None  # of patches that this run installed
         self._requested = False  # by somebody else than our controller
         self.deadline = time.monotonic() + ORDER_S
         self.redactor = Redactor()
@@ -96,6 +99,7 @@ class Session(object):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: "Optional[FrameType]") -> None:  # noqa: ARG002  the shape of a handler
+        self.told_to_end = True
         self._cancelled = "the executor was told to end by signal %d" % number
         if self.state not in ("applying", "ended"):
             raise Closed(self._cancelled)
@@ -388,6 +392,8 @@ class Session(object):
             message["armed"] = end.armed_s
         if end.holder:
             message["holder"] = end.holder
+        if end.reboot is not None:
+            message["reboot"] = self.redactor.message(end.reboot)
         if end.code:
             message["code"] = end.code
         message["digest"] = self.wire.digest.value()
@@ -395,15 +401,22 @@ class Session(object):
         self.state = "ended"
         if self.under_way is not None:
             self.under_way.close()
-        if self.lock is not None:
+        if self.lock is not None and end.reboot is None:
             self.lock.release()
         self.deadline = time.monotonic() + ACK_S
+        granted = False
         while sent and self.memory is not None:
             try:
                 answer = self.wire.receive(max(0.0, self.deadline - time.monotonic()))
                 if isinstance(answer, dict) and answer["type"] == "ack":
                     self.control(answer)
+                    granted = bool(answer.get("reboot"))
                     break
             except (Closed, TimedOut):
                 break
+        if end.reboot is not None:
+            from statectl.onhost.patching import rebooting
+
+            rebooting.carry_out(self, end.reboot, granted)
+            self.lock.release()
         return sent

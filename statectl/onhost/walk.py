@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from statectl.onhost.engine import Engine
     from statectl.onhost.lockout.arming import Arming
     from statectl.onhost.memory import Memory
+    from statectl.onhost.patching.afterwards import Afterwards
     from statectl.onhost.shapes import Address, Change, Debt, Error, Found, LedgerEntry, Message
     from statectl.onhost.wanted import Item
 
@@ -65,6 +66,10 @@ class Walk(object):
         self.not_done: "Dict[str, str]" = {}  # association: why others must not build on it
         self.disruption: "Optional[Disruption]" = None  # None: nothing has to wait
         self.withheld: "Dict[str, str]" = {}  # association: what it requires of other hosts, and is not there
+        self.barred: "Dict[Address, str]" = {}  # address: why it is skipped, whatever else
+        self.rebooted = 0  # times that this run rebooted the host before
+        self.afterwards: "Optional[Afterwards]" = None  # where patches were installed
+        self._run = run
         self.waiting: "Dict[Address, str]" = {}  # address of what disrupts and waits: what its change takes away
         self._directories: "Set[str]" = set()  # where writing was announced
         self._stopped = ""
@@ -87,6 +92,8 @@ class Walk(object):
         self._engine.host.on_write = self._announce
         restarts = Restarts(self._engine, self._journal, self.debts, self, self._arming)
         position = 0
+        if any(debt.get("boot") for debt in self.debts.owed.values()):
+            self._patching().look_back()
         for group in _groups(self._engine.items):
             self._converge(group)
             for _ in group:
@@ -100,8 +107,17 @@ class Walk(object):
         for address in self._engine.orphans.handed_over:
             self._memory.ledger[address] = self._engine.orphans.without_us(address)
         restarts.pay_rest()
+        if self.afterwards is not None:
+            self.afterwards.pay()
         self.watch.settle()
         return self.stopped()
+
+    def _patching(self) -> "Afterwards":
+        if self.afterwards is None:
+            from statectl.onhost.patching.afterwards import Afterwards
+
+            self.afterwards = Afterwards(self._engine, self._memory, self.debts, self, self._run, self.rebooted)
+        return self.afterwards
 
     def undone(self) -> "List[Address]":
         """What this run changed and is not as it was made any more: a result that holds no longer is not reported as one."""
@@ -160,6 +176,7 @@ class Walk(object):
         """Why this item is not tried, '' when it is.
 
         1  the run was cancelled, or its time is over
+           or, of patches, that the host is not well after the reboot that came before them
         2  its association requires something of other hosts, and the controller says that it is not there
         3  an earlier phase of its association failed
         4  something that it comes after failed or was skipped
@@ -167,6 +184,8 @@ class Walk(object):
         """
         if self.stopped():
             return self.stopped()
+        if item.address in self.barred:
+            return self.barred[item.address]
         if item.association in self.withheld:
             return self.withheld[item.association]
         if item.association in self.failed_phase:
@@ -297,6 +316,8 @@ class Walk(object):
         try:
             if getattr(ready[0].module, "BATCH", False):
                 each = ready[0].module.apply(engine.host, batch) or {}
+            elif ready[0].removes is None and getattr(ready[0].module, "installs", None) is not None:
+                self._patching().install(ready[0], batch[0])
             else:
                 ready[0].module.apply(engine.host, *batch[0])
         except Failed as failed:
@@ -326,6 +347,9 @@ class Walk(object):
         for target, verb in targets:
             owes_before[target] = self.debts.owed.get(target)
             owes[target] = self.debts.incur(target, verb, item.address)
+        if item.removes is None and getattr(item.module, "installs", None) is not None:
+            owes_before[item.address] = self.debts.owed.get(item.address)
+            owes[item.address] = self._patching().incur(item)
         # until it is done nobody knows whether the wanted state is reached
         unsure = dict(entry or item.removes or {}, want_hash="")
         self._journal.add({"what": "intent", "address": item.address, "entry": unsure, "owes": owes})

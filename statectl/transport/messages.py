@@ -218,6 +218,10 @@ def _cell(value: Any) -> bool:
     return value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) <= 2**53)
 
 
+_REBOOT: Check = _with(
+    {"boot_id": _line, "timeout_s": _duration, "max_reboots": _number, "addresses": _addresses}, {"reasons": _lines}
+)
+
 # message: (required keys, optional keys). `type` is always there.
 SHAPES: dict[str, Shape] = {
     "ready": (
@@ -279,6 +283,7 @@ SHAPES: dict[str, Shape] = {
             "exit": _maybe(_map),
             "armed": _duration,
             "holder": _maybe(_map),
+            "reboot": _REBOOT,
         },
     ),
 }

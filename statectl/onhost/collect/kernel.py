@@ -22,6 +22,7 @@ COLUMNS = ("Running", "Newest", "RebootRequired", "RebootPackages", "BootId")
 DEADLINE_S = 3.0
 _FLAVOUR = re.compile(r"[-._][A-Za-z_][-A-Za-z0-9_.]*\Z")
 MARKS = ("/run/reboot-required", "/var/run/reboot-required")
+CONTAINERS = ("docker", "lxc", "systemd-nspawn", "podman", "openvz")  # the kernel is not theirs
 
 
 def gather(host: "Host", asked: "Dict[str, JSON]") -> "List[List[JSON]]":
@@ -35,7 +36,7 @@ def gather(host: "Host", asked: "Dict[str, JSON]") -> "List[List[JSON]]":
         newest = newest_first(installed)[0]
     marked = any(host.lstat(mark) is not None for mark in MARKS)
     packages = " ".join(text_of(host, MARKS[0] + ".pkgs", 4096).split())
-    contained = (host.facts.get("virtualization") or "") in ("docker", "lxc", "systemd-nspawn", "podman", "openvz")
+    contained = (host.facts.get("virtualization") or "") in CONTAINERS
     required = True if marked else None
     if required is None and not contained and newest:
         required = newest != running

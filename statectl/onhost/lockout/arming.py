@@ -72,6 +72,11 @@ class Arming(object):
         if family is not None:
             self._arm([], [family], lambda keeping: keeping.notified(unit))
 
+    @property
+    def armed(self) -> bool:
+        """Was something changed that is undone unless somebody confirms it?"""
+        return self._keeping is not None
+
     def finish(self) -> float:
         """The changes are made: the time begins. -> seconds until they are undone, 0 when nothing is armed. Raises OSError."""
         if self._keeping is None:

@@ -2,7 +2,8 @@
 
     identity.json    host id, and the key of the keyed hashes (never leaves the host)
     ledger.json      every address we manage: who declared it, created or adopted, what was there before
-    debt.json        restarts and runs that are owed
+    debt.json        restarts, runs and reboots that are owed
+    patched.json     what was installed since the boot: see patching/since_boot.py
     runs.json        run counter (the fencing number), last run, plan ids that were used
     journal.jsonl    what the running apply is doing; there only while one runs, or after one died
     undelivered/     results that no controller has acknowledged yet
@@ -118,6 +119,10 @@ class Memory(object):
         self.interrupted = replay(self.path("journal.jsonl"))
         if self.interrupted is not None:
             self._take_in(self.interrupted)
+        if any(debt.get("boot") for debt in self.debts.values()):
+            from statectl.onhost.patching import since_boot
+
+            since_boot.settle(self.debts)
 
     def _read(self, name: str, known: "Dict[str, Any]", empty: "Dict[str, JSON]", consequence: str) -> "Dict[str, Any]":
         """What the file holds; `known`, as it was read before, when it is still the same file: they are only ever replaced."""
@@ -259,6 +264,10 @@ class Memory(object):
             elif because != debt["because"]:
                 self.debts[target] = dict(debt, because=because)
         self.undelivered.put(run, result)
+        self._store()
+
+    def keep_debts(self) -> None:
+        """After `finish`, while the lock is still held: debts that changed since. Durable on return."""
         self._store()
 
     def _store(self) -> None:

@@ -149,6 +149,12 @@ def disrupts(want: "Desired", found: "Desired", differing: "Sequence[str]") -> s
     return "upgrade"
 
 
+def installs(want: "Desired", found: "Desired") -> "List[List[str]]":  # noqa: ARG001  the contract of such types
+    """[[name, arch, version], ...] that its change would install. A type that has this leaves hooks, restarts and a reboot to be done."""
+    foreseen = getattr(found, "foreseen", None)
+    return [[name, arch, to] for name, arch, _, to in foreseen.moves] if foreseen is not None else []
+
+
 def apply(host: "Host", want: "Desired", found: "Desired", differing: "Sequence[str]") -> None:  # noqa: ARG001  one field
     from statectl.onhost.patching import scanning
 
