@@ -14,6 +14,7 @@ from statectl.project import (
     parameter_access,
     parameter_settings,
     parameters,
+    patch_settings,
     profiles,
     requires,
     resource_groups,
@@ -59,6 +60,9 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "collect": ("What `statectl inventory refresh` asks for (statectl.yml)", collecting.FIELDS),
     "collect_file": ("Files that `collect` tells of, an entry of `files`", collecting.FILE_FIELDS),
     "custom_type": ("A type of your own, an entry of `custom` in `collect`", collecting.CUSTOM_FIELDS),
+    "patching": ("Patching beside its baselines (statectl.yml)", patch_settings.FIELDS),
+    "patch_index": ("An index of packages, an entry of `indexes` in `patching`", patch_settings.INDEX_FIELDS),
+    "patch_feed": ("A feed of vulnerabilities, an entry of `feeds` in `patching`", patch_settings.FEED_FIELDS),
     "serve": ("How `statectl serve` works (statectl.yml)", settings.SERVE_FIELDS),
 }
 

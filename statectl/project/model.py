@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from statectl.baselines.patching import Patching
 from statectl.problems import Problem, Span
 from statectl.project.scalars import Expression
 from statectl.schedules import Window
@@ -294,6 +295,7 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict)  # setting -> where its value came from
     missed: Missed = "once"  # what `serve` does about slots that nobody ran
     collect: Collect = field(default_factory=Collect)
+    patching: Patching = field(default_factory=Patching)
     parameters: Mapping[str, Any] = field(default_factory=dict)  # of the parameter store; those that are given
     inventory_sources: Mapping[str, str] = field(default_factory=dict)  # durations as written; those that are given
     trusted: bool = False  # the user's or the machine's configuration names this project in trusted_projects

@@ -7,12 +7,14 @@ and an expression may stand wherever a value may. What it refuses is refused by 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from statectl.baselines.patching import FEED_KINDS
 from statectl.project import (
     associations,
     bodies,
     collecting,
     parameter_settings,
     parameters,
+    patch_settings,
     profiles,
     requires,
     resource_groups,
@@ -107,6 +109,7 @@ def settings_schema() -> Schema:
             )
         ),
         "collect": _collect_schema(),
+        "patching": _patching_schema(),
         "parameters": _closed(_described(parameter_settings.FIELDS, _PARAMETER_STORE)),
         "inventory_sources": _closed(_described(source_settings.FIELDS, _texts(source_settings.FIELDS))),
         "serve": _closed(_described(settings.SERVE_FIELDS, {"missed": {"enum": list(settings.MISSED)}})),
@@ -144,6 +147,23 @@ def _collect_schema() -> Schema:
         "keep_days": {"type": "integer", "minimum": 1, "maximum": 3650},
     }
     return _closed(_described(collecting.FIELDS, fields))
+
+
+def _patching_schema() -> Schema:
+    names = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    lists = dict.fromkeys(("suites", "components", "architectures"), names)
+    days = {"type": "integer", "minimum": 1, "maximum": 3650}
+    index = _closed(_described(patch_settings.INDEX_FIELDS, {**_texts(patch_settings.INDEX_FIELDS), **lists}), ["name"])
+    kinds = {**_texts(patch_settings.FEED_FIELDS), "kind": {"enum": list(FEED_KINDS)}}
+    feed = _closed(_described(patch_settings.FEED_FIELDS, kinds), ["kind", "source"])
+    fields: dict[str, Schema] = {
+        **_texts(patch_settings.FIELDS),
+        "indexes": {"type": "array", "items": index},
+        "feeds": {"type": "object", "additionalProperties": feed},
+        "cache_days": days,
+        "snapshot_days": days,
+    }
+    return _closed(_described(patch_settings.FIELDS, fields))
 
 
 def inventory_schema() -> Schema:

@@ -11,12 +11,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from statectl.baselines.patching import Patching
 from statectl.problems import Problem, Span
 from statectl.project import parameter_settings, source_settings
 from statectl.project.collecting import read_collect
 from statectl.project.documents import Document, read_document
 from statectl.project.findings import Findings, is_null
 from statectl.project.model import Collect, Limits, Places, Settings
+from statectl.project.patch_settings import read_patching
 from statectl.project.scalars import Plain
 from statectl.project.yaml_nodes import Path as TreePath
 from statectl.project.yaml_tree import BROKEN
@@ -37,8 +39,9 @@ FIELDS: Mapping[str, str] = {
     "parameters": "The parameter store: its key, who may do what, how much it takes",
     "inventory_sources": "How long answers of inventories that are asked, programs and clouds, may be used",
     "collect": "What `statectl inventory refresh` asks for beside what it asks every host, and how long changes are kept",
+    "patching": "Patching beside its baselines: indexes that are read here, feeds of vulnerabilities, the package cache",
 }
-OF_PROJECT = ("project", "collect")  # that a user's own configuration does not set: they name what runs where
+OF_PROJECT = ("project", "collect", "patching")  # that a user's own configuration does not set: they name what runs where
 USER_FIELDS: Mapping[str, str] = {
     **{name: text for name, text in FIELDS.items() if name not in OF_PROJECT},
     "trusted_projects": "Directories of projects whose executable inventories may run, and which may belong to another user",
@@ -140,6 +143,7 @@ def _settled(
         connection=connection,
         limits=values.get("limits", Limits()),
         collect=values.get("collect", Collect()),
+        patching=values.get("patching", Patching()),
         missed=values.get("serve.missed", "once"),
         parameters={key.partition(".")[2]: value for key, value in values.items() if key.startswith("parameters.")},
         inventory_sources={
@@ -196,6 +200,10 @@ def _layer(document: Document, allowed: Mapping[str, str], root: Path, problems:
         elif key == "collect":
             if value is not BROKEN:
                 layer.values[key] = read_collect(findings, value, (key,))
+                layer.sources[key] = reader.source((key,))
+        elif key == "patching":
+            if value is not BROKEN:
+                layer.values[key] = read_patching(findings, value, (key,))
                 layer.sources[key] = reader.source((key,))
         elif key == "parameters":
             for name, below in reader.known(value, (key,), parameter_settings.FIELDS, "`parameters`").items():
