@@ -64,6 +64,7 @@ async def go_on(
                 records.record_host, ended.run_id, host_record(run, ended.results[host], fleet.selected)
             )
     in_flight: set[str] = set()
+    rebooting: dict[str, HostResult] = {}  # what was done on hosts before they were told to reboot
 
     def held_back() -> str:
         if cancel.requested.is_set():
@@ -103,7 +104,12 @@ async def go_on(
             if run.patching is not None:
                 await _to_the_end(asyncio.to_thread(run.patching.done, host, result))
 
-        run.record, run.held_back = record, held_back
+        async def interim(result: HostResult) -> None:
+            rebooting[host] = result
+            row = host_record(run, result, fleet.selected)
+            await _to_the_end(asyncio.to_thread(records.record_host, ended.run_id, row))
+
+        run.record, run.held_back, run.interim = record, held_back, interim
         run.withheld = lambda: {name: one.reason for name, one in requirements.hold(host).items()}
         try:
             if watch is not None:
@@ -185,8 +191,9 @@ async def go_on(
     for host in ready:
         if host in unfinished:
             reason = not_started if outcomes[host] == TERMINATED else "stopped in the middle"
-            done = earlier.get(host, HostResult(""))
-            ended.results[host] = HostResult(outcomes[host], reason, results=done.results, notified=done.notified)
+            done = rebooting.get(host) or earlier.get(host, HostResult(""))
+            outcome, reason = (done.outcome, done.reason) if host in rebooting else (outcomes[host], reason)
+            ended.results[host] = HostResult(outcome, reason, results=done.results, notified=done.notified)
             await asyncio.to_thread(
                 records.record_host, ended.run_id, host_record(runs[host], ended.results[host], fleet.selected)
             )

@@ -22,7 +22,7 @@ from statectl.reconcile.confirm import confirm, lock_out
 from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun, policies
 from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard, right_result
 from statectl.reconcile.holder import hint, holder_of, known_here
-from statectl.reconcile.host_result import HostResult, conclude, settle
+from statectl.reconcile.host_result import HostResult, conclude, joined, settle
 from statectl.reconcile.patching import PatchRun
 from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
@@ -126,6 +126,10 @@ class HostRun:
         self.record: Callable[[HostResult], Awaitable[None]] | None = (
             None  # stores the result of this run, before its ack
         )
+        self.interim: Callable[[HostResult], Awaitable[None]] | None = None  # stores what is known before a reboot
+        self._reboots = 0  # of this host in this run
+        self._before_reboot: tuple[HostPlan, HostResult] | None = None
+        self._stopping: asyncio.Event | None = None  # while we wait for a reboot: set when the run is stopped
         self.keep = True  # keep the channel between plan and go
         self.held_back: Callable[[], str] = lambda: ""  # why it must not be told to go any more, '' when it may
         self.withheld: Callable[[], Mapping[str, str]] = (
@@ -283,7 +287,14 @@ class HostRun:
         result = HostResult("unknown")
         ours = self._addresses()
         try:
-            if self.held_back():  # while it was contacted again: nothing was written yet, and nothing shall be
+            if self._reboots and self._stopping is not None and self._stopping.is_set():
+                await self.release()
+                return self._whole(
+                    HostResult("stopped", "it is back from its reboot; the run was stopped before it went on")
+                )
+            if (
+                not self._reboots and self.held_back()
+            ):  # while it was contacted again: nothing was written yet, and nothing shall be
                 await self.release()
                 return HostResult("terminated", self.held_back())
             withheld = dict(self.withheld())
@@ -303,6 +314,10 @@ class HostRun:
                     result.notified.append(self._heard.kept(message, ours))
                 elif kind == "end":
                     conclude(result, message)
+                    asked = message.get("reboot")
+                    if asked and result.outcome in ("ok", "changed"):
+                        return await self._rebooted(result, asked)
+                    self._whole(result)
                     if message.get("armed"):
                         return await self._confirmed(result, message["armed"])
                     if self.record is not None:
@@ -319,6 +334,57 @@ class HostRun:
         except StatectlError as error:
             result.outcome, result.reason, result.code, result.hint = "failed", error.message, error.code, error.hint
         return result
+
+    async def _rebooted(self, result: HostResult, told: Mapping[str, Any]) -> HostResult:
+        """Let the host reboot, wait until it is back, and go on there. Once more for each reboot that it may have."""
+        from statectl.reconcile import rebooting
+
+        asked = rebooting.Asked.of(told)
+        if self._reboots >= asked.most:
+            rebooting.circle(result, asked, self._reboots)
+            self._whole(result)
+            if self.record is not None:
+                await self.record(result)
+            await self._finish()
+            return result
+        self._stopping = self._stopping or asyncio.Event()
+        if self.interim is not None:
+            await self.interim(replace(result, outcome="unknown", reason=rebooting.GOING, warnings=self.warnings()))
+        self._say_here(f"rebooting: {asked.why}")
+        host_id = str(self.memory.get("host_id", ""))
+        with contextlib.suppress(Unreachable):  # whether our word came through shows when it is back
+            await self._finish(reboot=True)
+        await self.drop()
+        self.endpoint = replace(self.endpoint, new_login=True)
+        self._reboots += 1
+        message = {**self._order_message(), "kind": "facts", "lock_out": None, "probes": [], "patching": None}
+        back = await rebooting.wait(lambda: self._open(self.endpoint, message), asked, host_id, self._stopping)
+        if back.outcome != "back":
+            back.fails(result)
+            return self._whole(result)
+        self._say_here(f"back after {back.seconds:.0f} s")
+        if self._before_reboot is not None:
+            joined(self._before_reboot[1], result)
+        self._before_reboot = self._before_reboot[0] if self._before_reboot else self.plan, result
+        self._expected = None  # what it was compared with is done in part
+        after = await self._apply({}, "")
+        if self._before_reboot is not None:  # it did not go on there
+            after.outcome = "unknown" if after.outcome in ("unreachable", "unknown") else "failed"
+            after.reason = f"it is back from its reboot, and then: {after.reason}"
+        return self._whole(after)
+
+    def _whole(self, result: HostResult) -> HostResult:
+        """With what was done before a reboot. The plan that people agreed to is the one of the whole run."""
+        if self._before_reboot is not None:
+            (plan, earlier), self._before_reboot = self._before_reboot, None
+            joined(earlier, result)
+            self.plan = plan.model_copy(update={"debts": self.plan.debts, "pending": self.plan.pending})
+        return result
+
+    def _say_here(self, text: str) -> None:
+        """A word on what is going on, as one of the host's."""
+        if self.on_message:
+            self.on_message(self.name, {"type": "waiting", "reason": text})
 
     async def _confirmed(self, result: HostResult, seconds: float) -> HostResult:
         """The result, once a new login came through, or what the host did because none came."""
@@ -357,6 +423,8 @@ class HostRun:
 
     async def cancel(self) -> None:
         """Ask the executor to stop at its next resource border."""
+        if self._stopping is not None:
+            self._stopping.set()
         if self._conversation is not None:
             await self._say({"type": "cancel"})
 
@@ -374,14 +442,14 @@ class HostRun:
             pass
         await self._finish()
 
-    async def _finish(self, *, own: bool = True) -> None:
-        """After `end`: what is stored here the host may forget. Then close. `own`: also the result of this run."""
+    async def _finish(self, *, own: bool = True, reboot: bool = False) -> None:
+        """After `end`: what is stored here the host may forget. Then close. `own`: also the result of this run; `reboot`: it may."""
         runs = [self.order.run_id] if own else []
         for entry in self.undelivered:
             if self.take_over is not None:
                 await self.take_over(entry)
                 runs.append(str(entry["run"]))
-        await self._say({"type": "ack", "runs": runs})
+        await self._say({"type": "ack", "runs": runs, **({"reboot": True} if reboot else {})})
         conversation, self._conversation = self._conversation, None
         self._heard = Heard()  # nothing more is heard of this one, and thousands of hosts may follow
         if conversation is not None:  # until the executor is gone takes a round trip, in which nobody need wait
@@ -470,6 +538,7 @@ class HostRun:
             "seen": self._seen,
             "lock_out": lock_out(self.endpoint) if order.kind in ("plan", "apply") else None,
             "patching": self._asked_of_patches(),
+            **({"rebooted": self._reboots} if self._reboots else {}),
         }
 
     def _asked_of_patches(self) -> dict[str, Any] | None:

@@ -6,8 +6,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +23,7 @@ HIERARCHIES = tuple(
     if (path / "cgroup.procs").exists()
 )
 BOOT_LIMIT_S = 60.0
+REBOOTS = 133  # exit code of systemd-nspawn when its host wants to be booted again
 
 
 class Ran(NamedTuple):
@@ -226,6 +229,31 @@ class LabHost:
                     return
             time.sleep(0.01)
         raise RuntimeError(f"{self.name} has no init after {BOOT_LIMIT_S:.0f} s:\n{self.console()[-2000:]}")
+
+    @contextmanager
+    def reboots(self, limit: int | None = None) -> Iterator[list[float]]:
+        """While inside, the host boots again when it asks for a reboot, as a real machine does; `limit`: at most so often.
+
+        Gives the moments (monotonic) of its boots. A host that may boot no more stays away, with its files.
+        """
+        boots: list[float] = []
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.05):
+                process = self.process
+                if process is not None and process.poll() == REBOOTS and (limit is None or len(boots) < limit):
+                    self.init = 0
+                    self.start()
+                    boots.append(time.monotonic())
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield boots
+        finally:
+            over.set()
+            thread.join()
 
     def console(self) -> str:
         path = self.place / "console.log"
