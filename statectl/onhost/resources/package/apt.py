@@ -29,7 +29,7 @@ _STATES = {
     "config-files": "absent",
     "not-installed": "purged",
 }
-_DPKG = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0")
+DPKG = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0")
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "UCF_FORCE_CONFFOLD": "1"}
 COMMIT_TIMEOUT_S = 3600
 _VERSION = re.compile(r" (?:\*\*\*|   ) \S+")
@@ -131,7 +131,7 @@ class Index(object):
         found = parse_policy(ran.out, names)
         if ran.code != 0 and not found and "Unable to locate package" not in ran.err:
             raise Failed(
-                "apt-cache cannot read the indexes: %s" % _why(ran), "apt-cache failed", argv, ran.code, ran.err[-4096:]
+                "apt-cache cannot read the indexes: %s" % why(ran), "apt-cache failed", argv, ran.code, ran.err[-4096:]
             )
         return found
 
@@ -152,7 +152,7 @@ class Index(object):
         argv = ["apt-get", "-s", "-q", *looking, *_flags(transaction), verb, "--", *operands]
         ran = self._asked(argv, 300)
         if ran.code != 0:
-            return "apt cannot do it: %s" % _why(ran)
+            return "apt cannot do it: %s" % why(ran)
         self.brought = dict(_INST.findall(ran.out))
         return objection(ran.out, transaction)
 
@@ -253,7 +253,7 @@ def _section(text: str, title: str) -> "List[str]":
 
 def commit(host: "Host", transaction: "Transaction") -> None:
     if interrupted(host):
-        _repair(host)
+        repair(host)
     flags = _flags(transaction)
     if transaction.leaving() or transaction.replaced:
         _refuse_side_effects(host, transaction)  # a plan may be old
@@ -266,7 +266,7 @@ def commit(host: "Host", transaction: "Transaction") -> None:
         _apt_get(host, flags, Transaction((), purge=transaction.purge), "purge")
 
 
-def _repair(host: "Host") -> None:
+def repair(host: "Host") -> None:
     """What dpkg was ended in comes to its end, for apt refuses to work before.
 
     dpkg does not wait for its lock, and whoever holds it may be just at that work. A package that cannot be configured is no
@@ -281,7 +281,7 @@ def _repair(host: "Host") -> None:
             break
         time.sleep(2)
     if ran.code != 0 and interrupted(host):
-        message = holder or "dpkg --configure -a: %s" % _why(ran)
+        message = holder or "dpkg --configure -a: %s" % why(ran)
         cause = "package manager is locked" if holder else "repair of dpkg failed"
         raise Failed(message, cause, argv, ran.code, (ran.out + ran.err)[-4096:])
 
@@ -297,7 +297,7 @@ def _apt_get(host: "Host", flags: "List[str]", transaction: "Transaction", verb:
     usual, operands = _operands(transaction)
     verb = verb or usual
     lock = "DPkg::Lock::Timeout=%d" % apt_index.LOCK_TIMEOUT_S
-    argv = ["apt-get", "-y", "-q", "-o", lock, *_DPKG, *flags, verb, "--", *operands]
+    argv = ["apt-get", "-y", "-q", "-o", lock, *DPKG, *flags, verb, "--", *operands]
     ran = host.run(argv, timeout=COMMIT_TIMEOUT_S, env=ENVIRONMENT, check=False)
     if ran.code != 0 and _UNKNOWN.search(ran.err):
         apt_index.refresh(host)  # chosen from fresher lists than the host's
@@ -306,7 +306,7 @@ def _apt_get(host: "Host", flags: "List[str]", transaction: "Transaction", verb:
         ran = host.run(argv, timeout=COMMIT_TIMEOUT_S, env=ENVIRONMENT, check=False)
     if ran.code == 0:
         return
-    message, cause = "apt-get %s: %s" % (verb, _why(ran)), "apt-get %s failed" % verb
+    message, cause = "apt-get %s: %s" % (verb, why(ran)), "apt-get %s failed" % verb
     if ran.timed_out:
         message, cause = "apt-get %s did not end within %d s" % (verb, COMMIT_TIMEOUT_S), "timed out"
     elif apt_index.lock_holder(ran.err):
@@ -317,7 +317,7 @@ def _apt_get(host: "Host", flags: "List[str]", transaction: "Transaction", verb:
     raise Failed(message, cause, argv, ran.code, (ran.out + ran.err)[-4096:])
 
 
-def _why(ran: "Ran") -> str:
+def why(ran: "Ran") -> str:
     """The line that tells the cause, among many that tell that there is one."""
     lines = [line.strip() for line in (ran.out + "\n" + ran.err).split("\n")]
     for index, line in enumerate(lines):
