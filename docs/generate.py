@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from statectl.cli.main import COMMANDS, root
 from statectl.cli.options import host_options, output_options, plan_options
 from statectl.compliance.judge import Compliance
+from statectl.patches.report import PatchReport
 from statectl.plans.plan import Plan
 from statectl.project.explain import THINGS, short_forms, takes
 from statectl.project.types import COMMON_FIELDS, ResourceType, resource_types
@@ -198,7 +199,7 @@ def joined(words: list[str]) -> str:
 def document(name: str) -> str:
     """The models of one JSON document, the outermost first."""
     models: dict[str, type[BaseModel]] = {}
-    _collect({"plan": Plan, "compliance": Compliance}[name], models)
+    _collect({"plan": Plan, "compliance": Compliance, "patch-report": PatchReport}[name], models)
     parts = []
     for title, model in models.items():
         rows = [(f"`{field}`", str(info.description)) for field, info in model.model_fields.items()]

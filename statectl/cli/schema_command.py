@@ -6,7 +6,7 @@ import click
 
 from statectl.cli.options import to_json
 
-NAMES = ("states", "settings", "inventory", "plan", "compliance")
+NAMES = ("states", "settings", "inventory", "plan", "compliance", "patch-report")
 
 
 @click.command()
@@ -29,6 +29,10 @@ def _schema(name: str) -> dict[str, Any]:
         from statectl.compliance.judge import Compliance
 
         return Compliance.model_json_schema()
+    if name == "patch-report":
+        from statectl.patches.report import PatchReport
+
+        return PatchReport.model_json_schema()
     from statectl.project.schema import inventory_schema, settings_schema, states_schema
     from statectl.sections import table
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from statectl.baselines.evaluate import COMPLIANT, Evaluation, PatchState
+from statectl.baselines.evaluation import COMPLIANT, Evaluation, PatchState
 from statectl.baselines.model import LEVELS, Baseline, Pin
 from statectl.baselines.scan import Scan
 from statectl.store.patch_history import PatchHistory, PatchMove, PatchOperation
@@ -129,6 +129,8 @@ def patch_operation(
             "rolls_back": rolls_back,
             "trouble": list(evaluation.trouble),
             "max_index_age_s": baseline.max_index_age_s,
+            "available_security_updates": baseline.available_security_updates,
+            "source": [baseline.span.file, baseline.span.line] if baseline.span is not None else [],
             **_told(scan),
         },
     )
@@ -218,6 +220,7 @@ def _row(one: PatchState, pins: Sequence[Pin]) -> dict[str, Any]:
         "cves": list(one.cves),
         "first_seen": moment(one.first_seen),
         "approved_at": moment(one.approved_at),
+        "withheld": one.withheld,
     }
     pin = next((pin for pin in pins if fnmatch.fnmatchcase(one.name, pin.package)), None)
     if pin is not None:

@@ -110,6 +110,28 @@ class PatchHistory:
         return [_move(row) for row in rows]
 
     @repeatable
+    def package_resources(self, *, host: str = "", since: str = "", until: str = "~") -> list[dict[str, Any]]:
+        """[{host, package, at, run_id}] of the packages that runs changed as declared `package:` resources, oldest first."""
+        where, values = _where("deviations", host=host)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT deviations.host AS host, address, ended, deviations.run_id AS run_id FROM deviations JOIN host_runs"  # noqa: S608
+                " ON host_runs.run_id = deviations.run_id AND host_runs.host = deviations.host"
+                f" WHERE deviations.outcome = 'changed' AND address LIKE 'package:%' AND ended >= ? AND ended <= ?{where}"
+                " ORDER BY ended, host_runs.sequence",
+                (since, until, *values),
+            ).fetchall()
+        return [
+            {
+                "host": row["host"],
+                "package": row["address"].partition(":")[2],
+                "at": row["ended"],
+                "run_id": row["run_id"],
+            }
+            for row in rows
+        ]
+
+    @repeatable
     def rows(self, lists: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
         """{digest of a list: its rows}, of these lists. A row that stands in several of them is one object."""
         wanted = sorted({one for one in lists if one})

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from statectl.baselines.evaluate import Evaluation, PatchState, Wanted
+from statectl.baselines.evaluation import Evaluation, PatchState, Wanted
 from statectl.baselines.model import Baseline, Pin
 from statectl.baselines.scan import Archive, Needs, Package, Scan
 from statectl.patches.history import after_moves, patch_operation, record_patch_operation
