@@ -360,7 +360,7 @@ class HostRun:
         message = {**self._order_message(), "kind": "facts", "lock_out": None, "probes": [], "patching": None}
         back = await rebooting.wait(lambda: self._open(self.endpoint, message), asked, host_id, self._stopping)
         if back.outcome != "back":
-            back.fails(result)
+            back.fails(result, asked)
             return self._whole(result)
         self._say_here(f"back after {back.seconds:.0f} s")
         if self._before_reboot is not None:

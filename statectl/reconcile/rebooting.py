@@ -61,8 +61,13 @@ class Back:
     seconds: float = 0.0
     reason: str = ""
 
-    def fails(self, result: HostResult) -> None:
+    def fails(self, result: HostResult, asked: Asked) -> None:
         """It is not back: what that makes of the result."""
+        self._concludes(result)
+        told = {"type": "notified", "verb": "reboot", "outcome": "unknown", "because": [], "error": None}
+        result.notified += [{**told, "address": address, "reason": result.reason} for address in asked.addresses]
+
+    def _concludes(self, result: HostResult) -> None:
         after = f"{self.seconds:.0f} s"
         result.outcome = "failed"
         if self.outcome == "away":

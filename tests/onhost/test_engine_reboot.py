@@ -288,6 +288,22 @@ class Reboot(ExecutorCase):
         assert self.ended["outcome"] == "failed"
         assert "health of association web" in self.ended["reason"]
 
+    def test_packages_that_cannot_be_judged_after_the_reboot(self):
+        """A scan that failed takes the patches out of the catalogue: services and hooks are looked at all the same, and nothing is forgotten."""
+        self.go(self.patches(hooks=self.hooks("after_reboot", "on_exit")))
+        self.boot("two")
+        self.put("failed", "web.service")
+        self.need(NOTHING)
+        self.go(self.file("beside"), rebooted=1)
+        assert self.ended["outcome"] == "failed"
+        assert [line.split()[0] for line in self.lines("hooks")] == ["on_exit"]
+        self.put("failed", "")
+        self.need(WANTED)
+        self.go(self.patches("2"), grant=False)
+        self.go(self.file("beside"))
+        assert self.told() == [(TARGET, "reboot", "skipped")]
+        assert self.debts() == {TARGET: "reboot"}
+
     # -- restarts
 
     def test_what_runs_old_code_is_restarted(self):

@@ -22,7 +22,7 @@ from statectl.onhost.patching.since_boot import AFTER_REBOOT
 from statectl.onhost.restarts import notified
 
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Union
 
     from statectl.onhost.debts import Debts
     from statectl.onhost.engine import Engine
@@ -56,7 +56,7 @@ class Afterwards(object):
         self._boot = since_boot.boot_id()
         self._emit: "Callable[[Message], Any]" = walk.emit
         self._journal: "Callable[[Dict[str, JSON]], Any]" = memory.journal.add
-        self._begun: "Dict[Address, Item]" = {}  # of which on_exit is due
+        self._begun: "Dict[Address, Union[Item, Remembered]]" = {}  # of which on_exit is due
         self._wanted: "List[Tuple[Item, Debt, List[str]]]" = []  # for which a reboot is needed, and why
 
     # -- around a transaction
@@ -66,6 +66,7 @@ class Afterwards(object):
         debt = self._debts.incur(item.address, "restart" if item.want.reboot == "never" else "reboot", item.address)
         debt["boot"] = self._boot
         debt["exit"] = hooks.has(item.want, "on_exit")
+        debt["of"] = _kept(item)
         since_boot.note(self._memory, self._boot, item.module.installs(item.want, item.found))
         return debt
 
@@ -76,7 +77,7 @@ class Afterwards(object):
         item.module.apply(self._engine.host, *step)
         self._hook(item, "after_install")
 
-    def _hook(self, item: "Item", name: str) -> None:
+    def _hook(self, item: "Union[Item, Remembered]", name: str) -> None:
         """Run it and tell of it. Raises Failed, which is told by whoever catches it."""
         if hooks.has(item.want, name):
             took = hooks.run(self._engine.host, item.want, name, self._run)
@@ -87,15 +88,11 @@ class Afterwards(object):
     def look_back(self) -> None:
         """We rebooted this host: what came of it?"""
         for target, debt in sorted(self._debts.owed.items()):
-            if debt["verb"] != AFTER_REBOOT:
-                continue
-            item = self._engine.by_address.get(target)
-            if item is not None and self._engine.enforced(item):
-                self._look_back(item, debt)
-            elif target not in self._engine.declared:
-                self._clear(target, AFTER_REBOOT, "ok", "not needed: it is declared no more")
+            if debt["verb"] == AFTER_REBOOT:
+                # a host that cannot be judged now is looked at as well
+                self._look_back(self._engine.by_address.get(target) or Remembered(target, debt["of"]), debt)
 
-    def _look_back(self, item: "Item", debt: "Debt") -> None:
+    def _look_back(self, item: "Union[Item, Remembered]", debt: "Debt") -> None:
         host = self._engine.host
         self._begun[item.address] = item
         if debt.get("ours"):
@@ -127,10 +124,9 @@ class Afterwards(object):
                 continue
             item = self._engine.by_address.get(target)
             if item is None:
-                if target not in self._engine.declared:
-                    self._clear(target, debt["verb"], "ok", "not needed: it is declared no more")
-                else:
-                    self._owe(target, debt, "it is not part of this run")
+                # not dropped: it is the host that lacks it, whatever becomes of the baseline; a boot by whomever pays it
+                there = target in self._engine.declared
+                self._owe(target, debt, "it is not part of this run" if there else "no baseline speaks of it now")
                 continue
             if debt.get("exit"):
                 self._begun.setdefault(target, item)
@@ -260,7 +256,7 @@ class Afterwards(object):
         failed = failed_units(self._engine.host, lambda: "enough")
         for item, debt, _ in ready:
             # durable before it is told: whoever boots the host from here on, it was us
-            self._keep(item.address, dict(debt, paying={"instance": self._boot, "failed": failed}))
+            self._keep(item.address, dict(debt, paying={"instance": self._boot, "failed": failed}, of=_kept(item)))
         return {
             "boot_id": self._boot,
             "timeout_s": max(int(item.want.reboot_timeout_s or DEFAULT_TIMEOUT_S) for item, _, _ in ready),
@@ -317,7 +313,7 @@ class Afterwards(object):
         self._emit(notified(item.address, verb, "failed", debt, error.record(), ""))
         self._wrong(item)
 
-    def _wrong(self, item: "Item") -> None:
+    def _wrong(self, item: "Union[Item, Remembered]") -> None:
         self._walk.counts["failed"] += 1
         self._walk.not_done.setdefault(item.association, "of which %s is not done" % item.address)
 
@@ -335,6 +331,29 @@ class Afterwards(object):
 
 def _nowhere(line: "Dict[str, JSON]") -> None:
     """The journal of a run that is over."""
+
+
+class Remembered(object):
+    """What a debt says of patches that are not part of this run, as far as it is asked of an item here."""
+
+    def __init__(self, address: "Address", kept: "Dict[str, JSON]") -> None:
+        self.address = address
+        self.association = str(kept["association"])
+        self.want = self
+        self.name = address.partition(":")[2]
+        self.hooks = kept["hooks"]
+        self.reboot = kept["reboot"]
+        self.versions = kept["patches"] * [None]
+
+
+def _kept(item: "Item") -> "Dict[str, JSON]":
+    want = item.want
+    return {
+        "association": item.association,
+        "hooks": want.hooks or {},
+        "reboot": want.reboot,
+        "patches": len(want.versions or ()),
+    }
 
 
 class _Watched(object):
