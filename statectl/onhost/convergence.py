@@ -234,7 +234,8 @@ def _apply(session: "Session", engine: "Engine", ways: "Optional[Ways]", go: "Me
         session.memory.finish(result)
     except OSError as error:
         raise End("failed", "cannot store what was done: %s" % system_says(error), "E401", walk.counts, _due(arming))
-    return End(outcome, reason, session.code_of_stop(), walk.counts, _due(arming), reboot=reboot)
+    code = session.code_of_stop() or (walk.afterwards.code if walk.afterwards is not None else "")
+    return End(outcome, reason, code, walk.counts, _due(arming), reboot=reboot)
 
 
 def _seen(session: "Session") -> int:

@@ -258,6 +258,7 @@ class Reboot(ExecutorCase):
         assert self.ended["outcome"] == "failed"
         (told,) = [one for one in self.notified if one["outcome"] == "failed"]
         assert told["error"]["message"] == "still wants a reboot after 1 reboot (lab-kernel)"
+        assert self.ended["code"] == "E531"
         assert self.debts() == {TARGET: "reboot"}
         self.go(self.patches(max_reboots=2), rebooted=1)
         assert self.lines("reboots") == ["reboot"] * 2
@@ -273,6 +274,7 @@ class Reboot(ExecutorCase):
         assert results[TARGET]["outcome"] == "skipped"
         (told,) = [one for one in self.notified if one["outcome"] == "failed"]
         assert told["error"]["message"] == "failed since the reboot: web.service"
+        assert self.ended["code"] == "E411"
         assert self.lines("patch.log") == ["install"]
 
     def test_health_is_asked_when_it_is_back(self):
@@ -376,6 +378,7 @@ class Reboot(ExecutorCase):
                 assert "reboot" not in self.ended
                 told = [one["error"] for one in (*results.values(), *self.notified) if one.get("error")]
                 assert [error["cause"] for error in told] == [f"hook {broken} failed"]
+                assert self.ended["code"] == "E410"
                 assert "broken" in told[0]["output"]
 
     def test_on_exit_runs_when_the_install_failed(self):

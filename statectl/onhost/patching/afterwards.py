@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from statectl.onhost.walk import Walk
     from statectl.onhost.wanted import Item
 
+HOOK_FAILED, NOT_WELL, CIRCLE = "E410", "E411", "E531"
 VERBS = ("reboot", "restart")
 DEFAULT_TIMEOUT_S = 900
 BOOTING = ("initializing", "starting", "")  # what systemd says of itself until a boot has come to its end
@@ -54,6 +55,7 @@ class Afterwards(object):
         self._run = run
         self._rebooted = rebooted
         self._boot = since_boot.boot_id()
+        self.code = ""  # of the first thing that went wrong here
         self._emit: "Callable[[Message], Any]" = walk.emit
         self._journal: "Callable[[Dict[str, JSON]], Any]" = memory.journal.add
         self._begun: "Dict[Address, Union[Item, Remembered]]" = {}  # of which on_exit is due
@@ -80,7 +82,11 @@ class Afterwards(object):
     def _hook(self, item: "Union[Item, Remembered]", name: str) -> None:
         """Run it and tell of it. Raises Failed, which is told by whoever catches it."""
         if hooks.has(item.want, name):
-            took = hooks.run(self._engine.host, item.want, name, self._run)
+            try:
+                took = hooks.run(self._engine.host, item.want, name, self._run)
+            except Failed:
+                self.code = self.code or HOOK_FAILED
+                raise
             self._tell(item.address, name, "ok", "%.1f s" % took)
 
     # -- before the first resource
@@ -100,6 +106,7 @@ class Afterwards(object):
             try:
                 failed = sorted(set(failed_units(host, self._walk.stopped)) - set(debt.get("failed") or ()))
                 if failed:
+                    self.code = self.code or NOT_WELL
                     raise _services_failed(self._engine.host, failed)
                 self._hook(item, AFTER_REBOOT)
             except Failed as error:
@@ -242,6 +249,7 @@ class Afterwards(object):
                     "s" * (self._rebooted != 1),
                     _short(reasons),
                 )
+                self.code = self.code or CIRCLE
                 self._failed(item, debt, "reboot", Failed(text, "still wants a reboot"))
             else:
                 try:
