@@ -37,6 +37,7 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Patching:
+    refresh_s: int = 3600  # a host whose indexes are older fetches them for a scan, into a place of our own
     poll_s: int = 0  # how often `serve` reads the indexes, 0: it does not
     indexes: tuple[Index, ...] = ()
     feeds: tuple[Feed, ...] = ()

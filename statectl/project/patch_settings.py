@@ -14,6 +14,7 @@ from statectl.project.yaml_nodes import Path
 from statectl.project.yaml_tree import BROKEN
 
 FIELDS: Mapping[str, str] = {
+    "refresh": "How old the indexes of a host may be for a scan, such as 6h (default 1h); older ones are fetched beside its own, which stay as they are",
     "poll": "How often `statectl serve` reads the indexes, such as 1h; from 1m to 7d (default: it does not; `statectl patch poll` does)",
     "indexes": "Indexes of packages that the controller reads itself, so that versions are known when they appear",
     "feeds": "Feeds of vulnerabilities by name: a kind (debian, osv, oval) and a source",
@@ -51,7 +52,9 @@ def read_patching(findings: Findings, value: Any, path: Path) -> Patching:
     """The block, with what is wrong in `findings`."""
     fields = _known(findings, value, path, FIELDS, "`patching`")
     usual = Patching()
-    poll = size = days = kept = None
+    refresh = poll = size = days = kept = None
+    if "refresh" in fields:
+        refresh = _duration(findings, fields["refresh"], (*path, "refresh"))
     if "poll" in fields:
         poll = _duration(findings, fields["poll"], (*path, "poll"))
     if "cache_max" in fields:
@@ -70,6 +73,7 @@ def read_patching(findings: Findings, value: Any, path: Path) -> Patching:
             key=True,
         )
     return Patching(
+        refresh or usual.refresh_s,
         poll or usual.poll_s,
         indexes,
         _feeds(findings, fields.get("feeds"), (*path, "feeds")),

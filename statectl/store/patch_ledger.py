@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from statectl.store.database import Connection, Database, repeatable
@@ -73,11 +74,11 @@ class PatchLedger:
 
     def note(self, dates: Mapping[str, int], found: Iterable[Found], now: datetime) -> int:
         """What is new of these is remembered -> how many. `dates`: {archive: its own date, seconds since 1970, 0 when it has none}."""
-        left = [one for one in found if one.fits]
-        count = 0
+        left = (one for one in found if one.fits)
         begun: set[str] = set()
-        for start in range(0, max(len(left), 1), A_WRITE):
-            count += self._note(dates, left[start : start + A_WRITE], now, begun)
+        count = self._note(dates, list(islice(left, A_WRITE)), now, begun)
+        while part := list(islice(left, A_WRITE)):
+            count += self._note(dates, part, now, begun)
         return count
 
     @repeatable

@@ -102,14 +102,14 @@ class PatchScans:
         return found
 
     @repeatable
-    def installed_names(self) -> set[tuple[str, str]]:
-        """(name, architecture) of everything that some host has installed."""
+    def installed_versions(self) -> set[tuple[str, str, str]]:
+        """(name, architecture, version) of everything that some host has installed."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT DISTINCT patch_contents.digest AS digest, content FROM patch_contents JOIN patch_scan_parts"
                 " ON patch_scan_parts.digest = patch_contents.digest WHERE part = 'installed'"
             ).fetchall()
-        return {(str(one[0]), str(one[1])) for row in rows for one in _unpack(row["content"])}
+        return {(str(one[0]), str(one[1]), str(one[2])) for row in rows for one in _unpack(row["content"])}
 
     @repeatable
     def forget(self, hosts: Iterable[str]) -> None:

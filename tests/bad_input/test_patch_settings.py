@@ -48,7 +48,7 @@ def test_a_mistake_in_patching(tmp_path, text, line):
 def test_a_right_block_is_taken(tmp_path):
     """Every key, as polling, the cache and feeds use it."""
     text = (
-        "  poll: 2h\n  cache: .statectl/packages\n  cache_max: 20GiB\n  cache_days: 5\n  snapshot_days: 9\n"
+        "  refresh: 6h\n  poll: 2h\n  cache: .statectl/packages\n  cache_max: 20GiB\n  cache_days: 5\n  snapshot_days: 9\n"
         f"  indexes: [{{{APT}, components: [main, contrib], architectures: [amd64, arm64]}}, {{{RPM}, gpgkey: r.asc}}]\n"
         "  feeds: {debian: {kind: debian, source: https://example.org/data.json}, own: {kind: osv, source: feeds/own}}\n"
     )
@@ -60,5 +60,5 @@ def test_a_right_block_is_taken(tmp_path):
         Index("b", baseurl="https://example.org/el9", repository="baseos", gpgkey="r.asc"),
     )
     assert found.feeds == (Feed("debian", "debian", "https://example.org/data.json"), Feed("own", "osv", "feeds/own"))
-    assert (found.poll_s, found.cache, found.cache_max) == (7200, ".statectl/packages", 20 * 1024**3)
+    assert (found.refresh_s, found.poll_s, found.cache, found.cache_max) == (21600, 7200, ".statectl/packages", 20 * 1024**3)
     assert (found.cache_days, found.snapshot_days) == (5, 9)

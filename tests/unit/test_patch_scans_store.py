@@ -91,7 +91,7 @@ def test_since_when_a_version_is_installed_is_known(store):
     kept = store.patches.scan("web1")
     assert kept.since == {"curl amd64 9": "2026-11-21T12:00:00Z", "vim amd64 1": "2026-11-20T12:00:00Z"}
     assert kept.first_at == "2026-11-20T12:00:00Z"
-    assert store.patches.scans_kept.installed_names() == {("curl", "amd64"), ("vim", "amd64")}
+    assert store.patches.scans_kept.installed_versions() == {("curl", "amd64", "9"), ("vim", "amd64", "1")}
 
 
 def test_a_snapshot_is_what_it_was_when_it_was_made(store):
