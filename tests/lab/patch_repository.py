@@ -10,10 +10,15 @@
 A suite is what SUITES says unless `release` says otherwise; `security` looks as Debian's does. Changelogs lie beside it.
 """
 
+import functools
 import gzip
 import hashlib
+import http.server
+import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +26,7 @@ from tests.lab.machine import LabHost
 from tests.lab.places import run
 from tests.lab.repositories import WHEN, Deb, build_deb
 
+CUT_SHORT = -1  # the connection ends in the middle
 PLACE = "/srv/patches"
 KEY = "/usr/share/keyrings/lab-patches.asc"
 SOURCES = "/etc/apt/sources.list.d"
@@ -47,6 +53,10 @@ class PatchRepository:
     def __init__(self, top: Path) -> None:
         self.top = top / "patches"
         self._gnupg = top / "patches.gnupg"
+        self._seconds = int(time.time()) - 3600
+        self.asked: list[str] = []  # paths, as they were asked for
+        # what is answered to a path in place of its file: (status or CUT_SHORT, bytes); None: the file
+        self.answers: Callable[[str], tuple[int, bytes] | None] = lambda _: None
         self.top.mkdir(parents=True)
         self._gnupg.mkdir(mode=0o700)
         self.key = top / "patches.asc"
@@ -124,6 +134,10 @@ class PatchRepository:
         run([*sign, "--output", dist / "InRelease", "--clearsign", dist / "Release"])
         run([*sign, "--armor", "--output", dist / "Release.gpg", "--detach-sign", dist / "Release"])
         run(["gpgconf", "--homedir", self._gnupg, "--kill", "gpg-agent"])
+        # a server tells the time of a file in seconds, and two versions may come in one
+        self._seconds += 2
+        for path in dist.rglob("*"):
+            os.utime(path, (self._seconds, self._seconds))
 
     def _directory(self, suite: str) -> str:
         return SUITES.get(suite, {"Codename": suite})["Codename"]
@@ -150,15 +164,30 @@ class PatchRepository:
     @contextmanager
     def served(self, address: str) -> Iterator[str]:
         """Over HTTP from this machine's `address`, while it is open -> the address of the repository."""
-        import functools
-        import http.server
-        import threading
+        repository = self
 
-        class Quiet(http.server.SimpleHTTPRequestHandler):
+        class Handler(http.server.SimpleHTTPRequestHandler):
             def log_message(self, *_: object) -> None:
                 """Tests have their own output."""
 
-        server = http.server.ThreadingHTTPServer((address, 0), functools.partial(Quiet, directory=str(self.top)))
+            def do_GET(self) -> None:
+                """A file, or what the test wants in its place."""
+                repository.asked.append(self.path)
+                given = repository.answers(self.path)
+                if given is None:
+                    super().do_GET()
+                    return
+                code, data = given
+                if code not in (200, CUT_SHORT):
+                    self.send_error(code)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data[: len(data) // 2] if code == CUT_SHORT else data)
+                self.close_connection = True
+
+        server = http.server.ThreadingHTTPServer((address, 0), functools.partial(Handler, directory=str(self.top)))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://{address}:{server.server_address[1]}"

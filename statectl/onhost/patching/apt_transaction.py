@@ -103,11 +103,12 @@ class Prepared(object):
         for path, name in links:
             if host.lstat(path) is not None:
                 host.run(["ln", "-s", "--", path, "%s/sources.list.d/%s" % (top, name)])
-        host.run(["cp", "-rs", "--no-clobber", "--", lists.directory + "/.", top + "/lists"], check=False)
         where = ["-o", "Dir::State::Lists=%s/lists" % top, *apt_index.IN_MEMORY]
         only = ["-o", "Dir::Etc::sourcelist=%s/sources.list.d/zz-delivered.list" % top]
         only += ["-o", "Dir::Etc::sourceparts=/dev/null", "-o", "APT::Get::List-Cleanup=0"]
         apt_index.update(host, [*where, *only], env=lists.quietly())
+        # links to the other indexes, which apt only reads from here on
+        host.run(["cp", "-rs", "--no-clobber", "--", lists.directory + "/.", top + "/lists"], check=False)
         where = ["-o", "Dir::State::Lists=%s/lists" % top]
         for name in ("pkgcache", "srcpkgcache"):
             where += ["-o", "Dir::Cache::%s=%s/%s.bin" % (name, top, name)]
@@ -250,7 +251,7 @@ class Prepared(object):
     def _simulated(self, asked: "Asked", wanted: "Optional[Mapping[Slot, str]]") -> "Outcome":
         """wanted: what is asked for by name; None: whatever the pins let apt upgrade."""
         options = self._pinned(asked)
-        verb = ["upgrade", "--with-new-pkgs"]
+        verb = self._upgrade()
         if wanted is not None:
             names = [
                 "%s=%s" % (apt_packages.spoken(slot[0], slot[1], self._own), version)
@@ -261,7 +262,11 @@ class Prepared(object):
         return apt_pins.outcome(1 if code is None else code, out + "\n" + err, self._own)
 
     def _risks(self) -> "List[str]":
+        """Of a rollback alone; the pins still keep everything in its place that it does not name."""
         return ["--allow-downgrades", "--allow-change-held-packages"] if self._want.downgrade else []
+
+    def _upgrade(self) -> "List[str]":
+        return ["upgrade", "--with-new-pkgs", *self._risks(), *(["--ignore-hold"] if self._want.downgrade else [])]
 
     def _pinned(self, asked: "Asked") -> "List[str]":
         """Write the preferences of this set -> options that make apt look at them alone."""
@@ -306,8 +311,6 @@ class Prepared(object):
             raise Failed("the transaction is not what was looked at: %s" % trouble, "transaction refused")
         self._room(exact.wanted)
         held = sorted(_spec(one) for one in self._packages if one.held and self._slot(one) in exact.wanted)
-        if held:
-            apt.hold(self._host, held, False)
         try:
             self._commit(self._pinned(exact), foreseen)
         finally:
@@ -352,8 +355,7 @@ class Prepared(object):
 
     def _commit(self, options: "Sequence[str]", foreseen: "Foreseen") -> None:
         lock = "DPkg::Lock::Timeout=%d" % apt_index.LOCK_TIMEOUT_S
-        argv = ["apt-get", "-y", "-q", "-o", lock, *apt.DPKG, *options, "--no-remove", *self._risks()]
-        argv += ["upgrade", "--with-new-pkgs"]
+        argv = ["apt-get", "-y", "-q", "-o", lock, *apt.DPKG, *options, "--no-remove", *self._upgrade()]
         ran = self._host.run(argv, timeout=apt.COMMIT_TIMEOUT_S, env=ENVIRONMENT, check=False)
         if ran.code == 0:
             return

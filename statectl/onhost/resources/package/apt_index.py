@@ -31,7 +31,7 @@ _CAUSES = (
     (r"Undetermined Error|closed prematurely|Error reading from server", "index was not fetched whole"),
     (r"is expired|is not valid yet|no longer valid|invalid since", "index is out of its time"),
     (
-        r"NO_PUBKEY|EXPKEYSIG|BADSIG|REVKEYSIG|is not signed|signatures? (?:were|was|couldn't)|NODATA",
+        r"NO_PUBKEY|EXPKEYSIG|BADSIG|REVKEYSIG|is (?:not|no longer) signed|signatures? (?:were|was|couldn't)|NODATA",
         "signature not accepted",
     ),
     (r"Failed to fetch \S+[ \t]*(?=\n|$)", "index was not fetched whole"),
