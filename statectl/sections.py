@@ -12,7 +12,6 @@ from statectl.project.types import Sections, resource_types
 from statectl.targets.groups import ResourceGroup
 
 RESERVED: Mapping[str, str] = {
-    "patch_baselines": "patching comes with a later version",
     "documents": "documents come with a later version; `statectl run` runs a command on many hosts today",
     "automations": "automations come with a later version",
     "distributions": "distributing packages of your own comes with a later version; `package_repositories` work today",

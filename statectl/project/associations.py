@@ -51,6 +51,7 @@ FIELDS: Mapping[str, str] = {
     "merge_vars": "Variables that add up instead of replacing each other: `by name` (lists of maps), append (lists) or deep (maps)",
     "probes": "Read-only commands that run with the facts; their results are names in conditions and templates",
     "parameters": "Parameters of the parameter store that this association owns",
+    "patch_baseline": "Patch baseline of its hosts: a name, or a list of one for each system; those that come with statectl too",
     "override": "Addresses for which this association wins over another one, with reason and end date",
     "use": "Profiles placed here, with their inputs",
     "given": "Groups of resources under one condition",
@@ -61,6 +62,7 @@ WHERE_FIELDS = (
     "severity",
     "schedule",
     "disrupt",
+    "patch_baseline",
     "vars",
 )
 PROBE_FIELDS: Mapping[str, str] = {
@@ -123,6 +125,7 @@ class AssociationReader:
             parameters=tuple(self.parameters.section(fields["parameters"], (*path, "parameters"), name))
             if "parameters" in fields
             else (),
+            patch_baseline=plain.get("patch_baseline", ()),
         )
 
     def plain_fields(self, fields: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -141,7 +144,19 @@ class AssociationReader:
             found["disrupt"] = self._disrupt(fields["disrupt"], (*path, "disrupt"))
         if "severity" in fields:
             found["severity"] = findings.choice(fields["severity"], (*path, "severity"), SEVERITIES)
+        if "patch_baseline" in fields:
+            found["patch_baseline"] = self._baselines(fields["patch_baseline"], (*path, "patch_baseline"))
         return {key: value for key, value in found.items() if value is not None}
+
+    def _baselines(self, value: Any, path: Path) -> tuple[str, ...] | None:
+        """A name, or a list of them. Whether they are there is known when all files are read."""
+        if isinstance(value, list):
+            texts = self.findings.texts(value, path, "patch baselines")
+            if texts == []:
+                self.findings.wrong(path, "expected the names of patch baselines, got an empty list")
+            return tuple(dict.fromkeys(texts or ())) or None
+        text = self.findings.text(value, path)
+        return (text,) if text is not None else None
 
     def _timing(
         self, fields: Mapping[str, Any], path: Path, plain: Mapping[str, Any], where: Sequence[Variant]

@@ -30,14 +30,10 @@ DEFAULTS: Mapping[str, TypeAdapter[Any]] = {
     "group": TypeAdapter(Account),
     "mode": TypeAdapter(Mode),
 }
-# Keys of later features, inside an association or profile.
-RESERVED: Mapping[str, str] = {
-    "patch_baseline": "patching is not part of this version; `packages` with `latest` or a version installs updates",
-}
 
 
 class BodyReader:
-    """Reads the bodies of one file. `reserved`: keys of later features with the reason they are refused."""
+    """Reads the bodies of one file."""
 
     def __init__(self, findings: Findings, declarations: DeclarationReader) -> None:
         self.findings = findings
@@ -59,8 +55,6 @@ class BodyReader:
                 given += self.given(value, below)
             elif key in own:
                 continue
-            elif key in RESERVED:
-                self.findings.add("E106", below, f"`{key}` is not part of this version", key=True, hint=RESERVED[key])
             else:
                 self._unknown(path, key, [*own, *types, "use", "given"], where, value)
         return Body(tuple(resources), tuple(uses), tuple(given))

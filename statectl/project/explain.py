@@ -9,6 +9,10 @@ from typing import Any
 import statectl
 from statectl.project import (
     associations,
+    baseline_hooks,
+    baseline_rules,
+    baseline_sources,
+    baselines,
     bodies,
     collecting,
     parameter_access,
@@ -47,6 +51,12 @@ THINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "parameter": ("A value that the parameter store should hold", parameters.FIELDS),
     "ec2": ("A file of the inventory that asks EC2 for hosts", ec2.FIELDS),
     "resource_group": ("A named question about the hosts, for every target", resource_groups.FIELDS),
+    "patch_baseline": ("A patch baseline says which updates hosts of one system should have", baselines.FIELDS),
+    "patch_rule": ("A rule of a patch baseline, an entry of `approve`", baseline_rules.RULE_FIELDS),
+    "patch_filter": ("What the rules of a patch baseline look at, `filters`", baseline_rules.FILTER_FIELDS),
+    "patch_pin": ("A package that stays at a version for a while, an entry of `pins`", baselines.PIN_FIELDS),
+    "patch_source": ("A repository of one's own, an entry of `sources`", baseline_sources.FIELDS),
+    "patch_hooks": ("Commands on the host around an installation, `hooks`", baseline_hooks.FIELDS),
     "maintenance_window": ("A maintenance window says when something that disrupts may happen", windows.FIELDS),
     "settings": (
         "statectl.yml, and the user's and the machine's configuration",

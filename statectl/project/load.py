@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from statectl.baselines.model import Baseline
 from statectl.problems import Problem, nearest
 from statectl.project.associations import AssociationReader, CheckSelector
+from statectl.project.baseline_uses import baselines_by_name
 from statectl.project.bodies import BodyReader
 from statectl.project.declarations import DeclarationReader
 from statectl.project.discover import find_project, not_found, refusal
@@ -66,6 +68,8 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
     windows: list[MaintenanceWindow] = []
     parameters: list[DeclaredParameter] = []
     groups: list[ResourceGroup] = []
+    baselines: list[Baseline] = []
+    unread: set[str] = set()
     broken: set[str] = set()
     for path in paths:
         document = read_document(path, str(path.relative_to(root)))
@@ -78,14 +82,18 @@ def _load(directory: Path, env: Mapping[str, str], sections: Sections, check_sel
             windows += reader.windows
             parameters += reader.parameters
             groups += reader.groups
+            baselines += reader.baselines
+            unread |= reader.broken_baselines
             broken |= reader.broken_windows
             problems += reader.findings.problems
     problems += files.problems
     named, used, opened, between = merge(associations, profiles, windows, sections.resources, broken)
     declared, twice = by_slot([*parameters, *(one for name in named for one in named[name].parameters)])
     grouped, amiss = groups_by_name(groups, named, settings.project)
-    problems += [*between, *twice, *amiss]
-    return Project(root, settings, named, used, tuple(sorted(problems, key=_place)), opened, declared, grouped)
+    patched, contrary = baselines_by_name(baselines, named.values(), {*opened, *broken}, unread)
+    problems += [*between, *twice, *amiss, *contrary]
+    found = tuple(sorted(problems, key=_place))
+    return Project(root, settings, named, used, found, opened, declared, grouped, patched)
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:
@@ -107,7 +115,9 @@ class StatesReader:
         self.windows: list[MaintenanceWindow] = []
         self.parameters: list[DeclaredParameter] = []  # at the top of the file
         self.groups: list[ResourceGroup] = []
+        self.baselines: list[Baseline] = []
         self.broken_windows: set[str] = set()  # names of those that could not be read
+        self.broken_baselines: set[str] = set()
         self._declarations = DeclarationReader(self.findings, sections.resources, files)
         bodies = BodyReader(self.findings, self._declarations)
         self._parameters = ParameterReader(self.findings, sections.check_parameter)
@@ -115,6 +125,8 @@ class StatesReader:
         self._profile = ProfileReader(self.findings, bodies)
         self._window = WindowReader(self.findings)
         self._groups = ResourceGroupReader(self.findings, check_selector)
+        self._check_selector = check_selector
+        self._files = files
 
     def read(self) -> None:
         findings = self.findings
@@ -131,6 +143,8 @@ class StatesReader:
                 self.parameters += self._parameters.section(value, (section,))
             elif section == "resource_groups":
                 self.groups += self._groups.section(value, (section,))
+            elif section == "patch_baselines":
+                self._read_baselines(value)
             elif section == "maintenance_windows":
                 windows = findings.map(value, (section,), "expected a map of maintenance windows") or {}
                 for name, below in windows.items():
@@ -149,6 +163,16 @@ class StatesReader:
                     )
                 findings.unknown((), section, self.sections.top, "a file of states", value, hint)
         self._syntax()
+
+    def _read_baselines(self, value: Any) -> None:
+        from statectl.project.baselines import BaselineReader  # for projects that have any
+
+        reader = BaselineReader(self.findings, self._check_selector, self._files)
+        section = "patch_baselines"
+        for name, below in (self.findings.map(value, (section,), "expected a map of patch baselines") or {}).items():
+            baseline = reader.read(name, below, (section, name))
+            self.baselines += [baseline] if baseline is not None else []
+            self.broken_baselines |= {name} if baseline is None else set()
 
     def read_groups(self) -> list[ResourceGroup]:
         """Of the resource groups alone; problems as with `read`."""

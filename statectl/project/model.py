@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from statectl.baselines.model import Baseline
 from statectl.baselines.patching import Patching
 from statectl.problems import Problem, Span
 from statectl.project.scalars import Expression
@@ -220,6 +221,7 @@ class Association:
     rollout: Rollout | None = None
     requires_elsewhere: tuple[Elsewhere, ...] = ()
     parameters: tuple[DeclaredParameter, ...] = ()  # that it owns
+    patch_baseline: tuple[str, ...] = ()  # names, at most one for each system
 
     @property
     def span(self) -> Span | None:
@@ -313,3 +315,4 @@ class Project:
     maintenance_windows: Mapping[str, MaintenanceWindow] = field(default_factory=dict)
     parameters: Mapping[str, DeclaredParameter] = field(default_factory=dict)
     resource_groups: Mapping[str, ResourceGroup] = field(default_factory=dict)
+    patch_baselines: Mapping[str, Baseline] = field(default_factory=dict)  # of the files; `predefined()` has the others

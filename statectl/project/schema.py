@@ -23,6 +23,7 @@ from statectl.project import (
     source_settings,
     windows,
 )
+from statectl.project.baseline_schema import patch_baseline_schema
 from statectl.project.scalars import Plain
 from statectl.project.types import COMMON_FIELDS, ResourceType, Sections
 
@@ -83,6 +84,7 @@ def states_schema(sections: Sections) -> Schema:
                 "profiles": {**named, "additionalProperties": {"$ref": "#/definitions/profile"}},
                 "parameters": _PARAMETERS,
                 "resource_groups": {**named, "additionalProperties": {"$ref": "#/definitions/resource_group"}},
+                "patch_baselines": {**named, "additionalProperties": patch_baseline_schema(_closed, _described)},
                 "maintenance_windows": {
                     **named,
                     "additionalProperties": {"$ref": "#/definitions/maintenance_window"},
@@ -291,6 +293,7 @@ _REPLACEABLE: Mapping[str, Schema] = {
     "disrupt": {"type": "string", "pattern": f"^(always|never|{associations.WINDOW})$"},
     "max_concurrency": _SHARE,
     "max_errors": _SHARE,
+    "patch_baseline": _TEXTS,
     "vars": {"type": "object"},
 }
 _DURATION = {"type": ["string", "number"]}

@@ -88,7 +88,10 @@ class Sections:
 
     resources: Mapping[str, ResourceType]
     reserved: Mapping[str, str]  # section -> why it is refused
-    top: tuple[str, ...] = ("associations", "profiles", "parameters", "resource_groups", "maintenance_windows")
+    top: tuple[str, ...] = (
+        *("associations", "profiles", "parameters", "resource_groups", "patch_baselines"),
+        "maintenance_windows",
+    )
     check_parameter: CheckParameter = _any_parameter
 
 

@@ -34,3 +34,9 @@ def association(body: str, name: str = "web") -> str:
     """A file of one association that has `body`, whose first line is line 4 and whose keys begin at column 5."""
     inner = "".join(f"    {line}\n" if line else "\n" for line in body.splitlines())
     return f"associations:\n  {name}:\n    targets: all\n{inner}"
+
+
+def baseline(body: str, os: str = "debian") -> str:
+    """A file of one patch baseline that has `body`, whose first line is line 4 and whose keys begin at column 5."""
+    inner = "".join(f"    {line}\n" for line in body.splitlines())
+    return f"patch_baselines:\n  b:\n    os: {os}\n{inner}"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statectl.cli.formats.problems import line_of
-from tests.bad_input.loading import association, lines, load_files
+from tests.bad_input.loading import association, baseline, lines, load_files
 from tests.unit.test_load_project import EXAMPLE
 
 # row and variant, text of states/a.yml, then line:column, code and words of the one answer
@@ -94,6 +94,41 @@ CASES = [
     ("B105 misspelt", "maintenance_windows: {w: {schedule: cron(0 2 * * ? *), duration: 2h, timezone: Europe/Berln}}\n", "1:80", "E108", "did you mean `Europe/Berlin`?"),
     ("B105 rule of a zone", "maintenance_windows: {w: {schedule: cron(0 2 * * ? *), duration: 2h, timezone: EST5EDT4}}\n", "1:80", "E108", "did you mean `EST5EDT`?"),
     ("B105 offset", "maintenance_windows: {w: {schedule: cron(0 2 * * ? *), duration: 2h, timezone: '+25:00'}}\n", "1:80", "E108", "such as Europe/Oslo"),
+    ("B107 negative delay", baseline("approve: [{after: -1 days}]"), "4:23", "E108", "0 days to 360 days"),
+    ("B107 a million days", baseline("approve: [{after: 1000000 days}]"), "4:23", "E108", "0 days to 360 days"),
+    ("B107 a number alone", baseline("approve: [{after: 3}]"), "4:23", "E108", "did you mean `3 days`?"),
+    ("B107 weeks", baseline("approve: [{after: 2 weeks}]"), "4:23", "E108", "did you mean `14 days`?"),
+    ("B107 days and date", baseline("approve: [{after: 3 days, until: 2027-01-31}]"), "4:31", "E110", "`after` or `until`, not both"),
+    ("B107 neither days nor date", baseline("approve: [{section: [security]}]"), "4:15", "E109", "needs `after` or `until`"),
+    ("B107 no date", baseline("approve: [{until: soon}]"), "4:23", "E108", "such as 2027-01-31"),
+    ("B107 day that is none", baseline("approve: [{until: 2027-02-30}]"), "4:23", "E108", "such as 2027-01-31"),
+    ("B107 a moment as date", baseline("approve: [{until: 2027-01-31T12:00Z}]"), "4:23", "E108", "the whole day counts"),
+    ("B107 severity", baseline("approve: [{severity: [Crtical], after: 0 days}]", os="rhel"), "4:27", "W171", "did you mean `Critical`?"),
+    ("B107 classification", baseline("approve: [{classification: [Securty], after: 0 days}]", os="sles"), "4:33", "W171", "did you mean `Security`?"),
+    ("B107 priority", baseline("approve: [{priority: [high], after: 0 days}]"), "4:27", "W171", "known: required, important"),
+    ("B107 product of another system", baseline("approve: [{product: [Ubuntu22.04], after: 0 days}]"), "4:26", "W171", "called DebianVERSION"),
+    ("B107 level", baseline("approve: [{after: 0 days, compliance: severe}]"), "4:43", "E108", "critical, high, medium"),
+    ("B107 KB", baseline("approved: [KB5034441]"), "4:16", "E172", "an update of Windows"),
+    ("B107 bulletin", baseline("rejected: [MS10-048]\napproved: [x]"), "4:16", "E172", "an update of Windows"),
+    ("B107 CVE cut short", baseline("approved: [CVE-2026]"), "4:16", "E172", "look like CVE-2024-3094"),
+    ("B107 CVE without a dash", baseline("rejected: [CVE2024-3094]\napproved: [x]"), "4:16", "E172", "did you mean `CVE-2024-3094`?"),
+    ("B107 advisory", baseline("approved: [RHSA2024:1]", os="rhel"), "4:16", "E172", "look like RHSA-2024:1234"),
+    ("B107 name in capitals", baseline("approved: [Curl]"), "4:16", "E172", "did you mean `curl`?"),
+    ("B107 name of a file", baseline("approved: [curl_8.1-1_amd64.deb]"), "4:16", "E172", "did you mean `curl=8.1-1`?"),
+    ("B107 rpm on debian", baseline("approved: [kernel-5.14.0-1.x86_64]"), "4:16", "E172", "architecture of packages of rpm"),
+    ("B109 source without a key", baseline("approve: [{after: 0 days}]\nsources: {s: {uris: ['https://x/y'], suites: [a], components: [main]}}"), "5:15", "E174", "needs `signed_by`"),
+    ("B109 rpm source without a key", baseline("approve: [{after: 0 days}]\nsources: {s: {baseurl: 'https://x/y'}}", os="rocky"), "5:15", "E174", "needs `gpgkey`"),
+    ("B109 trusted without a reason", baseline("approve: [{after: 0 days}]\nsources: {s: {baseurl: 'https://x/y', trusted: true}}", os="rocky"), "5:52", "E174", "takes the reason"),
+    ("B109 trusted by http", baseline("approve: [{after: 0 days}]\nsources: {s: {baseurl: 'http://x/y', trusted: ours}}", os="rocky"), "5:28", "E174", "can be anybody's"),
+    ("B109 key by http", baseline("approve: [{after: 0 days}]\nsources: {s: {baseurl: 'https://x/y', gpgkey: 'http://x/k'}}", os="rocky"), "5:51", "E174", "over http:"),
+    ("B109 source without a suite", baseline("approve: [{after: 0 days}]\nsources: {s: {uris: ['https://x/y'], signed_by: /k}}"), "5:15", "E109", "needs `suites`"),
+    ("B109 source without components", baseline("approve: [{after: 0 days}]\nsources: {s: {uris: ['https://x/y'], suites: [a], signed_by: /k}}"), "5:15", "E109", "needs `components`"),
+    ("B109 source of the other kind", baseline("approve: [{after: 0 days}]\nsources: {s: {baseurl: 'https://x/y', uris: ['https://x/y'], suites: [a/], signed_by: /k}}"), "5:19", "E171", "means nothing on debian"),
+    ("B109 key and trusted", baseline("approve: [{after: 0 days}]\nsources: {s: {baseurl: 'https://x/y', gpgkey: 'https://x/k', trusted: why}}", os="sles"), "5:66", "E110", "exclude each other"),
+    ("B109 key that is no file", baseline("approve: [{after: 0 days}]\nsources: {s: {uris: ['https://x/y'], suites: [a/], signed_by: k.asc}}"), "5:67", "E122", "file not found"),
+    ("B109 private key", baseline("approve: [{after: 0 days}]\nsources: {s: {uris: ['https://x/y'], suites: [a/], signed_by: '-----BEGIN PGP PRIVATE KEY BLOCK-----'}}"), "5:67", "E174", "private key"),
+    ("B109 password in an address", baseline("approve: [{after: 0 days}]\nsources: {s: {uris: ['https://u:p@x/y'], suites: [a/], signed_by: /k}}"), "5:26", "E174", "does not stand in an address"),
+    ("B109 address that is none", baseline("approve: [{after: 0 days}]\nsources: {s: {uris: [x], suites: [a/], signed_by: /k}}"), "5:26", "E108", "such as https://"),
     ("B105 unknown", "maintenance_windows: {w: {schedule: cron(0 2 * * ? *), duration: 2h, timezone: Middle/Earth}}\n", "1:80", "E108", "IANA name"),
 ]  # fmt: skip
 MORE = [
@@ -129,7 +164,47 @@ MORE = [
     ("requires and a key misspelt", association("requires: [{assocation: db, on: all}]"), "4:17", "E101", "did you mean `association`?"),
     ("requires on a target that is none", association("requires: [{association: db, on: 'group:'}]") + "  db: {targets: all}\n", "4:39", "E151", "name of a group"),
     ("requires of a list", association("requires: [[db], {association: db, on: all}]") + "  db: {targets: all}\n", "4:16", "E108", "{association: db, on: group:db}"),
-    ("patch baseline", association("patch_baseline: x"), "4:5", "E106", "not part of this version"),
+    ("patch baseline that is not there", association("patch_baseline: debian-prd") + "patch_baselines: {debian-prod: {os: debian, approve: [{after: 0 days}]}}\n", "4:21", "E119", "did you mean `debian-prod`?"),
+    ("patch baseline that comes with statectl, misspelt", association("patch_baseline: [statectl-debain]"), "4:22", "E119", "did you mean `statectl-debian`?"),
+    ("patch baseline of a variant", association("where: [{targets: db, patch_baseline: x}]"), "4:43", "E119", "no patch baseline `x`"),
+    ("patch baselines of one system", association("patch_baseline: [statectl-debian, d]") + "patch_baselines: {d: {os: debian, approve: [{after: 0 days}]}}\n", "4:39", "E173", "are both for debian"),
+    ("patch baseline of a profile", "profiles: {p: {patch_baseline: x}}\n", "1:16", "E101", "unknown key `patch_baseline`"),
+    ("baseline and a key misspelt", baseline("aprove: []\napproved: [x]"), "4:5", "E101", "did you mean `approve`?"),
+    ("baseline without a system", "patch_baselines: {b: {approve: []}}\n", "1:19", "E109", "needs `os`"),
+    ("baseline of a system with its version", "patch_baselines: {b: {os: debian12}}\n", "1:27", "E108", "did you mean `debian`?"),
+    ("baseline of a system by another name", "patch_baselines: {b: {os: redhat}}\n", "1:27", "E108", "did you mean `rhel`?"),
+    ("baseline that approves nothing", "patch_baselines: {b: {os: debian}}\n", "1:19", "W174", "approves nothing"),
+    ("baseline with a name of ours", "patch_baselines: {statectl-x: {os: debian, approved: [x]}}\n", "1:19", "E116", "come with statectl"),
+    ("baseline with a bad name", "patch_baselines: {Prod: {os: debian, approved: [x]}}\n", "1:19", "E116", "did you mean `prod`?"),
+    ("two defaults of one system", baseline("approved: [x]\ndefault: true") + "  c: {os: debian, approved: [x], default: true}\n", "6:3", "E173", "both the default of debian"),
+    ("patch group with two baselines", baseline("approved: [x]\npatch_groups: [web]") + "  c: {os: debian, approved: [x], patch_groups: [db, web]}\n", "6:3", "E173", "patch group `web` has two"),
+    ("baseline twice in two sections", baseline("approved: [x]") + "  b: {os: debian, approved: [x]}\n", "5:3", "E102", "first at 2:3"),
+    ("baseline and no window", baseline("approved: [x]\nwindow: sunday"), "2:3", "E119", "no maintenance window `sunday`"),
+    ("baseline and a target that is none", baseline("approved: [x]\ntargets: web and"), "5:18", "E151", "expected a target"),
+    ("rules that are no list", baseline("approve: {after: 3 days}"), "4:14", "E108", "a list of rules"),
+    ("rule and a key misspelt", baseline("approve: [{sectoin: [security], after: 0 days}]"), "4:16", "E101", "did you mean `section`?"),
+    ("rule with one value", baseline("approve: [{section: security, after: 0 days}]"), "4:25", "E108", "did you mean `[security]`?"),
+    ("rule of no values", baseline("approve: [{section: [], after: 0 days}]"), "4:25", "E108", "got an empty one"),
+    ("classification on debian", baseline("approve: [{classification: [Security], after: 0 days}]"), "4:16", "E171", "`section: [security]`"),
+    ("priority on rhel", baseline("approve: [{priority: [important], after: 0 days}]", os="rhel"), "4:16", "E171", "`priority` means nothing on rhel"),
+    ("when in filters", baseline("approved: [x]\nfilters: {after: 3 days}"), "5:15", "E101", "only what is looked at"),
+    ("approved and rejected", baseline("approved: [x1]\nrejected: [x1]"), "5:16", "W173", "it is rejected"),
+    ("advisory of another kind", baseline("approved: [RHSA-2024:1234]"), "4:16", "W171", "systems with rpm packages"),
+    ("name with a space", baseline("approved: ['a b']"), "4:16", "E172", "no spaces"),
+    ("action without a list", baseline("approved: [x]\nrejected_action: block"), "5:5", "E110", "goes with `rejected`"),
+    ("action misspelt", baseline("approved: [x]\nrejected: [y]\nrejected_action: blok"), "6:22", "E108", "did you mean `block`?"),
+    ("pin without a day", baseline("approved: [x]\npins: {x: {reason: why}}"), "5:12", "E109", "needs `until`"),
+    ("pin without a reason", baseline("approved: [x]\npins: {x: {until: 2099-01-31}}"), "5:12", "E109", "needs `reason`"),
+    ("pin that is a version", baseline("approved: [x]\npins: {x: 1.2.*}"), "5:15", "E108", "{version: 1.2.*, until:"),
+    ("pin that is over", baseline("approved: [x]\npins: {x: {until: 2025-01-31, reason: why}}"), "5:23", "W172", "is over"),
+    ("pin of a CVE", baseline("approved: [x]\npins: {CVE-2024-3094: {until: 2099-01-31, reason: why}}"), "5:12", "E172", "the name of a package"),
+    ("hook that is a map", baseline("approved: [x]\nhooks: {on_exit: {run: x}}"), "5:22", "E108", "a list of arguments"),
+    ("hook misspelt", baseline("approved: [x]\nhooks: {befor_install: [x]}"), "5:13", "E101", "did you mean `before_install`?"),
+    ("hook with an open quote", baseline("approved: [x]\nhooks: {on_exit: \"a 'b\"}"), "5:22", "E108", "cannot be split"),
+    ("no reboot and its time", baseline("approved: [x]\nreboot: never\nreboot_timeout: 15m"), "6:5", "E110", "means nothing beside"),
+    ("reboot as a flag", baseline("approved: [x]\nreboot: true"), "5:13", "E108", "never, if_needed or always"),
+    ("age without a unit", baseline("approved: [x]\nmax_index_age: 7"), "5:20", "E108", "such as 7 days"),
+    ("eleven reboots", baseline("approved: [x]\nmax_reboots: 11"), "5:18", "E108", "from 1 to 10"),
     ("name of an association", association("mode: audit", name="Web_Tier"), "2:3", "E116", "did you mean `web_tier`?"),
     ("reserved variable", association("vars: {host: 1}"), "4:12", "E116", "reserved"),
     ("variable with a dash", association("vars: {a-b: 1}"), "4:12", "E116", "did you mean `a_b`?"),
@@ -156,7 +231,8 @@ def answered(project, place, code, words):
     """The answer is one line that says place, code and words."""
     found = lines(project)
     assert len(found) == 1, found
-    assert found[0].startswith(f"states/a.yml:{place}: error[{code}]"), found
+    kind = "warning" if code.startswith("W") else "error"
+    assert found[0].startswith(f"states/a.yml:{place}: {kind}[{code}]"), found
     assert words in found[0], found
     for leak in ("Traceback", "pydantic", "<class", "NoneType", "dict", "Error(", "input_value"):
         assert leak not in found[0]
