@@ -53,11 +53,7 @@ def expected(opened: "Opened", hosts: Sequence[str]) -> list[tuple[str, "Baselin
     from statectl.baselines.predefined import predefined
 
     known = {**predefined(), **opened.project.patch_baselines}
-    named: dict[str, list[tuple[str, str]]] = {}
-    for association in opened.project.associations.values():
-        if association.patch_baseline:
-            for host in opened.concerned(association.targets):
-                named.setdefault(host, []).append((association.name, association.patch_baseline))
+    named = named_by_associations(opened)
     chosen: dict[str, set[str]] = {}
 
     def matches(host: str, targets: str) -> bool:
@@ -79,3 +75,22 @@ def expected(opened: "Opened", hosts: Sequence[str]) -> list[tuple[str, "Baselin
             found += [(host, known[name]) for _, name in named.get(host, ()) if name in known]
         found += [(host, one.baseline) for one in assigned]
     return found
+
+
+def named_by_associations(opened: "Opened") -> dict[str, list[tuple[str, str]]]:
+    """{host: [(association, baseline), ...]}, by the first `where` that selects the host, else by the association itself."""
+    named: dict[str, list[tuple[str, str]]] = {}
+    for one in opened.project.associations.values():
+        variants = [
+            (variant, set(opened.concerned(variant.targets)))
+            for variant in one.where
+            if "patch_baseline" in variant.fields
+        ]
+        if not one.patch_baseline and not variants:
+            continue
+        for host in opened.concerned(one.targets):
+            names = next(
+                (variant.fields["patch_baseline"] for variant, hosts in variants if host in hosts), one.patch_baseline
+            )
+            named.setdefault(host, []).extend((one.name, name) for name in names)
+    return named

@@ -10,38 +10,25 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from statectl.compliance.entries import Entry
 from statectl.compliance.moments import WORST_FIRST, Moment
 
-FORMAT = "statectl.compliance/1.0"
-SEVERITIES = ("critical", "high", "medium", "low", "unspecified")
-
-
-class Entry(BaseModel):
-    """One host and one association."""
-
-    host: str = Field(description="inventory name")
-    association: str = Field(description="name of the association")
-    status: str = Field(
-        description="the worst of its resources: compliant, pending, drifted, failed, unknown; exempt counts as compliant"
-    )
-    since: str = Field(default="", description="UTC; when the oldest of the resources in that status entered it")
-    checked: str = Field(default="", description="UTC; when the host was last really read; '' : never")
-    counts: dict[str, int] = Field(default_factory=dict, description="resources by status")
-    deviations: list[dict[str, str]] = Field(default_factory=list, description="resources that are not compliant")
-    reason: str = Field(default="", description="why, when the host as a whole is unknown")
-    severity: str = Field(default="unspecified", description="what a deviation means, as the association says it")
+FORMAT = "statectl.compliance/1.1"
 
 
 class Compliance(BaseModel):
     format: str = Field(default=FORMAT, description="name and version of this document")
     as_of: str = Field(description="UTC; when this was judged")
     hosts_total: int = Field(
-        description="hosts that have at least one association; the parameter store, where parameters are declared, counts as one"
+        description="hosts that have at least one association or patch baseline; the parameter store, where parameters are declared, counts as one"
     )
-    hosts_compliant: int = Field(description="hosts of which every association is compliant")
+    hosts_compliant: int = Field(description="hosts of which every association and patch baseline is compliant")
     by_status: dict[str, int] = Field(description="hosts by their worst status")
     oldest_check: str = Field(default="", description="UTC; the oldest last reading among hosts that were read")
-    entries: list[Entry] = Field(description="every expected host and association")
+    oldest_index: str = Field(
+        default="", description="UTC; when the oldest package index of hosts with a patch baseline was fetched"
+    )
+    entries: list[Entry] = Field(description="every expected host and association, then every host and patch baseline")
     history: list[Moment] | None = Field(default=None, description="with --history: after each run, newest first")
 
     @property
@@ -57,9 +44,10 @@ def judge(
     too_old: Callable[[str, str], tuple[datetime, str] | None],
     at: datetime,
     severity: Callable[[str, str], str] = lambda _host, _association: "unspecified",
+    patches: Sequence[Entry] = (),
 ) -> Compliance:
     """expected: (host, association) of the inventory and the files; rows: `Store.current()`; hosts: `Store.host_states()`;
-    too_old: for (host, association), what was read before that moment is too old, and why.
+    too_old: for (host, association), what was read before that moment is too old, and why; patches: entries of patch baselines.
     """
     by_key: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -70,6 +58,7 @@ def judge(
     ]
     for entry in entries:
         entry.severity = severity(entry.host, entry.association)
+    entries += patches
     worst: dict[str, str] = {}
     for entry in entries:
         status = "compliant" if entry.status == "exempt" else entry.status
@@ -81,6 +70,7 @@ def judge(
         hosts_compliant=by_status["compliant"],
         by_status={status: count for status, count in by_status.items() if count},
         oldest_check=min((entry.checked for entry in entries if entry.checked), default=""),
+        oldest_index=min((entry.index_fetched for entry in entries if entry.index_fetched), default=""),
         entries=entries,
     )
 

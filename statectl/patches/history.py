@@ -101,7 +101,9 @@ def patch_operation(
     rolls_back        the run that it undoes, '' : none
     """
     made = [_move(one) for one in moves]
-    states = after_moves(evaluation.states, made, waits_for_reboot=waits_for_reboot) if made else evaluation.states
+    states: Sequence[PatchState] = evaluation.states
+    if made:
+        states = after_moves(states, made, waits_for_reboot=waits_for_reboot, rolls_back=rolls_back)
     compliant, level = evaluation.compliant, evaluation.level
     if made and not evaluation.unknown:
         wrong = [one for one in states if not _is_right(one, baseline)]
@@ -137,9 +139,12 @@ def patch_operation(
 
 
 def after_moves(
-    states: Sequence[PatchState], moves: Sequence[PatchMove], *, waits_for_reboot: bool = False
+    states: Sequence[PatchState], moves: Sequence[PatchMove], *, waits_for_reboot: bool = False, rolls_back: str = ""
 ) -> list[PatchState]:
-    """How the packages stand once an install is over; a new package is InstalledOther, as what came along with another."""
+    """How the packages stand once an install is over; a new package is InstalledOther, as what came along with another.
+
+    What a rollback took back and the baseline approves is Missing again.
+    """
     by_key = {(one.name, one.arch): one for one in states}
     for move in moves:
         key = (move.name, move.arch)
@@ -150,11 +155,13 @@ def after_moves(
         elif move.outcome == "installed" and not move.after:
             by_key.pop(key, None)
         elif move.outcome == "installed":
-            by_key[key] = _installed(before, move, waits_for_reboot=waits_for_reboot)
+            by_key[key] = _installed(before, move, waits_for_reboot=waits_for_reboot, rolls_back=rolls_back)
     return list(by_key.values())
 
 
-def _installed(before: PatchState | None, move: PatchMove, *, waits_for_reboot: bool) -> PatchState:
+def _installed(before: PatchState | None, move: PatchMove, *, waits_for_reboot: bool, rolls_back: str) -> PatchState:
+    if rolls_back and before is not None and before.state in ("Installed", "InstalledPendingReboot"):
+        return replace(before, state="Missing", installed=move.after, reason=f"rolled back: {rolls_back}")
     state = "InstalledPendingReboot" if waits_for_reboot else "Installed"
     if before is None:
         state = "InstalledPendingReboot" if waits_for_reboot else "InstalledOther"

@@ -40,7 +40,7 @@ def test_json_of_plan_drift_and_compliance(project, schema):
     assert [entry["kind"] for entry in drifted["hosts"]["localhost"]["verdicts"]] == ["corrective"]
     judged = project.statectl("compliance", "--json", expect=0).json
     compliance.validate(judged)
-    assert judged["format"] == "statectl.compliance/1.0"
+    assert judged["format"] == "statectl.compliance/1.1"
     assert (judged["hosts_total"], judged["hosts_compliant"]) == (1, 0)
 
 

@@ -1,6 +1,7 @@
 """Patch operations in the store: every one is kept, none replaces another, and what did not change costs next to nothing."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -219,6 +220,23 @@ def test_older_version_than_wanted_leaves_the_patch_missing():
     ).moves  # fmt: skip
     after = after_moves((OPENSSL, BASH), moves)
     assert [(one.state, one.installed) for one in after] == [("Missing", "3.0.13-1"), ("InstalledOther", "5.2.15-2")]
+
+
+def test_rollback_makes_an_approved_patch_missing_again():
+    """What the baseline approves and a rollback took back is Missing, with the run; what nobody approved is as it was, elsewhere."""
+    installed = replace(OPENSSL, state="Installed", installed=OPENSSL.version)
+    told = patch_operation(
+        evaluated(installed, BASH), run="B", host="h", baseline=BASELINE, operation="install", started=at(), ended=at(),
+        rolls_back="A1",
+        moves=[
+            {"name": "openssl", "arch": "amd64", "from": "3.0.15-1", "to": "3.0.14-1", "outcome": "installed"},
+            {"name": "bash", "arch": "amd64", "from": "5.2.15-2", "to": "5.2.15-1", "outcome": "installed"},
+        ],
+    )  # fmt: skip
+    states = {row["name"]: (row["state"], row["from"], row["to"], row.get("reason")) for row in told.rows}
+    assert states["openssl"] == ("Missing", "3.0.14-1", "3.0.15-1", "rolled back: A1")
+    assert states["bash"] == ("InstalledOther", "5.2.15-1", "5.2.15-1", None)
+    assert (told.compliant, told.level) == (False, "critical")
 
 
 def test_pins_stand_with_their_patch_until_they_end(store):
