@@ -227,6 +227,19 @@ class Reboot(ExecutorCase):
         assert self.ended["reboot"]["boot_id"] == "one"
         assert self.lines("patch.log") == ["install"]
 
+    def test_the_power_fails_in_the_transaction(self):
+        """The boot was not ours, so after_reboot does not run and no reboot is told; on_exit, which the cut-off run owed, does."""
+        patches = self.patches(hooks=self.hooks("after_reboot", "on_exit"))
+        self.put("patch.kill", "")
+        self.apply_until_killed(patches)
+        self.boot("two")
+        self.put("failed", "web.service")  # for whatever reason: it was not us who rebooted
+        self.need(NOTHING)
+        self.go(patches)
+        assert [line.split()[0] for line in self.lines("hooks")] == ["on_exit"]
+        assert (TARGET, "reboot", "changed") not in self.told()
+        assert (self.ended["outcome"], self.debts()) == ("applied", {})
+
     def test_it_waits_for_the_window(self):
         """Installed in the window, whose cutoff is over at the end: told as pending with the reason, still owed, and done in the next one."""
         self.go(self.patches(), grant=False)

@@ -63,6 +63,15 @@ class Rooted(unittest.TestCase):
         self.process(10, around + "/system.slice/nginx.service", "nginx", "/usr/lib/libssl.so.3")
         assert list(needs.gather(self.host)["services"]) == ["nginx.service"]
 
+    def test_processes_of_containers(self):
+        """They have files of their own, and are nothing to this host, whatever their group is called."""
+        for pid, space in (("self", "1"), ("10", "1"), ("11", "2")):
+            os.makedirs(self.root + "/proc/%s/ns" % pid)
+            os.symlink("pid:[%s]" % space, self.root + "/proc/%s/ns/pid" % pid)
+        for pid, name in ((10, "ours"), (11, "theirs")):
+            self.process(pid, f"/system.slice/{name}.service", name, "/usr/lib/libssl.so.3")
+        assert list(needs.gather(self.host)["services"]) == ["ours.service"]
+
     def test_what_only_a_reboot_renews(self):
         """init, the message bus and the login manager on old code are a reason for a reboot; another service is none."""
         for pid, unit in ((10, "dbus.service"), (11, "systemd-logind.service"), (12, "cron.service")):
@@ -101,7 +110,8 @@ class Rooted(unittest.TestCase):
         assert needs.gather(host)["reasons"] == []
         self.put("/lib/modules/6.1.0-41-amd64/modules.order", "")
         assert needs.gather(host)["reasons"] == ["kernel 6.1.0-41-amd64 is installed, 6.1.0-40-amd64 runs"]
-        assert needs.gather(self.host)["reasons"] == []
+        host.facts["virtualization"] = "systemd-nspawn"
+        assert needs.gather(host)["reasons"] == []
 
     def test_core_packages_of_rpm(self):
         """glibc that was installed after init began is a reason, as for `dnf needs-restarting -r`; one that was there before is none, nor is it asked of apt."""
@@ -152,7 +162,9 @@ class Rooted(unittest.TestCase):
 class Real(unittest.TestCase):
     def test_a_program_that_was_replaced(self):
         """A running process whose program was replaced by rename is found in the walk over /proc of this machine, with the file's name."""
-        top = tempfile.mkdtemp(dir=os.path.expanduser("~"))  # /tmp is never looked at: programs write code of their own there
+        top = tempfile.mkdtemp(
+            dir=os.path.expanduser("~")
+        )  # /tmp is never looked at: programs write code of their own there
         self.addCleanup(shutil.rmtree, top)
         program = os.path.join(top, "program")
         shutil.copy(shutil.which("sleep"), program)
