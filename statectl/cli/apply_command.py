@@ -14,6 +14,7 @@ from statectl.errors import Interrupted, Refused, UsageError
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
+    from statectl.cli.patching import Asked
     from statectl.cli.resuming import Rest
     from statectl.cli.scope import Scope
     from statectl.plans.plan import Plan
@@ -81,7 +82,7 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, resume: st
         scope = Scope.of(what, options)
         opened = Opened.of(obj, options["inventory"], options)
     try:
-        return _apply(opened, scope, saved, rest, rate, shown, {**options, "yes": yes})
+        return apply_to(opened, scope, saved, rest, rate, shown, {**options, "yes": yes})
     finally:
         opened.close()
 
@@ -101,7 +102,7 @@ def _rest(obj: dict[str, Any], what: tuple[str, ...], run_id: str, options: dict
         store.close()
 
 
-def _apply(
+def apply_to(
     opened: "Opened",
     scope: "Scope",
     saved: "Plan | None",
@@ -109,7 +110,9 @@ def _apply(
     rate: "Rate",
     shown: Outputs,
     options: dict[str, Any],
+    patches: "Asked | None" = None,
 ) -> int:
+    """`patches`: what somebody typed about patches alone; None: an ordinary apply."""
     from statectl.cli.deciding import apply_code
     from statectl.cli.interrupted import tell_interrupted
     from statectl.cli.planning import progress_of, run_interruptible
@@ -122,7 +125,7 @@ def _apply(
         hosts = [name for name, host in saved.hosts.items() if host.outcome == "planned" and name != PARAMETERS]
     if rest is not None:
         hosts = rest.hosts
-    fleet = opened.fleet(scope, kind="apply", saved=saved, hosts=hosts)
+    fleet = opened.fleet(scope, kind="apply", saved=saved, hosts=hosts, patches=patches)
     tell_interrupted(opened.records())
     progress = progress_of(shown, len(fleet.hosts), "apply", scope.associations)
     cancel = Cancel()

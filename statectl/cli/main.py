@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "operate": {
         "serve": ("serve", "Run associations on their schedules"),
+        "patch": ("patch", "Patches: what hosts lack by their baselines, what became of it"),
         "window": ("window", "List and show maintenance windows, and when they are open"),
         "runs": ("runs", "List and show runs; follow and cancel those that go on"),
     },

@@ -5,7 +5,12 @@ import importlib
 import click
 
 # name -> (module of statectl.cli, one line for --help). The module's `command` is the command.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "scan": ("patch_scan_command", "Look which patches the hosts lack; changes nothing"),
+    "install": ("patch_install_command", "Install what the baselines approve, now"),
+    "report": ("patch_report_command", "Which patches are missing where, from stored results"),
+    "history": ("patch_history_command", "What became of packages: what, when, by which run"),
+}
 
 
 class PatchGroup(click.Group):

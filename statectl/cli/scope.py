@@ -20,6 +20,7 @@ class Scope:
     variables: tuple[tuple[str, Any], ...] = ()
     inventory: str | None = None
     allow_empty: bool = False
+    patches: bool = False  # about patches and nothing else; `associations` are those that name a baseline, perhaps none
 
     @classmethod
     def of(cls, associations: Sequence[str], options: Mapping[str, Any]) -> "Scope":
@@ -56,6 +57,7 @@ class Scope:
             variables=tuple((name, value) for name, value in document.get("variables", ())),
             inventory=document.get("inventory"),
             allow_empty=True,
+            patches=bool(document.get("patches")),
         )
 
     def document(self) -> dict[str, Any]:

@@ -206,7 +206,12 @@ class HostRun:
             if self.patching is not None and ready.get("patches") is not None:
                 try:
                     said = await asyncio.to_thread(
-                        self.patching.compiled, self.name, compiled, ready["facts"], ready["patches"]
+                        self.patching.compiled,
+                        self.name,
+                        compiled,
+                        ready["facts"],
+                        ready["patches"],
+                        self.order.run_id,
                     )
                 except ValueError as error:
                     await self._stop()

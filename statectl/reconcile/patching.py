@@ -8,11 +8,12 @@ done(host, result)              what was installed is kept
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from statectl.baselines.evaluate import Evaluation, Wanted
+from statectl.baselines.assign import Assigned
+from statectl.baselines.evaluation import Evaluation, Wanted
 from statectl.baselines.model import Baseline, PatchSource
 from statectl.baselines.scan import Scan, read_scan
 from statectl.errors import ConfigError
@@ -25,24 +26,27 @@ SCAN, INSTALL, APPLY = "scan", "install", "apply"
 
 
 @dataclass(frozen=True)
-class Assigned:
-    """A baseline of one host. `association`: of the files, '' : none; `disrupt`: of that association there."""
-
-    baseline: Baseline
-    association: str = ""
-    disrupt: str = "always"
-    why: str = ""
-
-
-@dataclass(frozen=True)
 class Judged:
     """One host by one baseline, of one contact."""
 
     assigned: Assigned
     evaluation: Evaluation
-    scan: Scan | None
-    address: str
+    scan: Scan
+    run_id: str
     at: dt.datetime
+
+    @property
+    def address(self) -> str:
+        return f"patches:{self.assigned.baseline.name}"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of an installation. `moves`: [{name, arch, from, to, outcome, reason}]"""
+
+    at: dt.datetime
+    moves: Sequence[Mapping[str, Any]]
+    waits_for_reboot: bool
 
 
 class Catalogue(Protocol):
@@ -52,8 +56,8 @@ class Catalogue(Protocol):
     blobs: dict[str, bytes | Path]
 
 
-Keep = Callable[[str, Judged, str, Sequence[Mapping[str, Any]], bool], None]
-"""(host, judged, operation, moves, waits for reboot): kept for good."""
+Keep = Callable[[str, Judged, Done | None], None]
+"""(host, judged, done; None: it was scanned): kept for good."""
 
 
 @dataclass
@@ -62,8 +66,8 @@ class PatchRun:
 
     operation       scan: only look; install: somebody typed it, so it may happen now; apply: when a maintenance window is open
     assigned        (host, facts) -> its baselines; facts None before it was contacted
-    judge           (baseline, scan, evaluation's moment) -> Evaluation; pure
-    keep_scan       (host, message, moment): in the store, with what was seen for the first time
+    judge           (host, baseline, scan) -> Evaluation
+    keep_scan       (host, scan, message, moment, run): in the store, with what was seen for the first time
     keep            see Keep
     package         sha256 -> file that we keep of a package, for those that no archive has any more
     fingerprint     of a catalogue
@@ -73,7 +77,7 @@ class PatchRun:
     operation: str
     assigned: Callable[[str, Mapping[str, Any] | None], Sequence[Assigned]]
     judge: Callable[[str, Baseline, Scan], Evaluation]
-    keep_scan: Callable[[str, Mapping[str, Any], dt.datetime], None]
+    keep_scan: Callable[[str, Scan, Mapping[str, Any], dt.datetime, str], None]
     keep: Keep
     package: Callable[[str], Path | None]
     fingerprint: Callable[[Mapping[str, Any]], str]
@@ -83,6 +87,7 @@ class PatchRun:
     alone: bool = False
     reboot: str = ""  # typed, in place of what baselines say
     judged: dict[str, list[Judged]] = field(default_factory=dict)
+    _sources: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # that hosts were asked to look at
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def asked(self, host: str) -> dict[str, Any] | None:
@@ -96,31 +101,27 @@ class PatchRun:
             text = f"{names} patch {host} from different sources"
             hint = "give them the same `sources`, or let one baseline alone concern the host"
             raise ConfigError([Problem("E180", text, assigned[0].baseline.span, hint=hint)])
+        self._sources[host] = distinct[0] if distinct else []
         return {
             "refresh_s": self.refresh_s,
-            "sources": distinct[0] if distinct else [],
+            "sources": self._sources[host],
             "changelogs": list(self.changelogs(host)),
         }
 
     def compiled(
-        self, host: str, compiled: Catalogue, facts: Mapping[str, Any], message: Mapping[str, Any] | None
+        self, host: str, compiled: Catalogue, facts: Mapping[str, Any], message: Mapping[str, Any], run_id: str
     ) -> list[str]:
         """-> what people should know of it. Blocking: the store is written. Raises ValueError for what is no scan."""
         assigned = self.assigned(host, facts)
-        if message is None or not compiled.catalogue:
-            return []
         scan = read_scan(message, facts.get("os") or {})
         at = self.now()
-        with self._lock:
-            self.keep_scan(host, message, at)
-        found = []
-        for one in assigned:
-            evaluation = self.judge(host, one.baseline, scan)
-            found.append(Judged(one, evaluation, scan, f"patches:{one.baseline.name}", at))
+        with self._lock:  # one ledger for all hosts, which is of one thread at a time
+            self.keep_scan(host, scan, message, at, run_id)
+            found = [Judged(one, self._judge(host, one.baseline, scan), scan, run_id, at) for one in assigned]
+            for judged in found:
+                self.keep(host, judged, None)
         self.judged[host] = found
         for judged in found:
-            with self._lock:
-                self.keep(host, judged, SCAN, (), False)
             self._add(compiled, judged)
         if self.alone:
             compiled.catalogue["only"] = [judged.address for judged in found]
@@ -128,6 +129,14 @@ class PatchRun:
             del compiled.catalogue["hash"]
             compiled.catalogue["hash"] = self.fingerprint(compiled.catalogue)
         return [f"patches:{one.assigned.baseline.name}: {text}" for one in found for text in _said(one.evaluation)]
+
+    def _judge(self, host: str, baseline: Baseline, scan: Scan) -> Evaluation:
+        if _sources(baseline) != self._sources.get(host, []):
+            # the first contact: which system it is, and so which baseline it has, was not known when it was asked
+            return Evaluation(
+                baseline.name, unknown="it was scanned without the sources of its baseline; scan it again"
+            )
+        return self.judge(host, baseline, scan)
 
     def _add(self, compiled: Catalogue, judged: Judged) -> None:
         catalogue, one = compiled.catalogue, judged.assigned
@@ -150,7 +159,7 @@ class PatchRun:
         want: dict[str, Any] = {
             "name": baseline.name,
             "versions": _rows(evaluation.install),
-            "manager": judged.scan.manager if judged.scan is not None else None,
+            "manager": judged.scan.manager,
             "allowed": _rows(evaluation.allowed),
             "blocked": sorted(evaluation.blocked),
             "dependencies": baseline.dependencies,
@@ -173,7 +182,8 @@ class PatchRun:
         if baseline.span is not None:
             entry["source"] = {"file": baseline.span.file, "line": baseline.span.line}
         if self.operation != INSTALL:
-            entry["disrupt"] = _disrupt(one)
+            said = next(str(each.get("disrupt", "always")) for each in entries if each["name"] == association)
+            entry["disrupt"] = _disrupt(said, baseline)
         catalogue["resources"].append(entry)
 
     def done(self, host: str, result: HostResult) -> None:
@@ -205,7 +215,7 @@ class PatchRun:
                 for one in result.notified
             )
             with self._lock:
-                self.keep(host, replace(judged, at=self.now()), INSTALL, moves, waits)
+                self.keep(host, judged, Done(self.now(), moves, waits))
 
 
 _OUTCOMES = {"changed": "installed", "ok": "installed"}
@@ -219,11 +229,11 @@ def _rows(wanted: Iterable[Wanted]) -> list[list[str]]:
     return sorted([one.name, one.arch, one.version] for one in wanted)
 
 
-def _disrupt(one: Assigned) -> str:
+def _disrupt(said: str, baseline: Baseline) -> str:
     """When it may install by itself: in a maintenance window that the association or the baseline names, else never by itself."""
-    if one.disrupt.startswith("window:"):
-        return one.disrupt
-    return f"window:{one.baseline.window}" if one.baseline.window and one.disrupt != "never" else "typed"
+    if said.startswith("window:"):
+        return said
+    return f"window:{baseline.window}" if baseline.window and said != "never" else "typed"
 
 
 def _sources(baseline: Baseline) -> list[dict[str, Any]]:

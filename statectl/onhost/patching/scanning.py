@@ -54,5 +54,7 @@ def scan(host: "Host", asked: "Dict[str, JSON]", memory: "Memory") -> "Dict[str,
     except Failed as error:
         told["trouble"] = error.message
     told["needs"] = needs.gather(host, told["manager"])
-    told["pending_reboot"] = needs.pending_reboot(memory, told["boot_id"])
+    # what is in force without a reboot waits for none
+    owed = any(debt["verb"] == "reboot" for debt in memory.debts.values())
+    told["pending_reboot"] = needs.pending_reboot(memory, told["boot_id"]) if owed or told["needs"]["reboot"] else []
     return told
