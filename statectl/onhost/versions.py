@@ -49,15 +49,15 @@ def _compare_deb(one: str, other: str) -> int:
 def _deb_rank(character: str) -> int:
     if character == "~":
         return -1
-    return ord(character) if character.isascii() and character.isalpha() else ord(character) + 0x110000
+    return ord(character) if character < "\x80" and character.isalpha() else ord(character) + 0x110000
 
 
 def compare_rpm(one: str, other: str) -> int:
-    """Epoch, version and release, as rpm. A release that one of them does not name is not compared."""
+    """Epoch, version and release, as rpm. Without a release comes before any release."""
     first, second = _rpm_fields(one), _rpm_fields(other)
     for place, (left, right) in enumerate(zip(first, second)):
         if place == 2 and not (left and right):
-            return 0
+            return bool(left) - bool(right)
         order = _compare_rpm(left, right)
         if order:
             return order

@@ -55,6 +55,8 @@ class Comparison:
             return _fits((text > wanted) - (text < wanted), self.operator)
         if self.kind == "number" or (self.kind == "any" and text[:1].isdigit() != self.text[:1].isdigit()):
             return False
+        if order == "rpm" and "-" not in self.text:
+            text = text.partition("-")[0]  # one without a release is compared with all releases of it
         return _fits(compare_versions(text, self.text, order), self.operator)
 
 

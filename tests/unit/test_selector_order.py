@@ -213,3 +213,10 @@ def test_versions_are_compared_as_their_package_manager_does():
     assert not value.holds("1.0.a-1", "rpm") or not value.holds("1.0.a-1", "deb")
     assert comparison("<", "3.0.14-1", "version").holds("3.0.11-1~deb12u2", "deb")
     assert comparison("<", "2:1.0-1", "version").holds("1:9.0-1", "rpm")
+
+
+def test_a_version_without_a_release_means_all_releases_of_it():
+    """On rpm only; dpkg knows versions without a revision, which come before those that have one."""
+    for operator, right in (("<=", True), (">=", True), ("<", False), (">", False)):
+        assert comparison(operator, "1.22", "version").holds("1.22-9.el9", "rpm") is right
+    assert comparison(">", "1.22", "version").holds("1.22-9", "deb")
