@@ -30,6 +30,7 @@ __all__ = ["Prepared", "current", "interrupted", "scan", "usable"]
 
 COMMIT_TIMEOUT_S = 3600
 ROUNDS = 20  # of leaving out what brings something that is not allowed
+_ENDED = ("Operation aborted", "Nothing to do", "Transaction Summary")  # of a simulation
 _LONGEST = 32000  # characters of one argument; the kernel takes 128 KiB
 
 
@@ -107,7 +108,12 @@ class Prepared(object):
             text, ran = run(self._host, argv, *self._install(asking, skipping=True))
             said = text + "\n" + ran.err
             table = dnf_output.table(said)
-            if ran.code not in (0, 1):
+            unkeyed = re.search(r"^Problem repository: \[(.+)\]", said, re.MULTILINE)
+            if unkeyed is not None:
+                text = "repository %s wants signed packages, and rpm knows no public key" % unkeyed.group(1)
+                kept.update((key, text) for key in asking)
+                break
+            if ran.code not in (0, 1) or not any(words in said for words in _ENDED):
                 raise Failed("dnf cannot simulate: %s" % why(ran), "dnf failed", (), ran.code, said[-4096:])
             offending = self._offending(table, asking)
             if offending:
@@ -190,6 +196,16 @@ class Prepared(object):
         _judge(words, ran._replace(out=out[-65536:]))
 
 
+def _said(ran: "Ran") -> str:
+    """The line that tells the cause; where that is only a heading, the line below it."""
+    found = why(ran)
+    lines = [line.strip() for line in (ran.err + "\n" + ran.out).split("\n")]
+    if found.endswith(":"):
+        below = [line for number, line in enumerate(lines) if number and lines[number - 1].endswith(found) and line]
+        found = below[0] if below else found
+    return found
+
+
 def _judge(argv: "Sequence[str]", ran: "Ran") -> None:
     """Raises Failed with the last lines when not everything went well; a script that fails is no failure to dnf."""
     text = ran.out + "\n" + ran.err
@@ -200,15 +216,18 @@ def _judge(argv: "Sequence[str]", ran: "Ran") -> None:
         raise rpm_database.failed("; ".join(scripts), "scriptlet failed", argv, ran)
     if ran.code == 0:
         return
+    if ran.code is None or ran.code < 0:
+        message = "dnf was killed (signal %d); the next run brings to its end what it was doing" % -(ran.code or 0)
+        raise rpm_database.failed(message, "killed", argv, ran)
     if rpm_database.file_system_error(text):
-        raise rpm_database.failed("dnf install: %s" % why(ran), "no space left on device", argv, ran)
+        raise rpm_database.failed("dnf install: %s" % _said(ran), "no space left on device", argv, ran)
     if "GPG" in text or "not signed" in text or "public key" in text:
         unsigned = re.search(
             r"^(?:Package \S+ is not signed|Public key for \S+ is not installed.*)$", text, re.MULTILINE
         )
-        said = unsigned.group(0) if unsigned else "the signature of a package cannot be checked: %s" % why(ran)
+        said = unsigned.group(0) if unsigned else "the signature of a package cannot be checked: %s" % _said(ran)
         raise rpm_database.failed("dnf install: " + said, "signature not accepted", argv, ran)
-    raise rpm_database.failed("dnf install: %s" % why(ran), "dnf install failed", argv, ran)
+    raise rpm_database.failed("dnf install: %s" % _said(ran), "dnf install failed", argv, ran)
 
 
 def _must_be_signed(host: "Host", places: "Sequence[str]") -> bool:

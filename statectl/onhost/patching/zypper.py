@@ -226,7 +226,9 @@ def _explained(text: str, hidden: "Mapping[Key, str]", blocked: "Sequence[str]")
     """zypper's problem, with the reason of ours where it stumbles over a lock that we set."""
     locked = [(nevra(*key), cause) for key, cause in sorted(hidden.items()) if nevra(*key) in text]
     for name in blocked:
-        locked += [(found, "it is not approved") for found in re.findall(r"\b%s-\d[^\s\[]*" % re.escape(name), text)[:1]]
+        locked += [
+            (found, "it is not approved") for found in re.findall(r"\b%s-\d[^\s\[]*" % re.escape(name), text)[:1]
+        ]
     if not locked:
         return text
     said = re.search(r" requires (.+?), but ", text)
@@ -245,6 +247,9 @@ def _judge(argv: "Sequence[str]", out: str, ran: "Ran") -> None:
         raise rpm_database.failed("; ".join(scripts), "scriptlet failed", argv, ran)
     if ran.code in FINE:
         return
+    if ran.code is None or ran.code < 0:
+        message = "zypper was killed (signal %d); the next run brings to its end what it was doing" % -(ran.code or 0)
+        raise rpm_database.failed(message, "killed", argv, ran)
     said = said_by(out, ran)
     if rpm_database.file_system_error(text):
         raise rpm_database.failed("zypper install: %s" % said, "no space left on device", argv, ran)

@@ -17,6 +17,12 @@ _URL = re.compile(r"<url>(.*?)</url>", re.DOTALL)
 _MESSAGE = re.compile(r'<message type="(error|warning)">(.*?)</message>', re.DOTALL)
 _PROBLEM = re.compile(r"<prompt [^>]*>\s*<description>(?:Problem(?: \d+)?: )?(.*?)</description>", re.DOTALL)
 _NOT_INSTALL = re.compile(r"Solution \d+: (?:do not install|keep obsolete|keep) (\S+)")
+_QUESTION = re.compile(r"<prompt [^>]*>\s*<text>([^<]*(?:signed|ignature)[^<]*)</text>")
+_HINT = re.compile(r"Please (?:see the above|check if the) [^.]*\.")
+_GENERAL = (
+    *("Problem occurred during or after", "Skipping repository", "Could not refresh", "Some of the repositories"),
+    *("Installation has been aborted", "Error building the cache"),
+)
 _MISSING = re.compile(r"No provider of (?:&apos;|')(\S+?)(?:&apos;|') found")
 
 
@@ -87,5 +93,13 @@ def problem(text: str, wanted: "Sequence[Key]") -> "Optional[Tuple[List[Key], st
     return out, " ".join(lines)
 
 
-def errors(text: str) -> "List[str]":
-    return [" ".join(entities(said).split()) for kind, said in _MESSAGE.findall(text) if kind == "error"]
+def cause(text: str) -> str:
+    """What went wrong, in one line; '' when no message tells. What a repository's history begins with says most."""
+    for kind, said in _MESSAGE.findall(text):
+        message = entities(said)
+        history = re.search(r"^ - (?:\[[^\]]*\] )?(.+)$", message, re.MULTILINE)
+        message = history.group(1) if history else " ".join(_HINT.sub("", message).split())
+        if kind == "error" and message and not message.startswith(_GENERAL):
+            return message[:300]
+    asked = _QUESTION.search(text)
+    return " ".join(entities(asked.group(1)).split())[:300] if asked else ""

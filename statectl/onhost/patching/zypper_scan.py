@@ -43,8 +43,8 @@ def run(
 
 
 def said_by(out: str, ran: "Ran") -> str:
-    found = zypper_output.errors(out)
-    return found[-1] if found else why(ran._replace(out=out[-65536:]))
+    """What went wrong, in one line."""
+    return zypper_output.cause(out) or why(ran._replace(out=out[-65536:]))
 
 
 def cache_of(sources: "Sequence[Mapping[str, JSON]]") -> str:
@@ -182,17 +182,8 @@ def _refresh(
         # one by one, so that each has its own reason
         out, ran = run(host, options, "refresh", "--", name)
         if ran.code not in FINE:
-            found[name] = _refresh_trouble(out, ran)
+            found[name] = said_by(out, ran)
     return found
-
-
-def _refresh_trouble(out: str, ran: "Ran") -> str:
-    for said in zypper_output.errors(out):
-        text = re.sub(r"^Repository '\S+' is invalid\. ?", "", said)
-        text = re.sub(r"^\[\S+\] ", "", text)
-        if text and not text.startswith(("Skipping repository", "Could not refresh", "Some of the repositories")):
-            return text[:300]
-    return said_by(out, ran)[:300]
 
 
 def _stale(name: str, cause: str, data: "Optional[Repodata]") -> str:
