@@ -139,7 +139,7 @@ class Rooted(unittest.TestCase):
         def run(argv, **_):
             keys = ("Type", "KillMode", "RefuseManualStart", "RefuseManualStop", "ActiveState")
             units = argv[argv.index("--") + 1 :]
-            blocks = (dict(zip(keys, shown[unit].split()), Id=unit) for unit in units)
+            blocks = (dict([*map(lambda *pair: pair, keys, shown[unit].split()), ("Id", unit)]) for unit in units)
             return Ran(0, "\n\n".join("\n".join("=".join(one) for one in block.items()) for block in blocks), "")
 
         self.host.run = run

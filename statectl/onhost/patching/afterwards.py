@@ -59,6 +59,7 @@ class Afterwards(object):
         self._emit: "Callable[[Message], Any]" = walk.emit
         self._journal: "Callable[[Dict[str, JSON]], Any]" = memory.journal.add
         self._begun: "Dict[Address, Union[Item, Remembered]]" = {}  # of which on_exit is due
+        self._patches: "Dict[Address, int]" = {}  # how many were to be installed
         self._wanted: "List[Tuple[Item, Debt, List[str]]]" = []  # for which a reboot is needed, and why
 
     # -- around a transaction
@@ -68,7 +69,8 @@ class Afterwards(object):
         debt = self._debts.incur(item.address, "restart" if item.want.reboot == "never" else "reboot", item.address)
         debt["boot"] = self._boot
         debt["exit"] = hooks.has(item.want, "on_exit")
-        debt["of"] = _kept(item)
+        self._patches[item.address] = len(item.want.versions or ())
+        debt["of"] = self._kept(item)
         since_boot.note(self._memory, self._boot, item.module.installs(item.want, item.found))
         return debt
 
@@ -83,7 +85,7 @@ class Afterwards(object):
         """Run it and tell of it. Raises Failed, which is told by whoever catches it."""
         if hooks.has(item.want, name):
             try:
-                took = hooks.run(self._engine.host, item.want, name, self._run)
+                took = hooks.run(self._engine.host, item.want, name, self._run, self._patches[item.address])
             except Failed:
                 self.code = self.code or HOOK_FAILED
                 raise
@@ -96,6 +98,7 @@ class Afterwards(object):
         for target, debt in sorted(self._debts.owed.items()):
             if debt["verb"] == AFTER_REBOOT:
                 # a host that cannot be judged now is looked at as well
+                self._patches[target] = debt["of"]["patches"]
                 self._look_back(self._engine.by_address.get(target) or Remembered(target, debt["of"]), debt)
 
     def _look_back(self, item: "Union[Item, Remembered]", debt: "Debt") -> None:
@@ -135,6 +138,7 @@ class Afterwards(object):
                 there = target in self._engine.declared
                 self._owe(target, debt, "it is not part of this run" if there else "no baseline speaks of it now")
                 continue
+            self._patches.setdefault(target, debt["of"]["patches"])
             if debt.get("exit"):
                 self._begun.setdefault(target, item)
             reason = self._why_not_now(item)
@@ -264,7 +268,7 @@ class Afterwards(object):
         failed = failed_units(self._engine.host, lambda: "enough")
         for item, debt, _ in ready:
             # durable before it is told: whoever boots the host from here on, it was us
-            self._keep(item.address, dict(debt, paying={"instance": self._boot, "failed": failed}, of=_kept(item)))
+            self._keep(item.address, dict(debt, paying={"instance": self._boot, "failed": failed}, of=self._kept(item)))
         return {
             "boot_id": self._boot,
             "timeout_s": max(int(item.want.reboot_timeout_s or DEFAULT_TIMEOUT_S) for item, _, _ in ready),
@@ -293,6 +297,14 @@ class Afterwards(object):
         self._journal = _nowhere
 
     # -- debts and messages
+
+    def _kept(self, item: "Item") -> "Dict[str, JSON]":
+        return {
+            "association": item.association,
+            "hooks": item.want.hooks or {},
+            "reboot": item.want.reboot,
+            "patches": self._patches[item.address],
+        }
 
     def _needs(self) -> "Dict[str, Any]":
         """As it is now: asked once by what comes after the last change, and once after a boot."""
@@ -351,17 +363,6 @@ class Remembered(object):
         self.name = address.partition(":")[2]
         self.hooks = kept["hooks"]
         self.reboot = kept["reboot"]
-        self.versions = kept["patches"] * [None]
-
-
-def _kept(item: "Item") -> "Dict[str, JSON]":
-    want = item.want
-    return {
-        "association": item.association,
-        "hooks": want.hooks or {},
-        "reboot": want.reboot,
-        "patches": len(want.versions or ()),
-    }
 
 
 class _Watched(object):

@@ -26,8 +26,8 @@ def has(want: "Any", name: str) -> bool:
     return bool((want.hooks or {}).get(name))
 
 
-def run(host: "Host", want: "Any", name: str, run_id: str) -> float:
-    """-> seconds that it took; 0 when there is none of this name. Raises Failed."""
+def run(host: "Host", want: "Any", name: str, run_id: str, patches: int) -> float:
+    """patches: how many were to be installed -> seconds that it took; 0 when there is none of this name. Raises Failed."""
     argv = list((want.hooks or {}).get(name) or ())
     if not argv:
         return 0.0
@@ -37,7 +37,7 @@ def run(host: "Host", want: "Any", name: str, run_id: str) -> float:
     env = {
         "STATECTL_RUN": run_id,
         "STATECTL_BASELINE": want.name,
-        "STATECTL_PATCHES": str(len(want.versions or ())),
+        "STATECTL_PATCHES": str(patches),
         "STATECTL_HOOK": name,
     }
     try:
