@@ -10,6 +10,7 @@ import pytest
 from tests.hosts.patching_on_host import OnHost, version
 from tests.lab import LabHost, network
 from tests.lab.patch_repository import PLACE, PatchRepository
+from tests.lab.pending_updates import pending_updates
 from tests.lab.repositories import Deb
 from tests.lab.snapshot import moved, written
 
@@ -583,3 +584,34 @@ def test_an_archive_that_cannot_be_believed_is_told_in_one_line_and_its_old_inde
     assert "\n" not in line
     assert told["archives"] == before
     assert rows(told, "available") == {}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_real_security_updates_of_debian_come_in_one_transaction(
+    suite: str, lab_hosts: Callable[..., list[LabHost]], repository: PatchRepository
+) -> None:
+    """All that Debian's security suite has for a host of the main suite alone, libc and sshd among them; afterwards nothing is pending."""
+    updates = pending_updates(suite)
+    if not updates:
+        pytest.skip(f"Debian had no security updates for {suite} when its base was made")
+    (host,) = lab_hosts(1, suite)
+    repository.add("security", *updates)
+    repository.give(host)
+    driver = OnHost(host)
+    told = driver.scan()
+    assert sorted(f"{row[0]}_{row[2].replace(':', '%3a')}_" for row in told["available"]) == sorted(
+        path.name[: path.name.rindex("_") + 1] for path in updates
+    )
+    assert {row[5] for row in told["available"]} >= {"openssl", "perl"}
+    new = {tuple(row) for row in told["new"]}
+    versions = [row[:3] for row in told["available"] if (row[0], row[1]) not in new]
+    before = {row[0] for row in told["installed"]}
+    done = driver.install(versions, allowed=[row[:3] for row in told["available"]])
+    assert "failed" not in done, done
+    assert done["kept"] == {}
+    after = driver.scan()
+    assert after["available"] == []
+    assert after["broken"] == []
+    assert before <= {row[0] for row in after["installed"]}
+    assert {row[0]: row[2] for row in after["installed"]}.items() >= {row[0]: row[2] for row in versions}.items()
+    assert host.ssh(["true"]).code == 0
