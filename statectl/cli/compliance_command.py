@@ -35,10 +35,12 @@ def command(
     """Say how many hosts are as their files say, of how many, and how old that knowledge is."""
     from statectl.cli.fleet import Opened
     from statectl.cli.formats.compliance_text import compliance_lines, history_lines
+    from statectl.cli.patch_standings import patch_standings
     from statectl.cli.planning import outputs_of
     from statectl.cli.scope import Scope
     from statectl.compliance.history import history
     from statectl.compliance.judge import judge
+    from statectl.compliance.patches import patch_entry
     from statectl.targets.ranges import compress
 
     floor = _percent(minimum)
@@ -51,6 +53,13 @@ def command(
     schedule, severity = _said(opened, "schedule"), _said(opened, "severity")
     zones = {name: (one.timezone, one.schedule_offset) for name, one in opened.project.associations.items()}
     now = datetime.now(UTC)
+    standings, _ = patch_standings(
+        opened,
+        opened.chosen(scope),
+        now,
+        all_systems=False,
+        too_old=_patches_too_old(opened, schedule, zones, now),
+    )
     result = judge(
         opened.expected(scope),
         store.current(),
@@ -58,6 +67,7 @@ def command(
         lambda host, name: too_old(schedule(host, name), now, *zones.get(name, ("UTC", 0))),
         now,
         severity,
+        [patch_entry(one) for one in standings],
     )
     if moments:
         found = history(opened.expected(scope), store.readings(), store.status_changes())
@@ -129,6 +139,22 @@ def too_old(schedule: str, at: datetime, timezone: str = "UTC", offset_days: int
         times = list(islice(fires_before(timing, at), 2))
         return (times[1], "before the last two times that it was due") if len(times) == 2 else None
     return None
+
+
+def _patches_too_old(
+    opened: Any, schedule: Callable[[str, str], str], zones: dict[str, tuple[str, int]], now: datetime
+) -> Callable[[str, str], tuple[datetime, str] | None]:
+    """Of (host, baseline): by the schedules of the associations of the host that name the baseline, the one that comes most often."""
+    from statectl.cli.patch_standings import named_by_associations
+
+    named = named_by_associations(opened)
+
+    def of(host: str, baseline: str) -> tuple[datetime, str] | None:
+        names = [name for name, of_it in named.get(host, ()) if of_it == baseline]
+        found = [too_old(schedule(host, name), now, *zones.get(name, ("UTC", 0))) for name in names]
+        return max((one for one in found if one is not None), default=None)
+
+    return of
 
 
 def _refresh(opened: Any, scope: Any, options: dict[str, Any], shown: Outputs) -> None:
