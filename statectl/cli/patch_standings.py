@@ -9,6 +9,7 @@ from statectl.patches.standing import Standing, standings
 if TYPE_CHECKING:
     from statectl.baselines.model import Baseline
     from statectl.cli.fleet import Opened
+    from statectl.project.model import Association, Variant
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -77,20 +78,24 @@ def expected(opened: "Opened", hosts: Sequence[str]) -> list[tuple[str, "Baselin
     return found
 
 
+def names_baselines(association: "Association") -> bool:
+    return bool(association.patch_baseline) or any("patch_baseline" in one.fields for one in association.where)
+
+
+def baselines_of(association: "Association", variant: "Variant | None") -> tuple[str, ...]:
+    """What it names on hosts of this variant, the first that selects them."""
+    said = variant.fields.get("patch_baseline") if variant is not None else None
+    return association.patch_baseline if said is None else tuple(said)
+
+
 def named_by_associations(opened: "Opened") -> dict[str, list[tuple[str, str]]]:
     """{host: [(association, baseline), ...]}, by the first `where` that selects the host, else by the association itself."""
     named: dict[str, list[tuple[str, str]]] = {}
     for one in opened.project.associations.values():
-        variants = [
-            (variant, set(opened.concerned(variant.targets)))
-            for variant in one.where
-            if "patch_baseline" in variant.fields
-        ]
-        if not one.patch_baseline and not variants:
+        if not names_baselines(one):
             continue
+        variants = [(variant, set(opened.concerned(variant.targets))) for variant in one.where]
         for host in opened.concerned(one.targets):
-            names = next(
-                (variant.fields["patch_baseline"] for variant, hosts in variants if host in hosts), one.patch_baseline
-            )
-            named.setdefault(host, []).extend((one.name, name) for name in names)
+            first = next((variant for variant, hosts in variants if host in hosts), None)
+            named.setdefault(host, []).extend((one.name, name) for name in baselines_of(one, first))
     return named

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statectl.cli.formats.terminal import one_line
+from statectl.cli.patch_standings import baselines_of, named_by_associations, names_baselines
 from statectl.cli.scope import Scope
 from statectl.errors import UsageError
 from statectl.problems import did_you_mean
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
     from statectl.patches.cache import PackageCache
     from statectl.patches.ledger import StoredLedger
+    from statectl.patches.rollback import Rollback
     from statectl.reconcile.patching import Done, Judged, PatchRun
 
 MOST_CHANGELOGS = 200  # of one host and scan
@@ -39,6 +41,7 @@ class Asked:
     reboot: str = ""
     refresh: bool = False
     changelogs: bool = False
+    rollback: "Rollback | None" = None  # in place of what baselines would install
 
     @classmethod
     def of(cls, opened: "Opened", operation: str, options: Mapping[str, Any]) -> "Asked":
@@ -72,15 +75,16 @@ def _check_baseline(opened: "Opened", name: str) -> None:
         )
 
 
-def patch_scope(opened: "Opened", options: Mapping[str, Any]) -> Scope:
+def patch_scope(opened: "Opened", options: Mapping[str, Any], *, rolls_back: str = "") -> Scope:
     """About patches and nothing else; associations that name a baseline are compiled, for their rollouts and windows."""
-    named = tuple(name for name, one in opened.project.associations.items() if one.patch_baseline)
+    named = tuple(name for name, one in opened.project.associations.items() if names_baselines(one))
     return Scope(
         associations=named,
         target=options.get("target"),
         inventory=options.get("inventory"),
         allow_empty=bool(options.get("allow_empty")),
         patches=True,
+        rolls_back=rolls_back,
     )
 
 
@@ -91,7 +95,7 @@ def patch_run(
     from statectl.reconcile.patching import APPLY, PatchRun
 
     named = any(
-        one.patch_baseline and (not scope.associations or one.name in scope.associations)
+        names_baselines(one) and (not scope.associations or one.name in scope.associations)
         for one in opened.project.associations.values()
     )
     if not scope.patches and not (named and _in_only(scope)):
@@ -111,6 +115,7 @@ def patch_run(
         changelogs=wiring.changelogs,
         alone=scope.patches,
         reboot=asked.reboot if asked is not None else "",
+        instead=asked.rollback.chosen if asked is not None and asked.rollback is not None else None,
     )
 
 
@@ -155,9 +160,9 @@ class _Wiring:
         self._associations = [
             one
             for one in opened.project.associations.values()
-            if one.patch_baseline and (scope.patches or not scope.associations or one.name in scope.associations)
+            if names_baselines(one) and (scope.patches or not scope.associations or one.name in scope.associations)
         ]
-        self._concerned = {one.name: frozenset(opened.concerned(one.targets)) for one in self._associations}
+        self._before: dict[str, list[tuple[str, str]]] | None = None
         self._everybody = scope.patches
 
     def now(self) -> dt.datetime:
@@ -166,14 +171,12 @@ class _Wiring:
     def assigned(self, host: str, facts: Mapping[str, Any] | None) -> "list[Assigned]":
         from statectl.baselines.assign import Assigned, assign
 
-        if facts is None:
-            facts = self._opened.facts_of(host)
-            here = [one for one in self._associations if host in self._concerned[one.name]]
-        else:
-            here = [one for one in self._associations if self._compiler.selects(one.targets, host, facts)]
-        if not here and not self._everybody:
+        if self._asked is not None and self._asked.rollback is not None:
+            return self._that_installed(self._asked.rollback, host, facts or self._opened.facts_of(host) or {})
+        named = self._named(host) if facts is None else self._named_now(host, facts)
+        if not named and not self._everybody:
             return []
-        named = [(one.name, name) for one in here for name in one.patch_baseline]
+        facts = self._opened.facts_of(host) if facts is None else facts
         if facts is None:  # never contacted: nobody knows which system it is
             return [Assigned(self._baselines[name], "", association) for association, name in named]
         known = facts
@@ -187,6 +190,34 @@ class _Wiring:
                 matches=lambda targets: self._compiler.selects(targets, host, known),
             ).assigned
         )
+
+    def _that_installed(self, rollback: "Rollback", host: str, facts: Mapping[str, Any]) -> "list[Assigned]":
+        """The baselines by which a run installed what is rolled back; of one that is gone nothing but its name is known."""
+        from statectl.baselines.assign import Assigned
+        from statectl.baselines.model import Baseline
+        from statectl.baselines.systems import system_of
+
+        system = system_of(facts.get("os") or {})
+        return [
+            Assigned(self._baselines.get(name) or Baseline(name, system), f"run {rollback.run} installed by it")
+            for name in rollback.baselines(host)
+        ]
+
+    def _named(self, host: str) -> list[tuple[str, str]]:
+        """(association, baseline) as far as stored facts tell who concerns the host."""
+        if self._before is None:
+            self._before = named_by_associations(self._opened)
+        wanted = {one.name for one in self._associations}
+        return [one for one in self._before.get(host, ()) if one[0] in wanted]
+
+    def _named_now(self, host: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+        selects = self._compiler.selects
+        found = []
+        for one in self._associations:
+            if selects(one.targets, host, facts):
+                variant = next((each for each in one.where if selects(each.targets, host, facts)), None)
+                found += [(one.name, name) for name in baselines_of(one, variant)]
+        return found
 
     def judge(self, host: str, baseline: "Baseline", scan: "Scan") -> "Evaluation":
         from statectl.baselines.evaluate import Evaluator
@@ -222,6 +253,7 @@ class _Wiring:
             reboot=asked.reboot if asked is not None else "",
             snapshot=asked.snapshot if asked is not None else "",
             override=asked.override_file if asked is not None else "",
+            rolls_back=asked.rollback.run if asked is not None and asked.rollback is not None else "",
         )
 
     def package(self, sha256: str) -> Path | None:
