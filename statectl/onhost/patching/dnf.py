@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.patching import dnf_output, rpm_database, rpm_lock, rpm_sources
-from statectl.onhost.patching.dnf_scan import CACHE, REPOSITORIES, own_cache, run, scan
+from statectl.onhost.patching.dnf_scan import CACHE, REPOSITORIES, own_cache, run, scan, version
 from statectl.onhost.patching.rpm_database import current, interrupted, nevra, plain
 from statectl.onhost.patching.rpm_files import Files
 from statectl.onhost.resources.package.dnf import _argv as dnf_argv
@@ -30,7 +30,6 @@ __all__ = ["Prepared", "current", "interrupted", "scan", "usable"]
 
 COMMIT_TIMEOUT_S = 3600
 ROUNDS = 20  # of leaving out what brings something that is not allowed
-_ENDED = ("Operation aborted", "Nothing to do", "Transaction Summary")  # of a simulation
 _LONGEST = 32000  # characters of one argument; the kernel takes 128 KiB
 
 
@@ -108,12 +107,11 @@ class Prepared(object):
             text, ran = run(self._host, argv, *self._install(asking, skipping=True))
             said = text + "\n" + ran.err
             table = dnf_output.table(said)
-            unkeyed = re.search(r"^Problem repository: \[(.+)\]", said, re.MULTILINE)
-            if unkeyed is not None:
-                text = "repository %s wants signed packages, and rpm knows no public key" % unkeyed.group(1)
-                kept.update((key, text) for key in asking)
+            unkeyed = dnf_output.without_key(said)
+            if unkeyed:
+                kept.update((key, unkeyed) for key in asking)
                 break
-            if ran.code not in (0, 1) or not any(words in said for words in _ENDED):
+            if not dnf_output.simulated(said):
                 raise Failed("dnf cannot simulate: %s" % why(ran), "dnf failed", (), ran.code, said[-4096:])
             offending = self._offending(table, asking)
             if offending:
@@ -174,7 +172,7 @@ class Prepared(object):
         if skipping:
             words += (
                 ["--nobest", "--setopt=strict=0"]
-                if _version(self._host) < 5
+                if version(self._host) < 5
                 else ["--skip-broken", "--skip-unavailable"]
             )
         return [*words, "--", *(self._files.paths.get(key) or nevra(*key) for key in keys)]
@@ -233,19 +231,11 @@ def _judge(argv: "Sequence[str]", ran: "Ran") -> None:
 def _must_be_signed(host: "Host", places: "Sequence[str]") -> bool:
     """Does every enabled repository ask for signed packages? One that does not says that unsigned ones are welcome here."""
     main = rpm_sources.sections((host.read_file("/etc/dnf/dnf.conf") or b"").decode("utf-8", "replace")).get("main", {})
-    default = main.get("gpgcheck", "1" if _version(host) >= 5 else "0")
+    default = main.get("gpgcheck", "1" if version(host) >= 5 else "0")
     entries = [
         one for one in rpm_sources.configured(host, places).values() if not rpm_sources.is_off(one.get("enabled", "1"))
     ]
     return not any(rpm_sources.is_off(one.get("gpgcheck", default)) for one in entries)
-
-
-def _version(host: "Host") -> int:
-    """4 or 5"""
-    import os
-
-    tool = host.which("dnf") or host.which("dnf5")
-    return 5 if tool is not None and os.path.realpath(tool).endswith("dnf5") else 4
 
 
 def _lists(option: str, values: "Sequence[str]") -> "List[str]":

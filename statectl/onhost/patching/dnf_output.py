@@ -11,10 +11,9 @@ if TYPE_CHECKING:
     Key = Tuple[str, str, str]
 
 _INSTALLING = ("Installing", "Upgrading", "Downgrading", "Reinstalling")
-_PLACED = re.compile(r"^(\S+) +(\S+) +(\S+) +(\S+) +[\d.]+ ?[kKMGiB]*$")
-_REPLACING = re.compile(r"^replacing +(\S+?)(?:\.(\w+))? +(?:(\w+) +)?(\S+?)(?: .*)?$")
+_PLACED = re.compile(r"^(\S+) +(\S+) +(\S+) +(\S+) +[\d.]+ *[kKMGiB]*$")
 _PROBLEM = re.compile(r"^ *Problem(?: \d+)?: ")
-_FILTERED = re.compile(r"package (\S+) is filtered out by (?:exclude|modular) filtering")
+_FILTERED = re.compile(r"package (\S+)(?: from \S+)? is filtered out by (?:exclude|modular) filtering")
 _UNKNOWN = re.compile(r"^(?:No match for argument|All matches were filtered out by .* for argument): (\S+)")
 _FAILED = re.compile(r"Failed to download metadata for repo ['\"]([^'\"]+)['\"]: ?(.*)")
 _FAILED_5 = re.compile(r"Failed to download metadata \(.*?\) for repository \"([^\"]+)\"(?:: ?(.*))?")
@@ -69,12 +68,13 @@ def table(text: str) -> "Table":
 
 
 def _replaces(found: "Table", line: str) -> None:
-    said = _REPLACING.match(line)
-    if said is None or not found.placed:
+    """`replacing name.arch evr` of dnf 4, `replacing name arch evr repository size` of dnf 5"""
+    words = line.split()[1:]
+    if not words or not found.placed:
         return
-    key = found.placed[-1]
-    if said.group(1) != key[0]:
-        found.replacing.setdefault(key, []).append(said.group(1))
+    name = words[0].rpartition(".")[0] if len(words) < 3 else words[0]
+    if name != found.placed[-1][0]:
+        found.replacing.setdefault(found.placed[-1], []).append(name)
 
 
 def reasons(text: str, wanted: "List[Key]", hidden: "Mapping[str, str]") -> "Dict[Key, str]":
@@ -134,6 +134,17 @@ def _need(line: str) -> str:
     """`package a-1.1-1.noarch requires b, but none of the providers can be installed` -> `it needs b`"""
     said = re.search(r" requires (.+?), but (?:none|no) ", line)
     return "it needs %s" % said.group(1) if said else line
+
+
+def simulated(text: str) -> bool:
+    """Did dnf come to a result, be it that there is nothing to do?"""
+    return any(words in text for words in ("Operation aborted", "Nothing to do", "Transaction Summary"))
+
+
+def without_key(text: str) -> str:
+    """dnf 4 does not even begin where packages must be signed and nobody has given it a key -> that, '' : it has begun"""
+    said = re.search(r"^Problem repository: \[(.+)\]", text, re.MULTILINE)
+    return "repository %s wants signed packages, and rpm knows no public key" % said.group(1) if said else ""
 
 
 def troubles(text: str) -> "Dict[str, str]":

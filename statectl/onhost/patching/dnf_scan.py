@@ -4,6 +4,7 @@ dnf's own cache stays as it is; what dnf has fetched for itself is copied from i
 """
 
 import fnmatch
+import os
 import re
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Tuple
@@ -32,8 +33,8 @@ REFRESH_S = 3600
 LOOK_TIMEOUT_S = 600
 PATIENCE_S = 15  # for a server that says nothing
 _DIRECTORY = re.compile(r"(.+)-[0-9a-f]{16}\Z")
-_SHOWN = "%{name}\\t%{arch}\\t%{evr}\\t%{repoid}\\t%{buildtime}\\t%{sourcerpm}\\t%{downloadsize}\\n"
-_SHOWN_INSTALLED = "%{name}\\t%{arch}\\t%{evr}\\t%{from_repo}\\t%{buildtime}\\t%{sourcerpm}\\t0\\n"
+_SHOWN = "%{name}|%{arch}|%{evr}|%{repoid}|%{buildtime}|%{sourcerpm}|%{downloadsize}\\n"
+_SHOWN_INSTALLED = "%{name}|%{arch}|%{evr}|%{from_repo}|%{buildtime}|%{sourcerpm}|0\\n"
 _LOCK_LINE = re.compile(r"(.+)-(?:\d+:)?[^-\s]+-[^-\s]+\Z")
 
 
@@ -50,6 +51,12 @@ class _Offered(NamedTuple):
 def run(host: "Host", options: "Sequence[str]", *words: str, timeout: float = LOOK_TIMEOUT_S) -> "Tuple[str, Ran]":
     """dnf to its end -> all that it printed, and how it ended. dnf 4 shows times of the zone it runs in."""
     return rpm_database.whole(host, dnf_argv(host, *options, *words), timeout, {"TZ": "UTC"})
+
+
+def version(host: "Host") -> int:
+    """4 or 5"""
+    tool = host.which("dnf") or host.which("dnf5")
+    return 5 if tool is not None and os.path.realpath(tool).endswith("dnf5") else 4
 
 
 def own_cache(*more: str) -> "List[str]":
@@ -88,8 +95,10 @@ def _scan(host: "Host", options: "List[str]", places: "Sequence[str]", refresh_s
     ]
     options = [*options, "--cacheonly"]
     there = _query(host, [*options, "--installed"], _SHOWN_INSTALLED)
-    offered = _query(host, [*options, "--upgrades", "--showduplicates", "--disableexcludes=main"], _SHOWN)
-    fresh = _brought(host, options, there) if offered else []
+    every = ["--upgrades", "--showduplicates"] if version(host) < 5 else ["--upgrades"]
+    offered = _query(host, [*options, *every, "--setopt=disable_excludes=main"], _SHOWN)
+    fresh, untold = _brought(host, options, there) if offered else ([], "")
+    stale += [untold] if untold else []
     advisories = Advisories()
     wanted = {entry.name for entry in (*there, *offered, *fresh)}
     for name in names:
@@ -215,7 +224,7 @@ def _query(host: "Host", options: "Sequence[str]", shown: str) -> "List[_Offered
         raise Failed("dnf cannot read the repositories: %s" % why(ran), "dnf failed", (), ran.code, ran.err[-4096:])
     found = []
     for line in text.split("\n"):
-        words = line.split("\t")
+        words = line.split("|")
         if len(words) == 7 and words[0] != rpm_database.KEYS:
             size = int(words[6]) if words[6].isdigit() else 0
             source = rpm_database.source_name(words[5])
@@ -224,16 +233,20 @@ def _query(host: "Host", options: "Sequence[str]", shown: str) -> "List[_Offered
     return found
 
 
-def _brought(host: "Host", options: "Sequence[str]", there: "Sequence[_Offered]") -> "List[_Offered]":
-    """Packages that are not installed and that an upgrade of everything would bring."""
+def _brought(host: "Host", options: "Sequence[str]", there: "Sequence[_Offered]") -> "Tuple[List[_Offered], str]":
+    """Packages that are not installed and that an upgrade of everything would bring -> them, and why they cannot be told."""
     text, ran = run(host, options, "--assumeno", "upgrade")
+    said = text + "\n" + ran.err
+    unkeyed = dnf_output.without_key(said)
+    if unkeyed or not dnf_output.simulated(said):
+        return [], "what an upgrade would bring cannot be told: %s" % (unkeyed or why(ran))
     known = {(one.name, one.arch) for one in there}
-    placed = [key for key in dnf_output.table(text + "\n" + ran.err).placed if key[:2] not in known]
+    placed = [key for key in dnf_output.table(said).placed if key[:2] not in known]
     if not placed:
-        return []
+        return [], ""
     names = sorted({nevra(*key) for key in placed})
     found = _query(host, [*options, "--available", *names], _SHOWN)
-    return [one for one in found if (one.name, one.arch) not in known]
+    return [one for one in found if (one.name, one.arch) not in known], ""
 
 
 def _archives(
