@@ -130,6 +130,7 @@ class HostRun:
         self._reboots = 0  # of this host in this run
         self._before_reboot: tuple[HostPlan, HostResult] | None = None
         self._stopping: asyncio.Event | None = None  # while we wait for a reboot: set when the run is stopped
+        self.begun = False  # the plan was begun here already, by a run that this one goes on with
         self.keep = True  # keep the channel between plan and go
         self.held_back: Callable[[], str] = lambda: ""  # why it must not be told to go any more, '' when it may
         self.withheld: Callable[[], Mapping[str, str]] = (
@@ -218,7 +219,7 @@ class HostRun:
                     raise Unreachable(f"not in the protocol: {error}", code="E321") from None
                 for text in said:
                     self._tell(text)
-            if self._expected is not None and compiled.catalogue["hash"] != self._expected.catalogue:
+            if self._is_another(compiled.catalogue["hash"]):
                 await self._stop()
                 raise Refused(
                     "stale: with the facts of now this host's catalogue is not the planned one",
@@ -272,6 +273,13 @@ class HostRun:
         elif not self.keep:
             await self._stop()
         return plan
+
+    def _is_another(self, catalogue: str) -> bool:
+        """Is this catalogue not the planned one? Patches that a run which was begun here installed are in it no more."""
+        expected = self._expected
+        if expected is None or catalogue == expected.catalogue:
+            return False
+        return not (self.begun and any(verdict.address.startswith("patches:") for verdict in expected.verdicts))
 
     async def apply(self, observed: Mapping[str, str], plan_id: str = "") -> HostResult:
         """Say `go` and follow to the end. Contacts the host again when the channel was not kept."""

@@ -85,8 +85,9 @@ async def apply(
     )
     keep = len(fleet.hosts) <= KEPT_CHANNELS
     runs = _runs(fleet, order, observer)
-    for run in runs.values():
+    for host, run in runs.items():
         run.keep = keep
+        run.begun = resumes is not None and host in resumes.begun
     try:
         await asyncio.gather(_look_at_parameters(fleet, "apply"), _contact_all(runs, rate, observer, cancel))
         plans = _plans(fleet, runs)

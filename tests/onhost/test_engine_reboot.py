@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from executor_case import PHASES, ExecutorCase
 
 from statectl.onhost.failure import Failed
+from statectl.onhost.memory import Memory
 from statectl.onhost.patching import afterwards, needs, rebooting, restarting, since_boot
 from statectl.onhost.resources import service
 
@@ -211,13 +212,18 @@ class Reboot(ExecutorCase):
         assert "lab-kernel" in self.notified[-1]["reason"]
 
     def test_what_was_installed_since_the_boot_is_known(self):
-        """Also with reboot: never, and only until the next boot."""
+        """Also with reboot: never, and only until the next boot; it waits for one only where that is needed, or always wanted."""
         self.go(self.patches("1", reboot="never"))
         self.go(self.patches("2", reboot="never"))
-        memory = types.SimpleNamespace(path=lambda name: os.path.join(self.state, name))
+        memory = Memory(self.state)
+        memory.load()
         expected = [["lab", "amd64", "1"], ["lab", "amd64", "2"]]
-        assert needs.pending_reboot(memory, "one") == expected
-        assert needs.pending_reboot(memory, "two") == []
+        assert needs.pending_reboot(memory, "one", needed=True) == expected
+        assert needs.pending_reboot(memory, "two", needed=True) == []
+        assert needs.pending_reboot(memory, "one", needed=False) == []
+        self.go(self.patches("3", reboot="always"), grant=False)
+        memory.load()
+        assert needs.pending_reboot(memory, "one", needed=False) == [*expected, ["lab", "amd64", "3"]]
 
     def test_killed_in_the_transaction_it_is_owed(self):
         """The debt is durable before the first package is unpacked."""

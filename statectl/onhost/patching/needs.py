@@ -60,11 +60,12 @@ def gather(host: "Host", manager: str = "") -> "Dict[str, JSON]":
     }
 
 
-def pending_reboot(memory: "Memory", boot_id: str) -> "List[List[str]]":
-    """-> [[name, arch, version], ...] of what we installed since the boot."""
+def pending_reboot(memory: "Memory", boot_id: str, needed: bool) -> "List[List[str]]":
+    """-> [[name, arch, version], ...] of what we installed since the boot, where a reboot is needed, or owed to `reboot: always`."""
     from statectl.onhost.patching import since_boot
 
-    return since_boot.versions(memory, boot_id)
+    owed = any(debt.get("boot") == boot_id and debt["of"]["reboot"] == "always" for debt in memory.debts.values())
+    return since_boot.versions(memory, boot_id) if needed or owed else []
 
 
 def _users(using: "Dict[str, List[str]]", host: "Host") -> "Tuple[Dict[str, Set[str]], List[str], Set[str]]":
