@@ -77,6 +77,12 @@ def command(obj: dict[str, Any], /, what: tuple[str, ...], yes: bool, resume: st
     saved = rest.plan if rest is not None else _saved_plan(obj, what)
     if saved is not None:
         scope = Scope.saved(saved.scope)
+        if scope.rolls_back:
+            raise Refused(
+                f"this is a rollback of run {scope.rolls_back}, which is not gone on with",
+                code="E538",
+                hint=f"statectl rollback {scope.rolls_back} does what is left of it",
+            )
         opened = Opened.for_plan(obj, saved, options)
     else:
         scope = Scope.of(what, options)

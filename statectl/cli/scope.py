@@ -21,6 +21,7 @@ class Scope:
     inventory: str | None = None
     allow_empty: bool = False
     patches: bool = False  # about patches and nothing else; `associations` are those that name a baseline, perhaps none
+    rolls_back: str = ""  # the run whose patches are taken back
 
     @classmethod
     def of(cls, associations: Sequence[str], options: Mapping[str, Any]) -> "Scope":
@@ -58,6 +59,7 @@ class Scope:
             inventory=document.get("inventory"),
             allow_empty=True,
             patches=bool(document.get("patches")),
+            rolls_back=str(document.get("rolls_back", "")),
         )
 
     def document(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Whether the version before can still be had, only the host and the package cache
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from statectl.baselines.evaluation import Evaluation, Wanted
@@ -32,11 +32,11 @@ class Moved:
 
 @dataclass(frozen=True)
 class Rollback:
-    """Of a whole run. `moved`: by host and baseline."""
+    """Of a whole run. `moved`: by host and baseline; `files`: {(name, architecture, version): sha256} of those that we keep."""
 
     run: str
     moved: Mapping[tuple[str, str], Sequence[Moved]]
-    cached: Cached = lambda _name, _arch, _version: ""
+    files: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: str, moves: Iterable[Mapping[str, Any]], hosts: Iterable[str], cached: Cached) -> "Rollback":
@@ -49,7 +49,8 @@ class Rollback:
                         one["host"], one["baseline"], one["name"], one["arch"], one["version_from"], one["version_to"]
                     )
                 )
-        return cls(run, moved, cached)
+        asked = {(one.name, one.arch, one.before) for some in moved.values() for one in some if one.before}
+        return cls(run, moved, {key: sha256 for key in asked if (sha256 := cached(*key))})
 
     @property
     def hosts(self) -> list[str]:
@@ -73,7 +74,9 @@ class Rollback:
             elif not one.before:
                 stays.append(f"{one.name} {one.after} was new with run {self.run}: it stays")
             else:
-                back.append(Wanted(one.name, one.arch, one.before, self.cached(one.name, one.arch, one.before)))
+                back.append(
+                    Wanted(one.name, one.arch, one.before, self.files.get((one.name, one.arch, one.before), ""))
+                )
         return replace(
             evaluation,
             install=tuple(back),

@@ -8,7 +8,7 @@ done(host, result)              what was installed is kept
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -86,6 +86,7 @@ class PatchRun:
     changelogs: Callable[[str], Sequence[str]] = lambda _: ()
     alone: bool = False
     reboot: str = ""  # typed, in place of what baselines say
+    instead: Callable[[str, Baseline, Scan, Evaluation], Evaluation] | None = None  # a rollback: what is to be installed
     judged: dict[str, list[Judged]] = field(default_factory=dict)
     _sources: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # that hosts were asked to look at
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -121,14 +122,22 @@ class PatchRun:
             for judged in found:
                 self.keep(host, judged, None)
         self.judged[host] = found
-        for judged in found:
+        meant = [self._meant(host, one) for one in found]
+        for judged in meant:
             self._add(compiled, judged)
         if self.alone:
             compiled.catalogue["only"] = [judged.address for judged in found]
         if found or self.alone:
             del compiled.catalogue["hash"]
             compiled.catalogue["hash"] = self.fingerprint(compiled.catalogue)
-        return [f"patches:{one.assigned.baseline.name}: {text}" for one in found for text in _said(one.evaluation)]
+        return [f"patches:{one.assigned.baseline.name}: {text}" for one in meant for text in _said(one.evaluation)]
+
+    def _meant(self, host: str, judged: Judged) -> Judged:
+        """What is put into the catalogue; what is kept is the judgement of the baseline."""
+        if self.instead is None:
+            return judged
+        chosen = self.instead(host, judged.assigned.baseline, judged.scan, judged.evaluation)
+        return replace(judged, evaluation=chosen)
 
     def _judge(self, host: str, baseline: Baseline, scan: Scan) -> Evaluation:
         if _sources(baseline) != self._sources.get(host, []):
@@ -171,6 +180,8 @@ class PatchRun:
             "max_reboots": baseline.max_reboots,
             "reboot_timeout_s": baseline.reboot_timeout_s,
         }
+        if self.instead is not None:
+            want |= {"downgrade": True, "dependencies": "approved"}
         entry: dict[str, Any] = {
             "address": judged.address,
             "type": "patches",
