@@ -135,6 +135,18 @@ class PatchFeeds:
         return found
 
     @repeatable
+    def about(self, cve: str) -> dict[str, list[tuple[str, list[list[Any]]]]]:
+        """As `fixes`, of every package of which something names this vulnerability."""
+        found: dict[str, list[tuple[str, list[list[Any]]]]] = {}
+        wanted = json.dumps(cve).encode()
+        with self._database.reading() as connection:
+            for row in connection.execute("SELECT * FROM patch_fixes ORDER BY package, feed"):
+                data = zlib.decompress(row["fixes"])
+                if wanted in data:
+                    found.setdefault(row["package"], []).append((row["feed"], json.loads(data)))
+        return found
+
+    @repeatable
     def known_since(self, cves: Iterable[str]) -> dict[str, str]:
         """{CVE: when this store first heard of it}."""
         found: dict[str, str] = {}
