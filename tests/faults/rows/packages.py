@@ -11,15 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.faults.row import FAILED, NOT_RUN, UNREACHABLE, Row, row
+from tests.faults.row import FAILED, UNREACHABLE, Row, row
 from tests.faults.rows.disk import failed
 from tests.faults.scene import Scene
 from tests.lab import network
 from tests.lab.places import run
 from tests.lab.repositories import EPOCH, Deb, build_deb, flat_index
-
-NOT_RUN["P10"] = "reboots in the middle of a run come with patching"
-NOT_RUN["P12"] = "limits of reboots come with patching"
 
 HOLDER = "import fcntl, time; lock = open('{path}', 'w'); fcntl.lockf(lock, fcntl.LOCK_EX); print('held', flush=True); time.sleep({seconds})"
 
