@@ -30,6 +30,10 @@ __all__ = ["Prepared", "current", "interrupted", "scan", "usable"]
 
 COMMIT_TIMEOUT_S = 3600
 ROUNDS = 20  # of leaving out what brings something that is not allowed
+_UNSIGNED = re.compile(
+    r"^(?:Package \S+ is not signed|Public key for \S+ is not installed.*|OpenPGP check for package .* has failed: .*)$",
+    re.MULTILINE,
+)
 _LONGEST = 32000  # characters of one argument; the kernel takes 128 KiB
 
 
@@ -196,6 +200,9 @@ class Prepared(object):
 
 def _said(ran: "Ran") -> str:
     """The line that tells the cause; where that is only a heading, the line below it."""
+    marked = dnf_output.first_error(ran.err + "\n" + ran.out)
+    if marked:
+        return marked
     found = why(ran)
     lines = [line.strip() for line in (ran.err + "\n" + ran.out).split("\n")]
     if found.endswith(":"):
@@ -219,10 +226,8 @@ def _judge(argv: "Sequence[str]", ran: "Ran") -> None:
         raise rpm_database.failed(message, "killed", argv, ran)
     if rpm_database.file_system_error(text):
         raise rpm_database.failed("dnf install: %s" % _said(ran), "no space left on device", argv, ran)
-    if "GPG" in text or "not signed" in text or "public key" in text:
-        unsigned = re.search(
-            r"^(?:Package \S+ is not signed|Public key for \S+ is not installed.*)$", text, re.MULTILINE
-        )
+    if "GPG" in text or "OpenPGP check for" in text or "not signed" in text or "public key" in text:
+        unsigned = _UNSIGNED.search(text)
         said = unsigned.group(0) if unsigned else "the signature of a package cannot be checked: %s" % _said(ran)
         raise rpm_database.failed("dnf install: " + said, "signature not accepted", argv, ran)
     raise rpm_database.failed("dnf install: %s" % _said(ran), "dnf install failed", argv, ran)

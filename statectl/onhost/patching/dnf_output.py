@@ -16,7 +16,6 @@ _PROBLEM = re.compile(r"^ *Problem(?: \d+)?: ")
 _FILTERED = re.compile(r"package (\S+)(?: from \S+)? is filtered out by (?:exclude|modular) filtering")
 _UNKNOWN = re.compile(r"^(?:No match for argument|All matches were filtered out by .* for argument): (\S+)")
 _FAILED = re.compile(r"Failed to download metadata for repo ['\"]([^'\"]+)['\"]: ?(.*)")
-_FAILED_5 = re.compile(r"Failed to download metadata \(.*?\) for repository \"([^\"]+)\"(?:: ?(.*))?")
 _CAUSE = re.compile(r"^ *- (.+)$")
 _NO_CACHE = re.compile(
     r"[Nn]o cache for ['\"]([^'\"]+)['\"]|Cache-only enabled but no cache for repository \"([^\"]+)\""
@@ -104,6 +103,28 @@ def reasons(text: str, wanted: "List[Key]", hidden: "Mapping[str, str]") -> "Dic
     return found
 
 
+def unreachable(text: str, names: "Mapping[str, str]") -> "Dict[str, str]":
+    """As `troubles`, of dnf 5, which shows repositories by name, cut off, and their errors below; names: {id: name}."""
+    found: "Dict[str, str]" = {}
+    failing: "List[str]" = []
+    for line in text.split("\n"):
+        row = re.match(r"^ (\S.*?) +(\?\?\?|\d+)%", line)
+        if row is not None:
+            failing = [name for name in names if names[name].startswith(row.group(1))] if row.group(2) == "???" else []
+            found.update((name, "dnf does not say why") for name in failing)
+        elif line.startswith(">>> "):
+            for name in failing:
+                if found[name] == "dnf does not say why":
+                    found[name] = line[4:].strip()
+    return found
+
+
+def first_error(text: str) -> str:
+    """The first line that dnf 5 marks as an error; '' : none"""
+    found = re.search(r"^>>> (?!Running |Already )(?:\[RPM\] )?(.+)$", text, re.MULTILINE)
+    return found.group(1).strip() if found else ""
+
+
 def _problems(text: str) -> "List[List[str]]":
     """The lines of each `Problem`, without the word."""
     blocks: "List[List[str]]" = []
@@ -152,7 +173,7 @@ def troubles(text: str) -> "Dict[str, str]":
     found: "Dict[str, str]" = {}
     cause: "Optional[str]" = None
     for line in text.split("\n"):
-        said = _FAILED.search(line) or _FAILED_5.search(line)
+        said = _FAILED.search(line)
         if said is not None:
             why = (said.group(2) or "").strip()
             # what failed first says more than that all mirrors were tried

@@ -81,11 +81,12 @@ def scan(host: "Host", asked: "Mapping[str, JSON]") -> "Dict[str, JSON]":
 
 
 def _scan(host: "Host", options: "List[str]", places: "Sequence[str]", refresh_s: float) -> "Dict[str, JSON]":
-    names = _repositories(host, options)
+    titles = _repositories(host, options)
+    names = list(titles)
     if not names:
         return {"trouble": "dnf has no repository that is enabled: nothing can be told of updates"}
     _seed(host, names)
-    said = _refresh(host, options, names, refresh_s)
+    said = _refresh(host, options, titles, refresh_s)
     data = _fetched(host, names)
     stale = [_stale(name, said[name], data.get(name)) for name in names if name in said]
     stale += [
@@ -142,12 +143,13 @@ def _available(found: "Sequence[_Offered]", numbers: "Mapping[str, int]", adviso
     return list(rows.values())
 
 
-def _repositories(host: "Host", options: "Sequence[str]") -> "List[str]":
+def _repositories(host: "Host", options: "Sequence[str]") -> "Dict[str, str]":
+    """{id: name} of those that are enabled"""
     text, ran = run(host, options, "-q", "repolist", "--enabled")
     if ran.code != 0:
         raise Failed("dnf cannot tell its repositories: %s" % why(ran), "dnf failed", (), ran.code, ran.err[-4096:])
-    lines = [line.split() for line in text.split("\n") if line.strip()]
-    return [words[0] for words in lines if words[:2] != ["repo", "id"]]
+    lines = [line.split(None, 1) for line in text.split("\n") if line.strip()]
+    return {words[0]: words[-1].strip() for words in lines if not words[-1].startswith("id ")}
 
 
 def _cached(host: "Host", place: str) -> "Dict[str, Tuple[str, Repodata]]":
@@ -189,9 +191,9 @@ def _seed(host: "Host", names: "Sequence[str]") -> None:
                 host.run(["cp", "-a", "--reflink=auto", "--", *paths, CACHE], check=False)
 
 
-def _refresh(host: "Host", options: "Sequence[str]", names: "Sequence[str]", refresh_s: float) -> "Dict[str, str]":
+def _refresh(host: "Host", options: "Sequence[str]", names: "Mapping[str, str]", refresh_s: float) -> "Dict[str, str]":
     """Ask for what is older than `refresh_s` -> {repository: why it cannot be had}"""
-    data = _fetched(host, names)
+    data = _fetched(host, list(names))
     now = time.time()
     if all(name in data and 0 <= now - data[name].fetched < refresh_s for name in names):
         return {}
@@ -204,9 +206,20 @@ def _refresh(host: "Host", options: "Sequence[str]", names: "Sequence[str]", ref
     text, ran = run(host, fetching, *words)
     said = text + "\n" + ran.err
     found = {name: cause for name, cause in dnf_output.troubles(said).items() if name in names}
+    for name, cause in dnf_output.unreachable(said, names).items():
+        found.setdefault(name, cause)
+    _date_back(host, data, found)
     if ran.code != 0 and not found:
         raise Failed("dnf cannot fetch its repositories: %s" % why(ran), "dnf failed", (), ran.code, said[-4096:])
     return found
+
+
+def _date_back(host: "Host", data: "Mapping[str, Repodata]", failed: "Mapping[str, str]") -> None:
+    """dnf 5 marks as fetched now even what it could not fetch: what was known before keeps its time."""
+    for name, (directory, found) in _cached(host, CACHE).items():
+        if name in failed and name in data and found.fetched != data[name].fetched:
+            path = host.path("%s/%s/repodata/repomd.xml" % (CACHE, directory))
+            os.utime(path, (data[name].fetched, data[name].fetched))
 
 
 def _stale(name: str, cause: str, data: "Optional[Repodata]") -> str:
