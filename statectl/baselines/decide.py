@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from statectl.baselines.filters import fits
 from statectl.baselines.model import Baseline, Pin, Rule
@@ -161,20 +162,33 @@ class Decider:
             if why:
                 reason = f"the filters of the baseline leave it out: {why}"
                 return replace(found, status=FILTERED, by="filters", reason=reason)
+            if len(within) < len(archives):
+                found = replace(found, first_seen=self._first_seen(package, within) or found.first_seen)
             archives = within
-        approving: list[Decision] = []
-        pending: list[Decision] = []
+        best: _Ruling | None = None
         why_not: list[str] = []
+        since: dt.datetime | None = None
         for number, rule in enumerate(self.baseline.rules, 1):
-            one, why = self._by_rule(found, number, rule, package, archives, advisories)
-            if one is None:
-                why_not.append(f"rule {number}: {why}")
-            else:
-                (approving if one.status == APPROVED else pending).append(one)
-        if approving:
-            return replace(approving[0], approved_at=min(one.approved_at or self.now for one in approving))
-        if pending:
-            return min(pending, key=lambda one: one.approved_at or self.now)
+            one = self._by_rule(found, number, rule, package, archives, advisories)
+            if isinstance(one, str):
+                why_not.append(f"rule {number}: {one}")
+            elif one.approves:
+                best = one if best is None or not best.approves else best
+                since = one.due if since is None else min(since, one.due)
+            elif best is None or (not best.approves and one.due < best.due):
+                best = one
+        if best is not None:
+            return replace(
+                found,
+                status=APPROVED if best.approves else PENDING,
+                by=f"rule {best.number}",
+                reason=best.reason,
+                level=best.rule.compliance,
+                approved_at=since or best.due,
+                first_seen=best.seen,
+                archive=best.archive,
+                span=best.rule.span,
+            )
         if not self.baseline.rules:
             why_not = ["the baseline has no rules, and the approved list does not name it"]
         named = self.approved.find(package, advisories)
@@ -193,36 +207,43 @@ class Decider:
         package: Package,
         archives: Sequence[Archive],
         advisories: Sequence[Advisory],
-    ) -> tuple[Decision | None, str]:
-        """Approved or pending by this rule; or why it says nothing of it."""
+    ) -> "_Ruling | str":
+        """What this rule says, or why it says nothing of it."""
         matching, why = fits(rule.filter, package, archives, advisories, self.product)
         if why:
-            return None, why
+            return why
         if not (found.security or rule.include_non_security):
             what = "no security archive has it" if self.packages == APT else "it is in no advisory"
-            return None, f"{what}, and the rule takes security updates only"
-        seen = self._first_seen(package, matching) or found.first_seen
+            return f"{what}, and the rule takes security updates only"
+        seen = found.first_seen
+        if len(matching) < len(archives):
+            seen = self._first_seen(package, matching) or seen
         start = seen or self.now  # a version that nobody noted is new
         known = f"{start:%Y-%m-%d %H:%M}" if seen is not None else "now"
-        one = replace(
-            found,
-            by=f"rule {number}",
-            level=rule.compliance,
-            first_seen=seen,
-            archive=matching[0].key if matching else found.archive,
-            span=rule.span,
-        )
+        archive = matching[0].key if matching else found.archive
         if rule.until is not None:
             if start.date() > rule.until:
-                return None, f"it takes what was first seen until {rule.until}, this was first seen {known}"
+                return f"it takes what was first seen until {rule.until}, this was first seen {known}"
             reason = f"rule {number} approves what was first seen until the end of {rule.until} (first seen {known})"
-            return replace(one, status=APPROVED, reason=reason, approved_at=start), ""
+            return _Ruling(number, rule, True, start, reason, seen, archive)
         days = rule.after_days or 0
         due = start + dt.timedelta(days=days)
+        approves = due <= self.now
         when = f"{days} day{'s' * (days != 1)} after it was first seen ({known})" if days else "at once"
-        status = APPROVED if due <= self.now else PENDING
-        reason = f"rule {number} approves it {when}" + (f": on {due:%Y-%m-%d %H:%M}" if status == PENDING else "")
-        return replace(one, status=status, reason=reason, approved_at=due), ""
+        reason = f"rule {number} approves it {when}" + ("" if approves else f": on {due:%Y-%m-%d %H:%M}")
+        return _Ruling(number, rule, approves, due, reason, seen, archive)
+
+
+class _Ruling(NamedTuple):
+    """A rule that matches, and when it approves or will."""
+
+    number: int
+    rule: Rule
+    approves: bool
+    due: dt.datetime
+    reason: str
+    seen: dt.datetime | None
+    archive: str
 
 
 def about(

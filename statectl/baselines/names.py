@@ -72,7 +72,9 @@ class NotAName:
 def parse_name(text: str, packages: str) -> Name | NotAName:
     """`packages`: apt or rpm."""
     if not text.strip() or len(text) > 250 or re.search(r"\s", text):
-        return NotAName("a name has no spaces and at most 250 characters", instead=text.strip())
+        meant = text.strip()
+        good = meant != text and re.fullmatch(r"\S{1,250}", meant) is not None
+        return NotAName("a name has no spaces and at most 250 characters", instead=meant if good else "")
     if text.isascii() and text.isdigit():
         return Name("bug", text=text)
     found = _identifier(text, packages)

@@ -1,10 +1,10 @@
 """One host's scan under one baseline: the versions it could have, the state of each package, what is to be installed."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from statectl.baselines.decide import APPROVED, PENDING, PINNED, REJECTED, Decider, Decision, about
-from statectl.baselines.evaluation import COMPLIANT, Evaluation, PatchState, Wanted
+from statectl.baselines.evaluation import COMPLIANT, STATES, Evaluation, PatchState, Wanted
 from statectl.baselines.filters import worst_severity
 from statectl.baselines.model import LEVELS
 from statectl.baselines.names import OverrideEntry
@@ -14,14 +14,25 @@ from statectl.baselines.systems import APT
 from statectl.baselines.versions_of import Candidate, choose, compare, newest, superseded_reason, with_replacements
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of one package. `state` None: it is not installed. `may_come`: versions that may be installed, `wanted` among them."""
+
+    candidates: tuple[Candidate, ...]
+    state: PatchState | None
+    wanted: Wanted | None
+    may_come: tuple[Wanted, ...]
+
+
 class Judge:
-    """Decisions of one decider, each made once for all hosts that tell the same of a version."""
+    """Decisions of one decider, each made once for all hosts that tell the same of a version, or of all versions of a package."""
 
     def __init__(self, decider: Decider) -> None:
         self.decider = decider
         self.archives: dict[Archive, int] = {}
         self.advisories: dict[Advisory, int] = {}
         self.settled: dict[tuple[object, ...], PatchState] = {}  # of installed packages without any update
+        self.outcomes: dict[tuple[object, ...], Outcome] = {}  # of all others
         self.made: dict[tuple[object, ...], Candidate] = {}
         self.seen: dict[tuple[str, str], tuple[Seen, ...]] = {}
 
@@ -46,6 +57,7 @@ class OnHost:
         numbers = judge.advisories
         self._advisories = {name: numbers.setdefault(one, len(numbers)) for name, one in scan.advisories.items()}
         self._within: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._reads = tuple(sorted(set(self._archives)))
         self._keys = {one.key for one in scan.archives}
         self.installed = self._newest_installed()
         self.available: dict[tuple[str, str], list[Package]] = {}
@@ -63,7 +75,10 @@ class OnHost:
     # Candidates
 
     def candidates(self, key: tuple[str, str]) -> list[Candidate]:
-        """Every version of it that an archive has, or that we know of, in no order."""
+        """Every version of it that an archive has, or had before something newer took its place, in no order.
+
+        A version that is gone without a successor was withdrawn, or the host's data are older than those of others: it does not count.
+        """
         listed = self.available.get(key, [])
         seen = self._seen(key)
         cached = {one.package.version: one.cached for one in seen if one.cached}
@@ -74,7 +89,9 @@ class OnHost:
         gone: dict[str, Candidate] = {}
         for one in seen:
             version = one.package.version
-            if version not in there and version not in gone:
+            if version in there or version in gone or (own is not None and compare(version, above, self.packages) < 0):
+                continue
+            if any(compare(other.version, version, self.packages) > 0 for other in listed):
                 archives = [index for index, archive in enumerate(self.scan.archives) if archive.key == one.archive]
                 package = replace(one.package, archives=tuple(archives))
                 gone[version] = self._candidate(
@@ -97,10 +114,13 @@ class OnHost:
             made = self.judge.made[key] = Candidate(package, decision, tuple(advisories))
         return made
 
-    def settled(self, candidates: list[Candidate], installed: str) -> list[Candidate]:
-        if self.baseline.superseded == "latest":
-            return with_replacements(candidates, installed, self.packages)
-        return candidates
+    def settled(self, key: tuple[str, str]) -> list[Candidate]:
+        """The candidates, as `superseded` has them."""
+        candidates = self.candidates(key)
+        if self.baseline.superseded != "latest":
+            return candidates
+        own = self.installed.get(key)
+        return with_replacements(candidates, own.version if own is not None else "", self.packages)
 
     # States
 
@@ -112,48 +132,74 @@ class OnHost:
     ) -> Evaluation:
         states: list[PatchState] = []
         install: list[Wanted] = []
-        candidates: dict[tuple[str, str], list[Candidate]] = {}
-        pending = {(name, arch) for name, arch, _ in self.scan.pending_reboot}
+        outcomes: dict[tuple[str, str], Outcome] = {}
+        waiting = {(name, arch) for name, arch, _ in self.scan.pending_reboot}
         for key, package in self.installed.items():
-            if key not in self.available and key not in pending:
+            if key not in self.available and key not in waiting:
                 states.append(self._settled_state(package))
                 continue
-            versions = self.settled(self.candidates(key), package.version) if key in self.available else []
-            candidates[key] = versions
-            state, wanted = self._state(package, versions, failed)
-            withheld = newest((one for one in versions if self._withheld(one, package)), self.packages)
-            if withheld is not None:
-                state = replace(state, withheld=withheld.version)
-            states.append(state)
-            if wanted is not None:
-                install.append(wanted)
-            if state.state == "Missing" and wanted is None and state.reason.startswith("superseded"):
-                trouble.append(f"{package.name}: {state.reason}")
+            outcome = outcomes[key] = self.outcome(key, failed)
+            assert outcome.state is not None  # it is installed
+            states.append(outcome.state)
+            if outcome.wanted is not None:
+                install.append(outcome.wanted)
+            elif outcome.state.reason.startswith("superseded"):
+                trouble.append(f"{package.name}: {outcome.state.reason}")
         for key in self.available:
-            if key not in candidates:
-                candidates[key] = self.settled(self.candidates(key), "")
+            if key not in outcomes:
+                outcomes[key] = self.outcome(key, failed)
         states += self._not_here()
         if override is not None:
-            install, unmet = self._overridden(override, candidates)
+            install, unmet = self._overridden(override, outcomes)
             trouble += unmet
-        allowed = self._allowed(candidates, install)
-        noncompliant = [one for one in states if not self._complies(one)]
-        levels = [LEVELS.index(one.level) for one in noncompliant]
+        chosen = {(one.name, one.arch, one.version) for one in install}
+        allowed = [
+            one
+            for outcome in outcomes.values()
+            for one in outcome.may_come
+            if (one.name, one.arch, one.version) not in chosen
+        ]
+        bad = self._not_compliant()
+        levels = [LEVELS.index(one.level) for one in states if one.state in bad]
         return Evaluation(
             self.baseline.name,
             tuple(states),
             tuple(install),
             tuple(allowed),
-            tuple(self._blocked(candidates, install, allowed)),
+            tuple(self._blocked(outcomes, install, allowed)),
             tuple(trouble),
-            compliant=not noncompliant,
+            compliant=not levels,
             level=LEVELS[min(levels)] if levels else "unspecified",
         )
 
-    def _complies(self, state: PatchState) -> bool:
-        if state.state == "AvailableSecurityUpdate":
-            return self.baseline.available_security_updates == "compliant"
-        return state.state in COMPLIANT
+    def outcome(self, key: tuple[str, str], failed: Collection[tuple[str, str, str]] = ()) -> Outcome:
+        """Of a package that has newer versions, is not installed, or waits for a reboot."""
+        name, arch = key
+        own, listed = self.installed.get(key), self.available.get(key, ())
+        held = bool(self.scan.held) and (name in self.scan.held or f"{name}:{arch}" in self.scan.held)
+        waits = own is not None and (name, arch, own.version) in self.scan.pending_reboot
+        missed = tuple(sorted(one[2] for one in failed if one[:2] == key)) if failed else ()
+        told = tuple(self._key(one) for one in listed)
+        asked = (self._key(own) if own is not None else None, told, self._reads, held, waits, missed)
+        found = self.judge.outcomes.get(asked)
+        if found is None:
+            found = self.judge.outcomes[asked] = self._outcome(key, held=held, waits=waits, missed=missed)
+        return found
+
+    def _outcome(self, key: tuple[str, str], *, held: bool, waits: bool, missed: Sequence[str]) -> Outcome:
+        own = self.installed.get(key)
+        versions = self.settled(key)
+        state, wanted = None, None
+        if own is not None:
+            state, wanted = self._state(own, versions, held=held, waits=waits, missed=missed)
+            withheld = newest((one for one in versions if self._withheld(one, own)), self.packages)
+            if withheld is not None:
+                state = replace(state, withheld=withheld.version)
+        return Outcome(tuple(versions), state, wanted, () if held else tuple(self._may_come(versions)))
+
+    def _not_compliant(self) -> frozenset[str]:
+        bad = frozenset(STATES) - frozenset(COMPLIANT)
+        return bad - {"AvailableSecurityUpdate"} if self.baseline.available_security_updates == "compliant" else bad
 
     def _seen(self, key: tuple[str, str]) -> list[Seen]:
         """The versions of it that were ever seen in the archives of this host."""
@@ -164,12 +210,11 @@ class OnHost:
 
     def _newest_installed(self) -> dict[tuple[str, str], Package]:
         """One for each name and architecture: of a kernel in several versions the newest counts."""
-        found: dict[tuple[str, str], Package] = {}
-        for one in self.scan.installed:
-            key = (one.name, one.arch)
-            other = found.get(key)
-            if other is None or compare(one.version, other.version, self.packages) > 0:
-                found[key] = one
+        found = {(one.name, one.arch): one for one in self.scan.installed}
+        if len(found) < len(self.scan.installed):
+            for one in self.scan.installed:
+                if compare(one.version, found[one.key].version, self.packages) > 0:
+                    found[one.key] = one
         return found
 
     def _settled_state(self, package: Package) -> PatchState:
@@ -205,30 +250,29 @@ class OnHost:
         )
 
     def _state(
-        self, package: Package, candidates: list[Candidate], failed: Collection[tuple[str, str, str]]
+        self, package: Package, candidates: list[Candidate], *, held: bool, waits: bool, missed: Sequence[str]
     ) -> tuple[PatchState, Wanted | None]:
-        """Of a package that has newer versions, or waits for a reboot; and what is to be installed of it."""
+        """Of an installed package that has newer versions, or waits for a reboot; and what is to be installed of it."""
         packages = self.packages
         choice = choose(candidates, package.version, packages)
         target = choice.wanted
         now = self._installed_state(package)
-        held = package.name in self.scan.held or f"{package.name}:{package.arch}" in self.scan.held
         wanted: Wanted | None = None
         if target is not None and not held:
-            wanted = Wanted(*package.key, target.version, "" if target.decision.obtainable else target.decision.cached)
+            wanted = _wanted(target)
         if now.state == "InstalledRejected":
             return now, wanted
         if target is not None:
             state, reason = "Missing", target.decision.reason
             if held:
                 reason = f"held back on the host by its package manager; {reason}"
-            elif (*package.key, target.version) in failed:
+            elif target.version in missed:
                 state, reason = "Failed", f"the last installation failed; {reason}"
             return _told(package, state, target.version, target.decision, target.advisories, reason, packages), wanted
-        if choice.lost is not None:
+        if choice.lost is not None and choice.replaced_by is not None:
             lost, reason = choice.lost, superseded_reason(choice.lost, choice.replaced_by)
             return _told(package, "Missing", lost.version, lost.decision, lost.advisories, reason, packages), None
-        if (*package.key, package.version) in self.scan.pending_reboot:
+        if waits:
             return replace(now, state="InstalledPendingReboot", reason="installed since the last boot"), None
         above = [
             one
@@ -275,24 +319,13 @@ class OnHost:
 
     # What may be done
 
-    def _allowed(self, candidates: dict[tuple[str, str], list[Candidate]], install: list[Wanted]) -> list[Wanted]:
-        """Every version that may come along: approved ones, and those of the rejected list where it lets dependencies in."""
-        chosen = {(one.name, one.arch, one.version) for one in install}
-        lets_in = self.baseline.rejected_action == "allow_as_dependency"
-        held = self.scan.held
-        found = []
-        for (name, arch), versions in candidates.items():
-            if name in held or f"{name}:{arch}" in held:
-                continue
-            for one in versions:
-                decision = one.decision
-                good = decision.status == APPROVED or (decision.status == REJECTED and lets_in)
-                if good and one.can_be_had and (name, arch, one.version) not in chosen:
-                    found.append(Wanted(name, arch, one.version, "" if decision.obtainable else decision.cached))
-        return found
+    def _may_come(self, candidates: Sequence[Candidate]) -> list[Wanted]:
+        """Versions that may be installed: approved ones, and those of the rejected list where it lets dependencies in."""
+        good = {APPROVED, REJECTED} if self.baseline.rejected_action == "allow_as_dependency" else {APPROVED}
+        return [_wanted(one) for one in candidates if one.can_be_had and one.decision.status in good]
 
     def _blocked(
-        self, candidates: dict[tuple[str, str], list[Candidate]], install: list[Wanted], allowed: list[Wanted]
+        self, outcomes: dict[tuple[str, str], Outcome], install: list[Wanted], allowed: list[Wanted]
     ) -> list[str]:
         """Names of which nothing may come. A name of which one version is rejected and another approved is none of them."""
         if self.baseline.rejected_action != "block" or not self.decider.rejected:
@@ -300,21 +333,24 @@ class OnHost:
         coming = {one.name for one in (*install, *allowed)}
         rejected = {
             name
-            for (name, _), versions in candidates.items()
-            if name not in coming and any(one.decision.status == REJECTED for one in versions)
+            for (name, _), outcome in outcomes.items()
+            if name not in coming and any(one.decision.status == REJECTED for one in outcome.candidates)
         }
         listed = [name for name in self.decider.rejected.whole_packages() if name not in coming]
         return sorted({*rejected, *listed})
 
     def _overridden(
-        self, override: Sequence[OverrideEntry], candidates: dict[tuple[str, str], list[Candidate]]
+        self, override: Sequence[OverrideEntry], outcomes: dict[tuple[str, str], Outcome]
     ) -> tuple[list[Wanted], list[str]]:
         """The newest version that an entry names of each package that is here and can be updated; and entries that name none."""
         install: list[Wanted] = []
         used: set[int] = set()
-        for package in self.installed.values():
+        for key, outcome in outcomes.items():
+            package = self.installed.get(key)
+            if package is None:
+                continue
             named = []
-            for one in candidates.get(package.key, ()):
+            for one in outcome.candidates:
                 if not one.can_be_had or compare(one.version, package.version, self.packages) <= 0:
                     continue
                 entries = [index for index, entry in enumerate(override) if entry.names(one.package)]
@@ -323,8 +359,7 @@ class OnHost:
                     named.append(one)
             best = newest(named, self.packages)
             if best is not None and package.name not in self.scan.held:
-                cached = "" if best.decision.obtainable else best.decision.cached
-                install.append(Wanted(*package.key, best.version, cached))
+                install.append(_wanted(best))
         return install, [
             f"override list: `{one.id}`{f' {one.title}' if one.title else ''} names nothing that can be installed here"
             for index, one in enumerate(override)
@@ -339,13 +374,18 @@ class OnHost:
         found: list[Decision] = []
         for key in keys:
             own = installed.get(key)
-            versions = self.settled(self.candidates(key), own.version if own is not None else "")
+            versions = self.settled(key)
             told = {one.version for one in versions}
             found += [one.decision for one in versions]
             if own is not None and own.version not in told:
                 decision, _ = self._of_installed(own)
                 found.append(replace(decision, obtainable=bool(own.archives)))
         return _newest_first(found, self.packages)
+
+
+def _wanted(one: Candidate) -> Wanted:
+    decision = one.decision
+    return Wanted(decision.name, decision.arch, decision.version, "" if decision.obtainable else decision.cached)
 
 
 def _newest_first(decisions: list[Decision], packages: str) -> list[Decision]:

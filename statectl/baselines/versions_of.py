@@ -91,14 +91,10 @@ def with_replacements(candidates: Sequence[Candidate], installed: str, packages:
     return [replace(one, decision=decision) if one is instead else one for one in candidates]
 
 
-def superseded_reason(lost: Candidate, instead: Candidate | None) -> str:
+def superseded_reason(lost: Candidate, instead: Candidate) -> str:
     """For people: what was approved, what took its place, and when that is approved."""
     decision = lost.decision
     approved = f" on {decision.approved_at:%Y-%m-%d %H:%M}" if decision.approved_at is not None else ""
-    if instead is None:
-        return (
-            f"{lost.version} is approved ({decision.by}{approved}), but no archive has it any more and it was not kept"
-        )
     came = instead.decision.first_seen
     before = came is not None and decision.approved_at is not None and came <= decision.approved_at
     word = "superseded before approval" if before else "superseded"

@@ -51,6 +51,18 @@ def test_an_approval_by_delay_counts_from_the_first_sight():
         assert found.states[0].approved_at == NOW - age + 3 * DAY
 
 
+def test_the_archive_that_a_rule_asks_for_is_the_one_that_counts():
+    """A version that another archive had long before is new where the rule, or the filters, look for it."""
+    ledger = Memory().note(MAIN, "openssl", "3.0.2-1", NOW - 30 * DAY)
+    ledger.note(SECURITY, "openssl", "3.0.2-1", NOW - DAY)
+    scan = apt_scan([OPENSSL], [deb("openssl", "3.0.2-1", 0, 1)], ledger=ledger)
+    rule = Rule(Filter(), after_days=3)
+    assert wanted(evaluate(debian(rule), scan, ledger, NOW))
+    security = Filter(suite=("*-security",))
+    assert not wanted(evaluate(debian(replace(rule, filter=security)), scan, ledger, NOW))
+    assert not wanted(evaluate(debian(rule, filters=security), scan, ledger, NOW))
+
+
 def test_until_is_the_whole_of_a_day_in_utc():
     """What was first seen on the day of `until` is approved at once, what was seen a minute after midnight never."""
     rule = Rule(Filter(), until=dt.date(2026, 11, 20))
@@ -173,6 +185,17 @@ def test_superseded_before_approval_is_told():
     assert reason.startswith("superseded before approval: 3.0.2-1")
     assert "3.0.3-1 replaced it and will be approved on 2026-11-28 12:00" in reason
     assert any(reason in one for one in found.trouble)
+
+
+def test_a_version_that_was_withdrawn_is_neither_missing_nor_installed():
+    """What an archive no longer has, with nothing newer in its place, was taken back: not even a kept file of it is installed."""
+    ledger = Memory().note(SECURITY, "openssl", "3.0.3-1", NOW - 30 * DAY, cached="a" * 64)
+    scan = apt_scan([OPENSSL], [FIXED], ledger=ledger, at=NOW - 9 * DAY)
+    found = evaluate(debian(WEEK), scan, ledger, NOW)
+    assert wanted(found) == {("openssl", "3.0.2-1", "")}
+    scan = apt_scan([replace(FIXED, archives=(1,))], ledger=ledger)
+    found = evaluate(debian(WEEK), scan, ledger, NOW)
+    assert (states(found), found.compliant) == ({"openssl": ("Installed", "3.0.2-1")}, True)
 
 
 def test_superseded_latest_takes_what_replaced_it():
