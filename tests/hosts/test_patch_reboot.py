@@ -64,6 +64,7 @@ def lines(host: LabHost, path: str) -> list[str]:
 def deb(name: str, version: str) -> Deb:
     again = name == "lab-again"
     script = MARK.format(name=name) + ("systemctl enable --quiet lab-again\n" if again else "")
+    script = PROGRAM if name == "lab-app" else script
     return Deb(
         name,
         version,
@@ -121,6 +122,7 @@ def test_a_reboot_in_the_middle(made):
     assert lines(host, "/var/log/lab-hooks") == [f"{name} lab 1" for name in HOOKS]
     assert "rebooting: lab-reboot asks for a reboot" in said.err
     assert "back after" in said.err
+    assert "4 changed, 1 reboot on 1 host." in said.out
     shown = project.statectl("plan", "--detailed-exitcode", expect=0)
     assert "No changes." in shown.out
     with host.reboots() as boots:
@@ -173,7 +175,9 @@ def test_the_controller_dies_before_the_reboot_and_the_window_closes(made):
         assert not boots
         host.sh("rm /root/slow")
         declare(project, OPEN)
-        assert "owed from an earlier run: reboot patches:lab" in project.statectl("plan", expect=0).out
+        planned = project.statectl("plan", expect=0)
+        assert "owed from an earlier run: reboot patches:lab" in planned.out
+        assert "; 1 reboot." in planned.out
         project.statectl("apply", "--yes", expect=0)
     assert len(boots) == 1
     assert lines(host, "/var/log/lab-installs") == ["lab-reboot"]
@@ -219,6 +223,41 @@ def test_the_run_is_stopped_while_the_host_is_away(made):
     run = out.rsplit("--resume", 1)[1].split()[0]
     project.statectl("apply", "--yes", "--resume", run, expect=0)
     assert lines(host, "/var/log/lab-hooks") == [f"{name} lab 1" for name in HOOKS]
+    assert "No changes." in project.statectl("plan", expect=0).out
+
+
+PROGRAM = """\
+#!/bin/sh
+cp /usr/bin/sleep /usr/local/bin/lab-app.new
+mv /usr/local/bin/lab-app.new /usr/local/bin/lab-app
+"""
+
+
+def test_services_that_use_replaced_code_are_restarted(made):
+    """In the window only, and with the patches: a service whose program was replaced, a template's instance; a console is left alone and named."""
+    project = made(name="lab-app")
+    (host,) = project.hosts
+    units = ("lab-app", "lab-app@blue", "getty@tty9")
+    host.sh("cp /usr/bin/sleep /usr/local/bin/lab-app")
+    for unit in ("lab-app.service", "lab-app@.service", "getty@tty9.service"):
+        host.write(f"/etc/systemd/system/{unit}", "[Service]\nExecStart=/usr/local/bin/lab-app infinity\n")
+    host.sh("systemctl daemon-reload; systemctl start " + " ".join(units))
+    invocation = "systemctl show --value --property=InvocationID "
+    before = {unit: host.sh(invocation + unit) for unit in units}
+    declare(project, CLOSED, hooks=False)
+    project.statectl("apply", "--yes", expect=0)
+    assert host.sh("dpkg-query -W -f '${Version}' lab-app") == "1.0"
+    declare(project, OPEN, hooks=False)
+    said = project.statectl("apply", "--yes", "--json", expect=0)
+    restarted = [one for one in told(said, host)["notified"] if one["outcome"] == "changed"]
+    assert {(one["address"], one["verb"], *one["because"]) for one in restarted} == {
+        ("service:lab-app", "restart", "patches:lab"),
+        ("service:lab-app@blue", "restart", "patches:lab"),
+    }
+    after = {unit: host.sh(invocation + unit) for unit in units}
+    assert [unit for unit in units if after[unit] == before[unit]] == ["getty@tty9"]
+    (warned,) = told(said, host)["warnings"]
+    assert "getty@tty9.service still uses replaced /usr/local/bin/lab-app; it is not restarted blindly" in warned
     assert "No changes." in project.statectl("plan", expect=0).out
 
 

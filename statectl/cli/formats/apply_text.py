@@ -12,6 +12,8 @@ from statectl.reconcile.fleet import Run
 from statectl.reconcile.host_result import HostResult
 
 OUTPUT_LINES = 20  # of a failed command
+HOOKS = ("before_install", "after_install", "before_reboot", "after_reboot", "on_exit")
+NO_RESTARTS = ("check", "reboot", *HOOKS)  # verbs of what is told beside restarts, reloads and runs
 Compress = Callable[[Sequence[str]], str]
 ACTION_WORDS = {"add": "added", "change": "changed", "remove": "removed", "run": "ran", "none": "changed"}
 
@@ -114,24 +116,25 @@ def _counts(run: Run) -> Iterator[str]:
     for result in run.results.values():
         hosts[result.outcome] = hosts.get(result.outcome, 0) + 1
     done = hosts.get("ok", 0) + hosts.get("changed", 0)
-    restarts = sum(
-        entry["outcome"] in ("changed", "failed") and entry.get("verb") != "check"
-        for result in run.results.values()
-        for entry in result.notified
-    )
+    told = [entry for result in run.results.values() for entry in result.notified]
+    reboots = [entry for entry in told if entry.get("verb") == "reboot"]
+    others = [entry for entry in told if entry.get("verb") not in NO_RESTARTS]
+    restarts = sum(entry["outcome"] in ("changed", "failed") for entry in others)
     parts = [f"{resources.get('changed', 0)} changed"]
     parts += [
         f"{resources[word]} {word}" for word in ("failed", "skipped", "pending", "unknown") if resources.get(word)
     ]
-    undone = sum(
-        entry["outcome"] in ("skipped", "unknown") and not entry.get("pending")
-        for result in run.results.values()
-        for entry in result.notified
-    )
+    undone = sum(entry["outcome"] in ("skipped", "unknown") and not entry.get("pending") for entry in others)
+    booted = sum(entry["outcome"] == "changed" for entry in reboots)
+    not_booted = sum(entry["outcome"] != "changed" and not entry.get("pending") for entry in reboots)
     if restarts:
         parts.append(f"{restarts} restart{'s' * (restarts != 1)} or reload{'s' * (restarts != 1)}")
     if undone:
         parts.append(f"{undone} restart{'s' * (undone != 1)} or reload{'s' * (undone != 1)} not done")
+    if booted:
+        parts.append(f"{booted} reboot{'s' * (booted != 1)}")
+    if not_booted:
+        parts.append(f"{not_booted} reboot{'s' * (not_booted != 1)} not done")
     yield ""
     where = f"{len(run.results)} host{'s' * (len(run.results) != 1)}"
     if run.parameters is not None and run.parameters.results:

@@ -300,11 +300,12 @@ def _summary(plan: Plan, screen: Screen, *, drift: bool, closing: str) -> Iterat
     ]
     total = sum(count for count, _ in counts)
     listed = ", ".join(f"{count} {word}" for count, word in counts if count)
-    told = (
-        f"; {summary.notify} restart{'s' * (summary.notify != 1)} or reload{'s' * (summary.notify != 1)}"
-        if summary.notify
-        else ""
-    )
+    owed = [debt.partition(" ")[0] for host in plan.hosts.values() for debt in host.debts]
+    reboots, looks = owed.count("reboot"), owed.count("after_reboot")
+    restarts = summary.notify - reboots - looks
+    told = f"; {restarts} restart{'s' * (restarts != 1)} or reload{'s' * (restarts != 1)}" if restarts else ""
+    told += f"; {reboots} reboot{'s' * (reboots != 1)}" if reboots else ""
+    told += f"; {looks} look{'s' * (looks != 1)} at a host that was rebooted" if looks else ""
     hosts = f"{summary.hosts_changed} host{'s' * (summary.hosts_changed != 1)}"
     if summary.parameters_changed:
         hosts = f"the parameter store and {hosts}" if summary.hosts_changed else "the parameter store"

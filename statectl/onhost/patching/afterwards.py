@@ -123,7 +123,7 @@ class Afterwards(object):
                 self._debts.owed[item.address] = again
                 self._journal({"what": "paying", "address": item.address, "debt": again})
                 return
-        self._clear(item.address, AFTER_REBOOT, "ok", "")
+        self._clear(item.address, AFTER_REBOOT, "ok", "it is up, with all services" if debt.get("ours") else "")
 
     # -- behind the last resource
 
@@ -229,7 +229,8 @@ class Afterwards(object):
             ):
                 self._emit(message)
         if not wrong:
-            self._clear(item.address, "restart", "ok", "")
+            count = len(units)
+            self._clear(item.address, "restart", "ok", "%d service%s restarted" % (count, "s" * (count != 1)))
 
     # -- last of all
 
