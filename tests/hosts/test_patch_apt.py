@@ -1,6 +1,7 @@
 """Patches on hosts that have apt: the scan writes nothing of the host's and says how old its word is; what is installed is exactly what was wanted."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,9 @@ def test_an_archive_that_never_answered_is_told(lab_host: LabHost, repository: P
     (line,) = told["stale"]
     assert line.startswith("http://127.0.0.1:9/x lab has no index here: repository not reachable")
     assert "s3cret" not in str(told)
-    assert [row["codename"] for row in told["archives"]] == ["lab"]
+    lab, dead = told["archives"]
+    assert lab["fetched"] > 0
+    assert (dead["key"], dead["suite"], dead["fetched"]) == ("http://127.0.0.1:9/x lab", "lab", 0)
 
 
 def test_an_image_that_was_unpacked_today_has_the_index_of_its_day(
@@ -174,6 +177,25 @@ def test_an_image_that_was_unpacked_today_has_the_index_of_its_day(
     told = OnHost(lab_host).scan(refresh_s=3600)
     assert [row["fetched"] // 86400 for row in told["archives"]] == [1767614400 // 86400]
     assert told["stale"], "it could not be refreshed"
+
+
+def test_an_index_past_the_end_that_its_archive_set_is_not_believed(
+    lab_host: LabHost, repository: PatchRepository
+) -> None:
+    """However young the file is; one whose check the source has switched off is."""
+    end = time.time() + 4
+    until = {"Valid-Until": time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime(end))}
+    repository.publish("stable", Deb("lab-app"), release={**until, "Date": "Sun, 01 Nov 2026 00:00:00 UTC"})
+    with repository.served(network.ipv4(lab_host.slot, 0)) as uri:
+        repository.give(lab_host, uri)
+    lab_host.sh(f"while [ $(date +%s) -le {int(end)} ]; do sleep 0.2; done")
+    driver = OnHost(lab_host)
+    told = driver.scan(refresh_s=86400)
+    assert told["trouble"].startswith(f"{uri} lab: its index has expired on 20")
+    assert "could not be refreshed: repository not reachable" in told["trouble"]
+    lab_host.write("/etc/apt/apt.conf.d/99dates", 'Acquire::Check-Valid-Until "false";\n')
+    lab_host.sh("cd /var/lib/apt/lists && cp -a *InRelease /tmp/one && touch partial && mv /tmp/one *InRelease")
+    assert driver.scan(refresh_s=86400).get("trouble", "") == ""
 
 
 def test_backports_and_pins_of_the_host_decide_what_is_offered(lab_host: LabHost, repository: PatchRepository) -> None:
@@ -361,7 +383,7 @@ def test_sources_of_a_baseline_replace_the_hosts_own_and_leave_nothing_behind(
         assert apt == []
         unsigned = {**source, "signed_by": repository.key.read_text()}
         refused = driver.scan(sources=[unsigned])
-    assert refused["archives"] == []
+    assert [row["fetched"] for row in refused["archives"]] == [0]
     assert "signature not accepted" in refused["trouble"]
 
 

@@ -37,7 +37,7 @@ def _fetch(debian: str, root: Path, made: Path) -> None:
     key = root / "usr" / "share" / "keyrings" / "debian-archive-keyring.gpg"
     sources = "".join(
         f"deb [signed-by={key}] {uri} {name} main\n"
-        for uri, name in zip(_mirrors(), (debian, f"{debian}-security"), strict=True)
+        for uri, name in zip(mirrors(), (debian, f"{debian}-security"), strict=True)
     )
     (made / "sources.list").write_text(sources)
     options = [
@@ -52,7 +52,7 @@ def _fetch(debian: str, root: Path, made: Path) -> None:
     shutil.rmtree(made / "archives" / "partial")
 
 
-def _mirrors() -> tuple[str, str]:
+def mirrors() -> tuple[str, str]:
     """The archives that this machine's own apt uses: Debian, Debian-Security."""
     listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI)|$(LABEL)", "Created-By: Packages"]).splitlines()
     found = {label: uri for uri, label in (line.split("|") for line in listed)}

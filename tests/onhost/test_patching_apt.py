@@ -1,6 +1,6 @@
 """What apt and dpkg say, read; what apt is told; which indexes are looked at."""
 
-# ruff: noqa: PT009, PT027, B905  runs on Python 3.6 without pytest
+# ruff: noqa: PT027, B905  runs on Python 3.6 without pytest
 
 import json
 import os

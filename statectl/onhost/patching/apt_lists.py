@@ -73,11 +73,13 @@ class Lists(object):
     directory   where they are
     configured  the archives that the sources name, those without an index too
     stale       what could not be refreshed, in words
+    over        of these, what has passed the end that the archive itself set: nobody may believe it any more
     """
 
     def __init__(self, host: "Host", sources: "Sequence[Mapping[str, Any]]" = (), top: str = TOP) -> None:
         self._host = host
         self.stale: "List[str]" = []
+        self.over: "List[str]" = []
         self._sources = [source for source in sources if source.get("uris")]
         name = "host"
         if self._sources:
@@ -238,10 +240,11 @@ class Lists(object):
         why = self._refused.get(one.base, "")
         if when == 0:
             self.stale.append("%s has no index here: %s" % (one.place, why or "it could not be fetched"))
-        elif end and "out of its time" not in why:
-            self.stale.append("%s: its Release has expired on %s" % (one.place, shown(end)))
-        elif why or end:
-            why = why or "its Release has expired"
+        elif end:
+            behind = " and could not be refreshed: %s" % why if why else ""
+            self.over.append("%s: its index has expired on %s%s" % (one.place, shown(end), behind))
+            self.stale.append(self.over[-1])
+        elif why:
             self.stale.append("%s could not be refreshed: %s; its index was fetched %s" % (one.place, why, shown(when)))
         elif when < oldest:
             self.stale.append("%s was fetched %s" % (one.place, shown(when)))

@@ -49,9 +49,11 @@ def scan(host: "Host", asked: "Mapping[str, Any]") -> "Dict[str, Any]":
         "stale": lists.stale,
         "changelogs": _changelogs(host, options, asked.get("changelogs") or ()),
     }
-    if not archives:
+    if not any(row["fetched"] for row in archives):
         why = "; ".join(lists.stale) or "its sources name none"
         told["trouble"] = "apt has no index of any archive: %s" % why
+    elif lists.over:
+        told["trouble"] = "; ".join(lists.over)
     return told
 
 
@@ -85,6 +87,11 @@ def _archives(host: "Host", lists: "Lists") -> "Tuple[List[Dict[str, Any]], Dict
             release = lists.release(one)
             rows.append(row_of(fields, one.place, epoch(release.get("date", "")), int(lists.fetched(one))))
         places[without_secrets(fields["DESCRIPTION"])] = known
+    for one in lists.configured:
+        if not lists.fetched(one):  # a source without an index is no source without updates
+            site, _, suite = one.place.rpartition(" ")
+            empty = dict.fromkeys(_COLUMNS, "")
+            rows.append(row_of(dict(empty, SITE=site, SUITE=suite), one.place, 0, 0))
     return rows, places
 
 
