@@ -1,7 +1,7 @@
 """What a run does about patches, wired to the project, the store and the clock."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,9 +171,10 @@ class _Wiring:
     def assigned(self, host: str, facts: Mapping[str, Any] | None) -> "list[Assigned]":
         from statectl.baselines.assign import Assigned, assign
 
-        if self._asked is not None and self._asked.rollback is not None:
-            return self._that_installed(self._asked.rollback, host, facts or self._opened.facts_of(host) or {})
         named = self._named(host) if facts is None else self._named_now(host, facts)
+        if self._asked is not None and self._asked.rollback is not None:
+            known = facts or self._opened.facts_of(host) or {}
+            return self._that_installed(self._asked.rollback, host, known, named)
         if not named and not self._everybody:
             return []
         facts = self._opened.facts_of(host) if facts is None else facts
@@ -191,15 +192,22 @@ class _Wiring:
             ).assigned
         )
 
-    def _that_installed(self, rollback: "Rollback", host: str, facts: Mapping[str, Any]) -> "list[Assigned]":
+    def _that_installed(
+        self, rollback: "Rollback", host: str, facts: Mapping[str, Any], named: Sequence[tuple[str, str]]
+    ) -> "list[Assigned]":
         """The baselines by which a run installed what is rolled back; of one that is gone nothing but its name is known."""
         from statectl.baselines.assign import Assigned
         from statectl.baselines.model import Baseline
         from statectl.baselines.systems import system_of
 
         system = system_of(facts.get("os") or {})
+        of = {baseline: association for association, baseline in named}
         return [
-            Assigned(self._baselines.get(name) or Baseline(name, system), f"run {rollback.run} installed by it")
+            Assigned(
+                self._baselines.get(name) or Baseline(name, system),
+                f"run {rollback.run} installed by it",
+                of.get(name, ""),
+            )
             for name in rollback.baselines(host)
         ]
 

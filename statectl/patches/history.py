@@ -226,7 +226,8 @@ def _row(one: PatchState, pins: Sequence[Pin]) -> dict[str, Any]:
         "advisories": list(one.advisories),
         "cves": list(one.cves),
         "first_seen": moment(one.first_seen),
-        "approved_at": moment(one.approved_at),
+        # of what was never seen to come it would be the moment of the scan, and no two scans would be alike
+        "approved_at": moment(one.approved_at if one.first_seen is not None else None),
         "withheld": one.withheld,
     }
     pin = next((pin for pin in pins if fnmatch.fnmatchcase(one.name, pin.package)), None)

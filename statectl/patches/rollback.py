@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from statectl.baselines.evaluation import Evaluation, Wanted
+from statectl.baselines.model import Baseline
 from statectl.baselines.scan import Scan
 
 Cached = Callable[[str, str, str], str]  # (name, architecture, version) -> sha256 of the file that we keep, '' : none
@@ -59,12 +60,12 @@ class Rollback:
     def baselines(self, host: str) -> list[str]:
         return [baseline for of, baseline in self.moved if of == host]
 
-    def chosen(self, host: str, baseline: str, scan: Scan, evaluation: Evaluation) -> Evaluation:
+    def chosen(self, host: str, baseline: Baseline, scan: Scan, evaluation: Evaluation) -> Evaluation:
         """In place of what the baseline would install. `trouble`: what stays as it is, and why. Nothing may come along."""
         there = {(one.name, one.arch): one.version for one in scan.installed}
         back: list[Wanted] = []
         stays: list[str] = []
-        for one in self.moved.get((host, baseline), ()):
+        for one in self.moved.get((host, baseline.name), ()):
             now = there.get((one.name, one.arch), "")
             if now == one.before:
                 continue

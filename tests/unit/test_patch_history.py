@@ -88,6 +88,14 @@ def test_unchanged_scan_costs_no_copy(store):
     assert (size(store, "patch_operations"), size(store, "patch_lists"), size(store, "patch_rows")) == (100, 1, 2)
 
 
+def test_moment_of_a_scan_stands_in_no_row(store):
+    """Of a package that nobody saw come, the moment of approval is that of the scan: it is left out, or no two scans would be alike."""
+    for hour in range(3):
+        scanned = START + dt.timedelta(hours=hour)
+        keep(store, evaluated(replace(BASH, state="Installed", approved_at=scanned)), f"R{hour}", hours=hour)
+    assert (size(store, "patch_operations"), size(store, "patch_lists"), size(store, "patch_rows")) == (3, 1, 1)
+
+
 def test_everything_that_is_known_of_a_patch_comes_back(store):
     """Level, severity, classification, advisories, CVEs, reason and times of a patch are what was handed in."""
     keep(store, evaluated(OPENSSL), "A1")

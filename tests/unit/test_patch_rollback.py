@@ -3,6 +3,7 @@
 import yaml
 
 from statectl.baselines.evaluation import Evaluation, PatchState, Wanted
+from statectl.baselines.model import Baseline
 from statectl.baselines.scan import Package, Scan
 from statectl.patches.rollback import Rollback, pins
 
@@ -25,7 +26,7 @@ def chosen(moves, there, *, cached=lambda *_: "", host="web1"):
     evaluation = Evaluation(
         "debian-prod", states, install=(Wanted("curl", "amd64", "9"),), blocked=("docker",), unknown="old data"
     )
-    return Rollback.of("A1", moves, ["web1"], cached).chosen(host, "debian-prod", there, evaluation)
+    return Rollback.of("A1", moves, ["web1"], cached).chosen(host, Baseline("debian-prod", "debian"), there, evaluation)
 
 
 def test_packages_go_back_to_what_was_recorded():

@@ -1,0 +1,132 @@
+"""Rolling back patches on real hosts: packages go back to the recorded versions, what cannot go back is said, and the baseline is pinned."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab import LabHost
+from tests.lab.patch_repository import PatchRepository
+from tests.lab.project import LabProject
+from tests.lab.repositories import Deb
+
+STATES = """\
+patch_baselines:
+  lab:
+    os: debian
+    reboot: never
+    approve:
+      - {{section: ["*"], after: 0 days, compliance: high, include_non_security: true}}
+{pins}associations:
+  patched:
+    targets: all
+    patch_baseline: lab
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> PatchRepository:
+    return PatchRepository(tmp_path)
+
+
+def versions(host: LabHost) -> dict[str, str]:
+    shown = host.sh("dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' 'lab-*' 2>/dev/null || true")
+    return {line.split()[0]: line.split()[1] for line in shown.splitlines() if line.endswith(" installed")}
+
+
+@pytest.fixture
+def patched(
+    lab_host: LabHost, repository: PatchRepository, project_for: Callable[..., LabProject]
+) -> tuple[LabProject, LabHost, str]:
+    """(project, host, run): lab-app and the library that it needs were installed at 1.0; the run made them 2.0 and brought lab-fresh."""
+    repository.publish(
+        "stable", Deb("lab-app", "1.0", {"Depends": "lab-lib (= 1.0)"}), Deb("lab-lib", "1.0"), Deb("lab-other", "1.0")
+    )
+    repository.give(lab_host)
+    lab_host.exec(["apt-get", "install", "-y", "-q", "lab-app", "lab-other"])
+    repository.publish(
+        "security", Deb("lab-app", "2.0", {"Depends": "lab-lib (= 2.0), lab-fresh"}), Deb("lab-lib", "2.0"), Deb("lab-fresh", "1.0"), Deb("lab-other", "1.1"),
+    )  # fmt: skip
+    repository.give(lab_host)
+    project = project_for([lab_host])
+    project.write("states/patches.yml", STATES.format(pins=""))
+    said = project.statectl("patch", "install", "--yes", "--json", expect=0)
+    assert versions(lab_host) == {"lab-app": "2.0", "lab-lib": "2.0", "lab-fresh": "1.0", "lab-other": "1.1"}, said
+    return project, lab_host, said.json["run"]
+
+
+def test_packages_go_back_and_a_pin_keeps_them(patched: tuple[LabProject, LabHost, str]) -> None:
+    """Back together to what was recorded, the new package stays; recorded as a run that takes back another; the pin that is printed holds."""
+    project, host, run = patched
+    asked = project.statectl("rollback", run, expect=5)
+    assert "lab-app:all 2.0 -> 1.0" in asked.out, asked
+    assert "--yes" in asked.err and versions(host)["lab-app"] == "2.0"
+
+    said = project.statectl("rollback", run, "--yes", expect=0)
+
+    assert versions(host) == {"lab-app": "1.0", "lab-lib": "1.0", "lab-fresh": "1.0", "lab-other": "1.0"}, said
+    assert "lab-fresh 1.0 was new with run" in said.out + said.err, said
+    changes = project.statectl("patch", "history", host.name, "--json", expect=0).json["changes"]
+    back = {one["package"]: (one["before"], one["after"]) for one in changes if one["rolls_back"] == run}
+    assert back == {"lab-app": ("2.0", "1.0"), "lab-lib": ("2.0", "1.0"), "lab-other": ("1.1", "1.0")}
+    listed = project.statectl("runs", "list", expect=0).out
+    assert f"rolls back {run}" in listed
+    (entry,) = [one for one in project.statectl("compliance", "--json").json["entries"] if one["baseline"]]
+    assert entry["status"] == "pending", "the baseline still approves what was taken back"
+
+    printed = said.out[said.out.index("    pins:") :]
+    pins = yaml.safe_load(printed)["pins"]
+    assert pins["lab-app"]["version"] == "1.0"
+    project.write("states/patches.yml", STATES.format(pins=printed))
+    project.statectl("validate", expect=0)
+    again = project.statectl("patch", "install", "--yes", "--json", expect=0)
+    assert versions(host)["lab-app"] == "1.0", again
+    (entry,) = [one for one in project.statectl("compliance", "--json", expect=0).json["entries"] if one["baseline"]]
+    assert entry["status"] == "exempt", entry
+    assert {one["address"] for one in entry["deviations"] if one["status"] == "exempt"} == {
+        "patch:lab-app",
+        "patch:lab-lib",
+        "patch:lab-other",
+    }
+
+
+def test_second_rollback_has_nothing_to_do_and_the_first_can_be_taken_back(
+    patched: tuple[LabProject, LabHost, str],
+) -> None:
+    """What is back stays back; and the rollback itself is a run that a rollback takes forward again."""
+    project, host, run = patched
+    first = project.statectl("rollback", run, "--yes", "--json", expect=0).json
+    second = project.statectl("rollback", run, "--yes", "--json", expect=0).json
+    assert not second["plan"]["has_changes"], json.dumps(second["plan"]["hosts"])
+    project.statectl("rollback", first["run"], "--yes", expect=0)
+    assert versions(host)["lab-app"] == "2.0"
+    moved = project.statectl("rollback", run, "--package", "lab-none", expect=64)
+    assert "installed no package 'lab-none'" in moved.err
+
+
+def test_version_that_is_gone_is_said_and_the_rest_goes_back(
+    patched: tuple[LabProject, LabHost, str], repository: PatchRepository
+) -> None:
+    """Where no archive has an old version any more, the plan says so; what needs it stays with it, the others go back."""
+    project, host, run = patched
+    repository.replace("stable", Deb("lab-app", "0.9"))
+    repository.give(host)
+    host.sh("apt-get clean")
+
+    said = project.statectl("rollback", run, "--yes")
+
+    assert versions(host) == {"lab-app": "2.0", "lab-lib": "2.0", "lab-fresh": "1.0", "lab-other": "1.0"}, said
+    kept = [line for line in said.out.splitlines() if "kept back" in line]
+    assert any("lab-app" in line for line in kept) and any("lab-lib" in line for line in kept), said
+
+
+def test_what_cannot_be_rolled_back(patched: tuple[LabProject, LabHost, str]) -> None:
+    """A run that is not there, one that installed nothing, and hosts that it did not touch: each is told as that."""
+    project, _, run = patched
+    assert "no run 'NOPE'" in project.statectl("rollback", "NOPE", expect=64).err
+    scan = project.statectl("patch", "scan", "--json")
+    listed = project.statectl("runs", "list", "--json", expect=0).json["runs"]
+    other = next(one["id"] for one in listed if one["id"] != run)
+    assert "[E536]" in project.statectl("rollback", other, expect=5).err, scan
