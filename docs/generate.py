@@ -129,7 +129,11 @@ def command_paths() -> list[str]:
     paths: list[str] = []
     for name in COMMANDS:
         one = command_of(name)
-        paths += [f"{name} {inner}" for inner in one.commands] if isinstance(one, click.Group) else [name]
+        paths += (
+            [f"{name} {inner}" for inner in one.list_commands(click.Context(one))]
+            if isinstance(one, click.Group)
+            else [name]
+        )
     return paths
 
 

@@ -26,6 +26,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "drift": ("drift", "Compare the hosts with what was last applied; changes nothing"),
         "compliance": ("compliance", "How the fleet stands, from stored results"),
         "run": ("run", "Run one command on many hosts"),
+        "rollback": ("rollback", "Put the packages that a run installed back to what they were"),
     },
     "fleet": {
         "inventory": ("inventory", "List and show hosts; trust their keys"),
