@@ -353,9 +353,14 @@ class HostRun:
         from statectl.reconcile import rebooting
 
         asked = rebooting.Asked.of(told)
-        if self._reboots >= asked.most:
-            rebooting.circle(result, asked, self._reboots)
+        ourselves = asked.boot_id == rebooting.own_boot_id()
+        if ourselves or self._reboots >= asked.most:
+            if ourselves:
+                rebooting.ourselves(result, asked)
+            else:
+                rebooting.circle(result, asked, self._reboots)
             self._whole(result)
+            result.warnings = self.warnings()
             if self.record is not None:
                 await self.record(result)
             await self._finish()

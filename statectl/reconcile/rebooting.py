@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from statectl.errors import StatectlError, Unreachable
@@ -64,7 +65,13 @@ class Back:
     def fails(self, result: HostResult, asked: Asked) -> None:
         """It is not back: what that makes of the result."""
         self._concludes(result)
-        told = {"type": "notified", "verb": "reboot", "outcome": "unknown", "because": [], "error": None}
+        told: dict[str, Any] = {
+            "type": "notified",
+            "verb": "reboot",
+            "outcome": "unknown",
+            "because": [],
+            "error": None,
+        }
         result.notified += [{**told, "address": address, "reason": result.reason} for address in asked.addresses]
 
     def _concludes(self, result: HostResult) -> None:
@@ -100,6 +107,21 @@ def circle(result: HostResult, asked: Asked, reboots: int) -> None:
     result.hint = (
         "what asks for it again after each boot has to be found there; max_reboots of the baseline allows more"
     )
+
+
+def own_boot_id() -> str:
+    """'' where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def ourselves(result: HostResult, asked: Asked) -> None:
+    """It is the machine that this runs on: nobody would wait for it, and the run would end in the middle."""
+    result.outcome, result.code = "failed", "E535"
+    result.reason = f"it needs a reboot ({asked.why}), and this run goes on there itself; the reboot stays owed"
+    result.hint = "reboot it by hand, or apply from another machine; the next apply looks at what came of it"
 
 
 async def wait(
