@@ -126,15 +126,15 @@ def command_of(path: str) -> click.Command:
 
 def command_paths() -> list[str]:
     """Every command and subcommand."""
-    paths: list[str] = []
-    for name in COMMANDS:
-        one = command_of(name)
-        paths += (
-            [f"{name} {inner}" for inner in one.list_commands(click.Context(one))]
-            if isinstance(one, click.Group)
-            else [name]
-        )
-    return paths
+    return [path for name in COMMANDS for path in paths_below(name)]
+
+
+def paths_below(path: str) -> list[str]:
+    """The command itself; of a group all that is in it."""
+    one = command_of(path)
+    if not isinstance(one, click.Group):
+        return [path]
+    return [below for name in one.list_commands(click.Context(one)) for below in paths_below(f"{path} {name}")]
 
 
 def options_of(command: click.Command) -> list[click.Option]:

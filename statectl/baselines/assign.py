@@ -60,14 +60,16 @@ def assign(
         return Assignment(notes=(f"there are no baselines for {what}",))
     notes: list[str] = []
     fitting = {name: one for name, one in baselines.items() if one.os == system}
-    for found in (
-        _asked(baselines, asked, system, notes),
-        _named(baselines, named, system, notes),
-        _of_group(fitting, tags, system, notes),
-        _targeted(fitting, matches, notes),
-        [Assigned(one, f"the default of {system}") for one in fitting.values() if one.default and not one.predefined],
-        [Assigned(one, f"comes with statectl for {system}") for one in fitting.values() if one.predefined],
-    ):
+    ways: tuple[Callable[[], list[Assigned]], ...] = (
+        lambda: _asked(baselines, asked, system, notes),
+        lambda: _named(baselines, named, system, notes),
+        lambda: _of_group(fitting, tags, system, notes),
+        lambda: _targeted(fitting, matches, notes),
+        lambda: [Assigned(one, f"the default of {system}") for one in fitting.values() if one.default],
+        lambda: [Assigned(one, f"comes with statectl for {system}") for one in fitting.values() if one.predefined],
+    )
+    for way in ways:
+        found = way()
         if found:
             return Assignment(tuple(found), tuple(notes))
     return Assignment(notes=(*notes, f"no baseline for {system}"))
@@ -83,13 +85,16 @@ def _asked(baselines: Mapping[str, Baseline], asked: Sequence[str], system: str,
 def _named(
     baselines: Mapping[str, Baseline], named: Iterable[tuple[str, str]], system: str, notes: list[str]
 ) -> list[Assigned]:
+    """An association may name one for each system; a note only where it names none for this one."""
+    named = list(named)
+    served = {association for association, name in named if name in baselines and baselines[name].os == system}
     found: dict[str, Assigned] = {}
     for association, name in named:
         why = f"association {association} names it"
         if name in found:
             first = found[name]
             found[name] = Assigned(first.baseline, f"{first.why}, {association} too", first.association)
-        elif _is_for(baselines, name, system, why, notes):
+        elif _is_for(baselines, name, system, why, [] if association in served and name in baselines else notes):
             found[name] = Assigned(baselines[name], why, association)
     return list(found.values())
 

@@ -8,6 +8,7 @@ import click
 COMMANDS: dict[str, tuple[str, str]] = {
     "scan": ("patch_scan_command", "Look which patches the hosts lack; changes nothing"),
     "install": ("patch_install_command", "Install what the baselines approve, now"),
+    "baseline": ("patch_baseline_commands", "Patch baselines: list, show, explain HOST PACKAGE"),
     "report": ("patch_report_command", "Which patches are missing where, from stored results"),
     "history": ("patch_history_command", "What became of packages: what, when, by which run"),
 }

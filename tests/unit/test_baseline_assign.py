@@ -65,6 +65,7 @@ def test_what_was_meant_and_does_not_fit_is_said():
         "no baseline for debian is registered for its patch group (patch_group=db)",
         "whether the targets of targeted select it is not known (env=prod)",
     )
+    assert found(named=[("web", "red"), ("web", "named")]) == (["named"], ["association web names it"], ())
     assert "several patch groups" in found(tags={"patch_group": "web", "PatchGroup": "db"})[2][0]
     assert found({"id": "arch", "name": "Arch Linux"}) == ([], [], ("there are no baselines for Arch Linux",))
 
