@@ -86,7 +86,9 @@ class PatchRun:
     changelogs: Callable[[str], Sequence[str]] = lambda _: ()
     alone: bool = False
     reboot: str = ""  # typed, in place of what baselines say
-    instead: Callable[[str, Baseline, Scan, Evaluation], Evaluation] | None = None  # a rollback: what is to be installed
+    instead: Callable[[str, Baseline, Scan, Evaluation], Evaluation] | None = (
+        None  # a rollback: what is to be installed
+    )
     judged: dict[str, list[Judged]] = field(default_factory=dict)
     _sources: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # that hosts were asked to look at
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -192,7 +194,9 @@ class PatchRun:
         }
         if baseline.span is not None:
             entry["source"] = {"file": baseline.span.file, "line": baseline.span.line}
-        if self.operation != INSTALL:
+        if self.operation == INSTALL:  # somebody's own word, and nothing but patches is in scope
+            next(each for each in entries if each["name"] == association)["mode"] = "enforce"
+        else:
             said = next(str(each.get("disrupt", "always")) for each in entries if each["name"] == association)
             entry["disrupt"] = _disrupt(said, baseline)
         catalogue["resources"].append(entry)
@@ -222,7 +226,9 @@ class PatchRun:
                 reason = str((told.get("error") or {}).get("message") or told.get("reason") or "")
                 moves = [{**move, "reason": reason} for move in moves]
             waits = any(
-                one.get("address") == judged.address and one.get("verb") == "reboot" and one.get("outcome") != "changed"
+                one.get("address") == judged.address
+                and one.get("verb") == "reboot"
+                and one.get("outcome") in ("skipped", "failed")
                 for one in result.notified
             )
             with self._lock:

@@ -102,11 +102,16 @@ class LabProject:
         stdin: str = "",
         env: Mapping[str, str] | None = None,
         timeout: float = 180,
+        at: str = "",
     ) -> Said:
-        """Run the command in the project; one that hangs is killed (exit -9). With `expect`, any other exit code fails the test."""
+        """Run the command in the project; one that hangs is killed (exit -9). With `expect`, any other exit code fails the test.
+
+        `at`: a moment in ISO 8601 that the controller takes for now.
+        """
         began = time.monotonic()
+        program = ["-m", "tests.lab.at_time", at] if at else ["-m", "statectl"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "statectl", *argv],
+            [sys.executable, *program, *argv],
             cwd=self.root,
             env=self.environment(env),
             stdin=subprocess.PIPE,

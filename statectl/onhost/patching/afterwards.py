@@ -174,7 +174,8 @@ class Afterwards(object):
             return
         if not reasons and not may:
             left = told["reasons"] if want.reboot == "never" else []
-            self._clear(item.address, debt["verb"], "ok", _nothing(left))
+            verb, outcome = ("reboot", "skipped") if left else (debt["verb"], "ok")
+            self._clear(item.address, verb, outcome, _nothing(left))
             self._warn_of(may_not, told["services"])
             return
         waits = self._walk.disruption.of_debt(item.address, debt["because"]) if self._walk.disruption else ""
