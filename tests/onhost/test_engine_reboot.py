@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 import types
 from typing import Any, NamedTuple
 
@@ -170,6 +171,22 @@ class Reboot(ExecutorCase):
         self.go(self.patches())
         assert self.lines("reboots") == ["reboot"]
         assert self.lines("patch.log") == ["install"]
+
+    def test_no_other_run_begins_while_it_goes_down(self):
+        """The host is held until its reboot ends us: who comes meanwhile is refused, with the name of this run."""
+        self.put("reboot", f"#!/bin/sh\ntouch {self.at('going')}\nsleep 1\nkill $PPID\n")
+        controller = self.planned("apply", self.catalogue(self.patches()))
+        controller.send({"type": "go", "observed": {}})
+        controller.until("end")
+        controller.send({"type": "ack", "runs": [controller.run], "reboot": True})
+        limit = time.monotonic() + 20
+        while not self.exists("going") and time.monotonic() < limit:
+            time.sleep(0.01)
+        other = self.order("apply")
+        refused = other.until("ready", "end")
+        assert (refused["type"], refused.get("code")) == ("end", "E501"), refused
+        assert refused["holder"]["run"] == controller.run
+        controller.wait()
 
     def test_a_reboot_of_ours_is_told_and_the_patches_are_not_repeated(self):
         """In the next boot the run that goes on says that it was rebooted, installs nothing again, and nothing is owed."""
