@@ -63,7 +63,7 @@ def command(
     store = open_store(root, settings)
     try:
         history = store.patch_history
-        operations = history.operations(host=host, until=before)
+        operations = history.turns(host=host, until=before)
         if host and not operations:
             hint = "statectl patch scan reads it; statectl patch history without a name shows all that are recorded"
             raise UsageError(f"no patch operation of {one_line(host)!r} is recorded in this store", hint=hint)

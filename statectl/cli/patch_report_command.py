@@ -64,7 +64,9 @@ def command(
         found, rows = patch_standings(opened, hosts, at, baseline=baseline, past=bool(as_of))
         if baseline and not found and baseline not in opened.project.patch_baselines:
             raise _no_baseline(baseline, opened.project.patch_baselines)
-        moves = opened.records().patch_history.moves(until=at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        until = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        installed = everything or any(one.counts.get("installed_pending_reboot") for one in found)
+        moves = opened.records().patch_history.moves(until=until) if installed else []
         made = report(
             found, at, project=opened.project.settings.project, everything=rows if everything else None, installed=moves
         )

@@ -2,8 +2,10 @@
 
 import datetime as dt
 import fnmatch
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 from statectl.baselines.evaluation import COMPLIANT, Evaluation, PatchState
@@ -211,29 +213,68 @@ def _move(told: Mapping[str, Any]) -> PatchMove:
     )
 
 
-def _row(one: PatchState, pins: Sequence[Pin]) -> dict[str, Any]:
+def _row(one: PatchState, pins: Sequence[Pin]) -> str:
     """The same text for the same patch on every host: nothing of one host stands in it but what is installed."""
-    row: dict[str, Any] = {
-        "name": one.name,
-        "arch": one.arch,
-        "state": one.state,
-        "from": one.installed,
-        "to": one.version,
-        "level": one.level,
-        "classification": one.classification,
-        "severity": one.severity,
-        "reason": one.reason,
-        "advisories": list(one.advisories),
-        "cves": list(one.cves),
-        "first_seen": moment(one.first_seen),
+    pin = next((pin for pin in pins if fnmatch.fnmatchcase(one.name, pin.package)), None) if pins else None
+    return _row_text(
+        one.name,
+        one.arch,
+        one.state,
+        one.installed,
+        one.version,
+        one.level,
+        one.classification,
+        one.severity,
+        one.reason,
+        one.advisories,
+        one.cves,
+        one.first_seen,
         # of what was never seen to come it would be the moment of the scan, and no two scans would be alike
-        "approved_at": moment(one.approved_at if one.first_seen is not None else None),
-        "withheld": one.withheld,
+        one.approved_at if one.first_seen is not None else None,
+        one.withheld,
+        (pin.version, pin.until, pin.reason) if pin is not None else None,
+    )
+
+
+@lru_cache(maxsize=100_000)
+def _row_text(
+    name: str,
+    arch: str,
+    state: str,
+    installed: str,
+    version: str,
+    level: str,
+    classification: str,
+    severity: str,
+    reason: str,
+    advisories: tuple[str, ...],
+    cves: tuple[str, ...],
+    first_seen: dt.datetime | None,
+    approved_at: dt.datetime | None,
+    withheld: str,
+    pin: tuple[str, dt.date, str] | None,
+) -> str:
+    """As it is kept: hosts of one fleet share most of theirs."""
+    row: dict[str, Any] = {
+        "name": name,
+        "arch": arch,
+        "state": state,
+        "from": installed,
+        "to": version,
+        "level": level,
+        "classification": classification,
+        "severity": severity,
+        "reason": reason,
+        "advisories": list(advisories),
+        "cves": list(cves),
+        "first_seen": moment(first_seen),
+        "approved_at": moment(approved_at),
+        "withheld": withheld,
     }
-    pin = next((pin for pin in pins if fnmatch.fnmatchcase(one.name, pin.package)), None)
     if pin is not None:
-        row["pin"] = {"version": pin.version, "until": pin.until.isoformat(), "reason": pin.reason}
-    return {key: value for key, value in row.items() if value not in ("", [])}
+        row["pin"] = {"version": pin[0], "until": pin[1].isoformat(), "reason": pin[2]}
+    said = {key: value for key, value in row.items() if value not in ("", [])}
+    return json.dumps(said, separators=(",", ":"), sort_keys=True)
 
 
 def _told(scan: Scan | None) -> dict[str, Any]:

@@ -10,12 +10,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from statectl.store.database import Connection, Database, repeatable
 from statectl.store.numbers import packed_numbers, unpacked_numbers
 
 AT_ONCE = 500  # values of one statement
+MOST_IDS = 200_000  # that are remembered, some 20 MB
 
 T = TypeVar("T")
 
@@ -34,7 +36,7 @@ class PatchMove:
 
 @dataclass(frozen=True, slots=True)
 class PatchOperation:
-    """One scan or install. `rows`: every patch of it, as JSON-able values; None when they were not asked for."""
+    """One scan or install. `rows`: every patch of it, each as JSON text; None: it has none, or they were not asked for."""
 
     run: str
     host: str
@@ -47,7 +49,7 @@ class PatchOperation:
     level: str = "unspecified"
     unknown: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
-    rows: Sequence[Mapping[str, Any]] | None = None
+    rows: Sequence[str] | None = None
     moves: Sequence[PatchMove] = ()
     listed: str = ""  # digest of the list of its rows, set by the store
 
@@ -55,16 +57,24 @@ class PatchOperation:
 class PatchHistory:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._ids: dict[str, int] = {}  # of rows that are in the store for good, by digest: hosts share most of theirs
 
     # --- writing
 
     @repeatable
     def keep(self, operations: Sequence[PatchOperation]) -> None:
         """All in one transaction. The same operation of the same run, host and baseline, told again, is that one: a later word on it."""
+        texts = [{_digest(text): text for text in one.rows} if one.rows is not None else None for one in operations]
+        wanted = {digest: text for some in texts if some is not None for digest, text in some.items()}
         with self._database.transaction() as connection:
-            numbers = _numbered(connection, operations)
-            for one in operations:
-                _keep(connection, one, numbers)
+            numbers = {digest: number for digest in wanted if (number := self._ids.get(digest)) is not None}
+            fresh = _numbered(connection, {digest: text for digest, text in wanted.items() if digest not in numbers})
+            numbers.update(fresh)
+            for one, some in zip(operations, texts, strict=True):
+                _keep(connection, one, None if some is None else [numbers[digest] for digest in some])
+        if len(self._ids) > MOST_IDS:
+            self._ids = {}
+        self._ids |= fresh  # now that it is written
 
     # --- reading
 
@@ -72,11 +82,13 @@ class PatchHistory:
     def latest(self, *, host: str = "", baseline: str = "", until: str = "~") -> list[PatchOperation]:
         """The last operation of every host and baseline, or the last that had ended by a moment; without rows."""
         where, values = _where(host=host, baseline=baseline)
+        if until != "~":
+            where, values = f"{where} AND ended <= ?", (*values, until)
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT one.* FROM patch_operations one JOIN (SELECT host, baseline, max(sequence) AS last FROM patch_operations"  # noqa: S608
-                f" WHERE ended <= ?{where} GROUP BY host, baseline) newest ON newest.last = one.sequence ORDER BY one.host, one.baseline",
-                (until, *values),
+                f" WHERE 1 = 1{where} GROUP BY host, baseline) newest ON newest.last = one.sequence ORDER BY one.host, one.baseline",
+                values,
             ).fetchall()
         return [_operation(row) for row in rows]
 
@@ -90,6 +102,20 @@ class PatchHistory:
             rows = connection.execute(
                 f"SELECT * FROM patch_operations WHERE ended >= ? AND ended <= ?{where} ORDER BY sequence",  # noqa: S608
                 (since, until, *values),
+            ).fetchall()
+        return [_operation(row) for row in rows]
+
+    @repeatable
+    def turns(self, *, host: str = "", until: str = "~") -> list[PatchOperation]:
+        """Operations whose list is another than that of the one before or behind, of the same host and baseline; and the first and last."""
+        where, values = _where(host=host)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM (SELECT one.*, lag(list) OVER again AS list_before, lead(list) OVER again AS list_behind"  # noqa: S608
+                f" FROM patch_operations one WHERE ended <= ?{where} WINDOW again AS (PARTITION BY host, baseline ORDER BY sequence))"
+                " turning WHERE list_before IS NULL OR list_behind IS NULL OR list_before <> list OR list_behind <> list"
+                " ORDER BY sequence",
+                (until, *values),
             ).fetchall()
         return [_operation(row) for row in rows]
 
@@ -147,11 +173,12 @@ class PatchHistory:
         return {digest: [texts[number] for number in found] for digest, found in ids.items()}
 
 
-def _keep(connection: Connection, one: PatchOperation, numbers: Mapping[str, int]) -> None:
+def _keep(connection: Connection, one: PatchOperation, numbers: Sequence[int] | None) -> None:
+    """`numbers`: of its rows; None: it has none."""
     key = (one.run, one.host, one.baseline)
     digest = ""
-    if one.rows is not None:
-        entries = packed_numbers(sorted({numbers[_digest(_text(row))] for row in one.rows}))
+    if numbers is not None:
+        entries = packed_numbers(sorted(numbers))
         digest = hashlib.blake2b(entries, digest_size=20).hexdigest()
         connection.execute(
             "INSERT INTO patch_lists (digest, entries) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", (digest, entries)
@@ -186,13 +213,8 @@ def _keep(connection: Connection, one: PatchOperation, numbers: Mapping[str, int
         )
 
 
-def _numbered(connection: Connection, operations: Sequence[PatchOperation]) -> dict[str, int]:
-    """{digest: id} of all rows; those that nobody had are added."""
-    wanted: dict[str, str] = {}
-    for one in operations:
-        for row in one.rows or ():
-            text = _text(row)
-            wanted[_digest(text)] = text
+def _numbered(connection: Connection, wanted: Mapping[str, str]) -> dict[str, int]:
+    """{digest: id} of rows by digest; those that nobody had are added."""
     numbers: dict[str, int] = {}
     for some in _parts(list(wanted)):
         sql = f"SELECT id, digest FROM patch_rows WHERE digest IN ({_marks(some)})"  # noqa: S608
@@ -208,10 +230,7 @@ def _numbered(connection: Connection, operations: Sequence[PatchOperation]) -> d
     return numbers
 
 
-def _text(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, separators=(",", ":"), sort_keys=True)
-
-
+@lru_cache(maxsize=100_000)
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
 

@@ -1,6 +1,7 @@
 """Patch reports made by hand: fixed moments, and hosts in every state."""
 
 import datetime as dt
+import json
 
 from statectl.baselines.evaluation import Evaluation, PatchState
 from statectl.baselines.model import Baseline, Pin
@@ -74,7 +75,7 @@ def judged(operations, *, expected=None, at=NOW, **options) -> list[Standing]:
     from dataclasses import replace
 
     named = [replace(one, listed=f"{one.host} {one.run}" if one.rows is not None else "") for one in operations]
-    rows = {one.listed: one.rows for one in named if one.listed}
+    rows = {one.listed: [json.loads(row) for row in one.rows] for one in named if one.listed}
     pairs = expected or [(one.host, one.baseline) for one in named]
     return standings(pairs, named, rows, at, **options)
 

@@ -40,7 +40,7 @@ def move(name, before, after, outcome="installed"):
 
 def found(store, **options):
     history = store.patch_history
-    return changes(history.operations(), history.moves(), history.rows, history.package_resources(), **options)
+    return changes(history.turns(), history.moves(), history.rows, history.package_resources(), **options)
 
 
 def short(changed):
@@ -130,3 +130,22 @@ def test_hosts_and_packages_do_not_mix(store):
     keep(store, 3, bash="2", vim="2")
     assert [one.host for one in found(store)] == ["web1", "web1"]
     assert short(found(store, package="vim")) == [("web1", "vim", "1", "2", OUTSIDE, "R3")]
+
+
+def test_scans_that_found_the_same_are_not_read(store):
+    """Of a hundred scans without news the first and the last are read, and those on both sides of a change."""
+    for hour in range(100):
+        keep(store, hour, bash="1" if hour < 50 else "2")
+    assert [one.run for one in store.patch_history.turns()] == ["R0", "R49", "R50", "R99"]
+    assert [(one.since, one.at) for one in found(store)] == [(at(49), at(50))]
+
+
+def test_unknown_in_between_hides_no_change(store):
+    """A scan that could say nothing stands between two that differ: the change is found, and since when is that of the known one."""
+    keep(store, 1, bash="1")
+    unknown = Evaluation(BASELINE.name, unknown="no answer")
+    record_patch_operation(
+        store, unknown, run="U", host="web1", baseline=BASELINE, operation="scan", started=at(2), ended=at(2)
+    )
+    keep(store, 3, bash="2")
+    assert [(one.since, one.at, one.by) for one in found(store)] == [(at(1), at(3), OUTSIDE)]

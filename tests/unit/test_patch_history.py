@@ -1,6 +1,7 @@
 """Patch operations in the store: every one is kept, none replaces another, and what did not change costs next to nothing."""
 
 import datetime as dt
+import json
 from dataclasses import replace
 
 import pytest
@@ -202,7 +203,7 @@ def test_failed_move_makes_the_patch_failed():
         moves=moves,
     )  # fmt: skip
     assert (told.compliant, told.level) == (False, "critical")
-    (row,) = [row for row in told.rows if row["name"] == "openssl"]
+    (row,) = [row for row in map(json.loads, told.rows) if row["name"] == "openssl"]
     assert (row["state"], row["reason"], row["from"]) == ("Failed", "postinst exited 1", "3.0.14-1")
 
 
@@ -213,7 +214,7 @@ def test_reboot_that_is_owed_makes_what_was_installed_wait():
         evaluated(OPENSSL), run="A", host="h", baseline=BASELINE, operation="install", started=at(), ended=at(),
         moves=moves, waits_for_reboot=True,
     )  # fmt: skip
-    assert told.rows[0]["state"] == "InstalledPendingReboot"
+    assert json.loads(told.rows[0])["state"] == "InstalledPendingReboot"
     assert not told.compliant and told.level == "critical"
 
 
@@ -241,7 +242,9 @@ def test_rollback_makes_an_approved_patch_missing_again():
             {"name": "bash", "arch": "amd64", "from": "5.2.15-2", "to": "5.2.15-1", "outcome": "installed"},
         ],
     )  # fmt: skip
-    states = {row["name"]: (row["state"], row["from"], row["to"], row.get("reason")) for row in told.rows}
+    states = {
+        row["name"]: (row["state"], row["from"], row["to"], row.get("reason")) for row in map(json.loads, told.rows)
+    }
     assert states["openssl"] == ("Missing", "3.0.14-1", "3.0.15-1", "rolled back: A1")
     assert states["bash"] == ("InstalledOther", "5.2.15-1", "5.2.15-1", None)
     assert (told.compliant, told.level) == (False, "critical")

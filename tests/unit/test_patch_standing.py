@@ -1,6 +1,7 @@
 """How hosts stand by their baselines: unknown is a state of its own, and every number has its denominator."""
 
 import datetime as dt
+import json
 from dataclasses import replace
 
 from statectl.baselines.model import Baseline, Pin
@@ -166,7 +167,7 @@ def test_installed_at_comes_from_the_run_that_installed_it():
         "host": "h", "name": "openssl", "arch": "amd64", "version_to": OPENSSL.version, "outcome": "installed",
         "at": "2026-11-20T02:00:00Z", "run_id": "N8",
     }  # fmt: skip
-    everything = {found[0].last.listed: one.rows}
+    everything = {found[0].last.listed: [json.loads(row) for row in one.rows]}
     patches = {
         patch.package: patch for patch in report(found, NOW, everything=everything, installed=[move]).entries[0].patches
     }

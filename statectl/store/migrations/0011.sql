@@ -30,6 +30,7 @@ CREATE TABLE patch_operations (
     PRIMARY KEY (run_id, host, baseline, operation)
 );
 CREATE INDEX patch_operations_by_host ON patch_operations (host, baseline, sequence);
+CREATE UNIQUE INDEX patch_operations_by_sequence ON patch_operations (sequence);
 CREATE INDEX patch_operations_by_end ON patch_operations (ended);
 
 CREATE TABLE patch_moves (
