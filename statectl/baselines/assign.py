@@ -11,11 +11,12 @@ The first of these that gives any decides. Where it gives several, each is evalu
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from statectl.baselines.filters import is_product
 from statectl.baselines.model import Baseline
-from statectl.baselines.systems import system_of
+from statectl.baselines.systems import product_of, system_of
 
 GROUP_TAGS = ("patch_group", "Patch Group", "PatchGroup")
 
@@ -71,8 +72,21 @@ def assign(
     for way in ways:
         found = way()
         if found:
-            return Assignment(tuple(found), tuple(notes))
+            return Assignment(tuple(_with_sources(one, facts, notes) for one in found), tuple(notes))
     return Assignment(notes=(*notes, f"no baseline for {system}"))
+
+
+def _with_sources(one: Assigned, facts: Mapping[str, Any], notes: list[str]) -> Assigned:
+    """With the sources that are for the product of the host."""
+    baseline = one.baseline
+    if not any(source.products for source in baseline.sources):
+        return one
+    product = product_of(facts)
+    kept = tuple(source for source in baseline.sources if not source.products or is_product(product, source.products))
+    if not kept:
+        what = f"no source of {baseline.name} is for {product}: the host's own repositories count"
+        notes.append(what)
+    return replace(one, baseline=replace(baseline, sources=kept))
 
 
 def _asked(baselines: Mapping[str, Baseline], asked: Sequence[str], system: str, notes: list[str]) -> list[Assigned]:

@@ -82,7 +82,7 @@ def fits(
 
 
 def _of_package(wanted: Filter, package: Package, product: str) -> str:
-    if wanted.product and not any(is_among(one, wanted.product) for one in _products(product)):
+    if wanted.product and not is_product(product, wanted.product):
         return f"the host is {product or 'of no known product'}, not {_one_of(wanted.product)}"
     if wanted.package and not any(fnmatchcase(package.name, one) for one in wanted.package):
         return f"it is not {_one_of(wanted.package)}"
@@ -91,9 +91,9 @@ def _of_package(wanted: Filter, package: Package, product: str) -> str:
     return ""
 
 
-def _products(product: str) -> tuple[str, ...]:
+def is_product(product: str, wanted: Sequence[str]) -> bool:
     """RockyLinux9.4 is RockyLinux9 too."""
-    return product, product.partition(".")[0]
+    return is_among(product, wanted) or is_among(product.partition(".")[0], wanted)
 
 
 def _of_advisories(wanted: Filter, advisories: Sequence[Advisory]) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from statectl.baselines.assign import assign
 from statectl.baselines.evaluate import evaluate
-from statectl.baselines.model import SYSTEMS, Baseline
+from statectl.baselines.model import SYSTEMS, Baseline, PatchSource
 from statectl.baselines.predefined import predefined
 from statectl.baselines.scan import Advisory
 from statectl.baselines.systems import product_of, system_of
@@ -68,6 +68,20 @@ def test_what_was_meant_and_does_not_fit_is_said():
     assert found(named=[("web", "red"), ("web", "named")]) == (["named"], ["association web names it"], ())
     assert "several patch groups" in found(tags={"patch_group": "web", "PatchGroup": "db"})[2][0]
     assert found({"id": "arch", "name": "Arch Linux"}) == ([], [], ("there are no baselines for Arch Linux",))
+
+
+def test_sources_are_those_of_the_host_s_product():
+    """A source for other versions of the system is not asked; where none is left the host's own repositories count, and it is said."""
+    sources = (
+        PatchSource("twelve", products=("Debian12",)),
+        PatchSource("all"),
+        PatchSource("old", products=("Debian1[01]",)),
+    )
+    one = assign({"own": Baseline("own", "debian", default=True, sources=sources)}, DEBIAN, {}).assigned[0]
+    assert [source.name for source in one.baseline.sources] == ["twelve", "all"]
+    said = assign({"own": Baseline("own", "debian", default=True, sources=sources[2:])}, DEBIAN, {})
+    assert said.assigned[0].baseline.sources == ()
+    assert said.notes == ("no source of own is for Debian12: the host's own repositories count",)
 
 
 @pytest.mark.parametrize(
