@@ -78,7 +78,7 @@ def measure(host: LabHost, rounds: int) -> dict[str, Figures]:
         return json.dumps({"verb": "scan", "manager": "apt", "lock_s": 120, "with": {"refresh_s": refresh_s}})
 
     def forget() -> None:
-        host.sh("rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/statectl/patching")
+        host.sh("rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/statectl-apt")
 
     for _ in range(rounds):
         forget()

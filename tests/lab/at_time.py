@@ -3,30 +3,31 @@
 Hosts keep their own clocks. What measures spans of time, such as deadlines, is not touched.
 """
 
-import datetime
+import datetime as dt
 import sys
 import time
 
-SHIFT = datetime.timedelta(0)
-REAL = datetime.datetime
+REAL = dt.datetime
 
 
-class Shifted(datetime.datetime):
+class Shifted(dt.datetime):
+    by = dt.timedelta(0)
+
     @classmethod
     def now(cls, tz=None):
-        return (REAL.now(datetime.UTC) + SHIFT).astimezone(tz) if tz else REAL.now() + SHIFT
+        return (REAL.now(dt.UTC) + cls.by).astimezone(tz) if tz else REAL.now() + cls.by
 
 
-def shift(moment: datetime.datetime) -> None:
-    global SHIFT
-    SHIFT = moment - REAL.now(datetime.UTC)
-    datetime.datetime = Shifted  # before anything of statectl is imported
-    seconds, real = SHIFT.total_seconds(), time.time
+def shift(moment: dt.datetime) -> None:
+    """Before anything of statectl is imported."""
+    Shifted.by = moment - REAL.now(dt.UTC)
+    dt.datetime = Shifted
+    seconds, real = Shifted.by.total_seconds(), time.time
     time.time = lambda: real() + seconds
 
 
 if __name__ == "__main__":
-    shift(datetime.datetime.fromisoformat(sys.argv[1]))
+    shift(dt.datetime.fromisoformat(sys.argv[1]))
     from statectl.cli.main import run
 
     sys.exit(run(sys.argv[2:]))

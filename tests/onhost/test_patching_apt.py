@@ -105,6 +105,15 @@ class Reading(unittest.TestCase):
         ]
         assert "s3cret" not in repr(found)
 
+    def test_what_came_in_another_form_was_fetched(self):
+        """apt tries an index in several forms, tells each that is missing as an error, and the last word counts."""
+        place = apt_lists.Configured("_srv_debian_._", "file:/srv/debian/./", "file:/srv/debian ./")
+        tried = "Err:4 file:/srv/debian ./ Packages\n  Method gave a blank filename\n"
+        got = "Get:4 file:/srv/debian ./ Packages [67.9 kB]\n"
+        assert apt_lists.refusals([place], Ran(0, tried + got, "")) == {}
+        assert apt_lists.refusals([place], Ran(0, got + tried, "")) != {}
+        assert apt_lists.refusals([place], Ran(0, tried, "")) != {}
+
     def test_refusals_are_those_of_their_archive(self):
         """What goes wrong with one archive is said of it alone, without a password; a warning on how a source is written is none."""
         configured = apt_lists.parse_configured(URIS)

@@ -20,7 +20,7 @@ from statectl.onhost.resources.package import apt_index
 if TYPE_CHECKING:
     from statectl.onhost.host import Host
 
-TOP = "/var/cache/statectl/patching/apt"
+TOP = "/var/cache/statectl-apt"  # not below the executor's own, which is closed to the user that apt fetches as
 FETCH_TIMEOUT_S = 600
 FORGOTTEN_S = 30 * 86400  # sources that no baseline has named for so long
 _PATIENCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20")
@@ -321,6 +321,8 @@ def refusals(configured: "Sequence[Configured]", ran: "Ran") -> "Dict[str, str]"
     for number, line in enumerate(lines):
         if not re.match(r"(?:E|W|Err):", line) or "Some index files failed to download" in line:
             continue
+        if line.startswith("Err:") and _came(line[len("Err:") :].strip(), lines[number:]):
+            continue  # one of several forms of an index, and another was there
         more = number + 1
         while line.startswith("Err:") and more < len(lines) and lines[more].startswith("  "):
             more += 1
@@ -339,6 +341,12 @@ def refusals(configured: "Sequence[Configured]", ran: "Ran") -> "Dict[str, str]"
         if trouble:
             found[one.base] = trouble[0]
     return found
+
+
+def _came(target: str, later: "Sequence[str]") -> bool:
+    """Was what failed fetched after all? The last word on it counts."""
+    said = [line for line in later if line.partition(":")[2].startswith(target)]
+    return bool(said) and said[-1].startswith(("Get:", "Hit:"))
 
 
 _FAILED = re.compile(r"Failed to fetch|GPG error|old ones used|previous index files will be used|is expired|not signed")
