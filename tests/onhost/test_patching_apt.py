@@ -303,7 +303,7 @@ class OnHost(unittest.TestCase):
         assert self.updates() == []
         assert (lists.directory, lists.stale) == (apt_index.LISTS, [])
         assert "Dir::State::Lists" not in " ".join(lists.options)
-        assert "/patching/apt/host/pkgcache.bin" in " ".join(lists.options)
+        assert "/statectl-apt/host/pkgcache.bin" in " ".join(lists.options)
 
     def test_an_index_past_its_end_is_asked_for_again(self):
         """However young its file is; one that was fetched after its end was accepted so, for its check is off."""
