@@ -56,7 +56,7 @@ class Notice:
     stage: int = 1
 
 
-SLOW = "for i in $(seq $(cat /etc/patch-slow.seconds 2>/dev/null || echo 0)); do sleep 1; done\n"
+SLOW = "for i in $(seq $(cat /etc/patch-slow.seconds 2>/dev/null || echo 0)); do sleep 1; done; echo ran >> /run/patch-slow.ran\n"
 PACKAGES = (
     Rpm("patch-base", "1.0-1", ("Provides: /bin/sh",), installed=True),  # Debian's shell is of no rpm package
     Rpm("patch-critical", "1.0-1", installed=True),

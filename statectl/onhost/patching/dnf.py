@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.patching import dnf_output, rpm_database, rpm_lock, rpm_sources
-from statectl.onhost.patching.dnf_scan import CACHE, REPOSITORIES, own_cache, run, scan, version
+from statectl.onhost.patching.dnf_scan import CACHE, REPOSITORIES, only_reading, own_cache, run, scan, version
 from statectl.onhost.patching.rpm_database import current, interrupted, nevra, plain
 from statectl.onhost.patching.rpm_files import Files
 from statectl.onhost.resources.package.dnf import _argv as dnf_argv
@@ -58,7 +58,7 @@ class Prepared(object):
         try:
             places: "Sequence[str]" = REPOSITORIES
             # what was looked at is what is installed from: nothing is asked for anew unless it has never been fetched
-            self._options = own_cache("--setopt=*.metadata_expire=-1", "--setopt=*.skip_if_unavailable=True")
+            self._options = [*own_cache(), "--setopt=*.metadata_expire=-1", "--setopt=*.skip_if_unavailable=True"]
             self._options.append("--setopt=install_weak_deps=False")
             if want.sources:
                 made = rpm_sources.Sources(host, want.sources, self._top, REPOSITORIES)
@@ -107,7 +107,7 @@ class Prepared(object):
             if not asking:
                 break
             self._bound = self._bounds(asking, hidden)
-            argv = [*self._options, *self._bound, "--assumeno"]
+            argv = [*self._options, *only_reading(), *self._bound, "--assumeno"]
             text, ran = run(self._host, argv, *self._install(asking, skipping=True))
             said = text + "\n" + ran.err
             table = dnf_output.table(said)

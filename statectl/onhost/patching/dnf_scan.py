@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Key = Tuple[str, str, str]
 
 CACHE = rpm_sources.CACHE + "/dnf"
+PERSIST = CACHE + "/persist"
+HISTORY = "/var/lib/dnf"
 OWN_CACHES = ("/var/cache/dnf", "/var/cache/libdnf5", "/var/cache/yum")
 REPOSITORIES = ("/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d", "/usr/share/dnf5/repos.d")
 LOCKED = ("/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list", "/etc/dnf/versionlock.toml")
@@ -59,8 +61,22 @@ def version(host: "Host") -> int:
     return 5 if tool is not None and os.path.realpath(tool).endswith("dnf5") else 4
 
 
-def own_cache(*more: str) -> "List[str]":
-    return ["--setopt=cachedir=" + CACHE, *more]
+def own_cache() -> "List[str]":
+    return ["--setopt=cachedir=" + CACHE]
+
+
+def only_reading() -> "List[str]":
+    """Options for calls that must not write into dnf's own history either; it opens it even to read."""
+    return ["--setopt=persistdir=" + PERSIST]
+
+
+def copy_history(host: "Host") -> None:
+    """dnf 4 knows from its history from which repository a package came."""
+    host.run(["mkdir", "-p", "-m", "0700", "--", PERSIST])
+    names = [name for name in host.listdir(HISTORY) if name.startswith("history.sqlite")]
+    if names:
+        paths = ["%s/%s" % (HISTORY, name) for name in names]
+        host.run(["cp", "-a", "--reflink=auto", "--", *paths, PERSIST], check=False)
 
 
 def scan(host: "Host", asked: "Mapping[str, JSON]") -> "Dict[str, JSON]":
@@ -70,7 +86,8 @@ def scan(host: "Host", asked: "Mapping[str, JSON]") -> "Dict[str, JSON]":
     refresh: "Any" = asked.get("refresh_s")
     try:
         top = rpm_sources.scratch(host) if sources else ""
-        options = own_cache("--setopt=*.skip_if_unavailable=True", "--disableplugin=versionlock")
+        options = [*own_cache(), *only_reading(), "--setopt=*.skip_if_unavailable=True", "--disableplugin=versionlock"]
+        copy_history(host)
         if sources:
             made = rpm_sources.Sources(host, sources, top, REPOSITORIES)
             options.append("--setopt=reposdir=" + made.directory)
@@ -95,7 +112,7 @@ def _scan(host: "Host", options: "List[str]", places: "Sequence[str]", refresh_s
         if name not in data and name not in said
     ]
     options = [*options, "--cacheonly"]
-    there = _query(host, [*options, "--installed"], _SHOWN_INSTALLED)
+    there = _query(host, [*options, "--installed", "--setopt=disable_excludes=main"], _SHOWN_INSTALLED)
     every = ["--upgrades", "--showduplicates"] if version(host) < 5 else ["--upgrades"]
     offered = _query(host, [*options, *every, "--setopt=disable_excludes=main"], _SHOWN)
     fresh, untold = _brought(host, options, there) if offered else ([], "")

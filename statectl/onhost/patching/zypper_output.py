@@ -94,11 +94,12 @@ def problem(text: str, wanted: "Sequence[Key]") -> "Optional[Tuple[List[Key], st
 
 
 def cause(text: str) -> str:
-    """What went wrong, in one line; '' when no message tells. What a repository's history begins with says most."""
+    """What went wrong, in one line; '' when no message tells. What a repository's history says is most exact."""
     for kind, said in _MESSAGE.findall(text):
         message = entities(said)
-        history = re.search(r"^ - (?:\[[^\]]*\] )?(.+)$", message, re.MULTILINE)
-        message = history.group(1) if history else " ".join(_HINT.sub("", message).split())
+        if "\nHistory:\n" in message:
+            message = re.sub(r"(?m)^ - (?:\[[^\]]*\] )?", "", message.partition("\nHistory:\n")[2])
+        message = " ".join(_HINT.sub("", message).split())
         if kind == "error" and message and not message.startswith(_GENERAL):
             return message[:300]
     asked = _QUESTION.search(text)
