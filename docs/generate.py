@@ -204,7 +204,8 @@ def joined(words: list[str]) -> str:
 def document(name: str) -> str:
     """The models of one JSON document, the outermost first."""
     models: dict[str, type[BaseModel]] = {}
-    _collect({"plan": Plan, "compliance": Compliance, "patch-report": PatchReport}[name], models)
+    documents: dict[str, type[BaseModel]] = {"plan": Plan, "compliance": Compliance, "patch-report": PatchReport}
+    _collect(documents[name], models)
     parts = []
     for title, model in models.items():
         rows = [(f"`{field}`", str(info.description)) for field, info in model.model_fields.items()]
