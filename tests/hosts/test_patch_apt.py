@@ -279,10 +279,10 @@ def test_exactly_the_wanted_versions_come_and_the_rest_is_kept_back(
         "lab-marked": ["1.0", "1.1"],
     }
     assert seen["kept"] == {
-        "lab-needs": "lab-needs needs lab-fresh, which is not approved; lab-needs needs lab-nowhere, which no archive of this host has",
+        "lab-needs": "it needs lab-fresh, which is not approved; it needs lab-nowhere, which no archive of this host has",
         "lab-breaks": "it would remove lab-broken",
         "lab-kept": "it is on hold at 1.0; `apt-mark unhold lab-kept` lets it go",
-        "lab-above-blocked": "lab-above-blocked needs lab-blocked (>= 2.0), which is rejected",
+        "lab-above-blocked": "it needs lab-blocked (>= 2.0), which is rejected",
     }
     assert {name: version(host, name) for name, _, _ in EVERYTHING} == {
         **{name: "1.0" for name, _, _ in EVERYTHING},
@@ -319,7 +319,7 @@ def test_a_default_release_of_the_host_lets_nothing_else_in(lab_host: LabHost, r
     seen = OnHost(lab_host).look(wanted(lab_app="1.2"))
     assert seen["moves"] == {}
     assert seen["kept"] == {
-        "lab-app": "lab-app needs lab-lib (>= 2.0), of which 1.0 is installed and no other version is approved"
+        "lab-app": "it needs lab-lib (>= 2.0), of which 1.0 is installed and no other version is approved"
     }
 
 
@@ -341,7 +341,7 @@ def test_a_version_that_no_index_has_any_more_comes_from_the_controller(
     without = driver.look(versions, cached=cached)
     assert "failed" not in without, without
     assert without["kept"] == {
-        "lab-app": "lab-app needs lab-lib (>= 2.0), of which 1.0 is installed and no other version is approved"
+        "lab-app": "it needs lab-lib (>= 2.0), of which 1.0 is installed and no other version is approved"
     }
     before = lab_host.sh("ls -l /var/lib/apt/lists | sort")
     done = driver.install(versions, cached=cached, allowed=wanted(lab_lib="2.0"))
@@ -468,6 +468,9 @@ def test_a_postinst_that_fails_says_why_and_what_else_came(lab_host: LabHost, re
     assert "the cause of it all" in done["output"]
     assert len(done["output"].split("\n")) <= 20
     assert driver.scan()["broken"] == ["lab-bad is half-configured"]
+    again = driver.install([])
+    assert again["failed"].startswith("lab-bad is half-configured after dpkg --configure -a: ")
+    assert "the cause of it all" in again["output"]
     lab_host.sh("touch /etc/lab-may")
     seen = driver.install(versions)
     assert seen["repair"] == "repair: dpkg --configure -a (lab-bad is half-configured)"

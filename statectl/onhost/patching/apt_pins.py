@@ -158,11 +158,13 @@ def unmet(text: str) -> str:
     return "; ".join(told(line) for line in unmet_lines(text)[:3])
 
 
-def told(line: "Unmet", verdict: str = "") -> str:
+def told(line: "Unmet", verdict: str = "", of: str = "") -> str:
+    """of: the package that is spoken of already."""
     verb = (
         "needs" if line.kind in ("Depends", "PreDepends") else "breaks" if line.kind == "Breaks" else "conflicts with"
     )
-    return "%s %s %s, %s" % (line.package, verb, line.what, verdict or "but " + line.why)
+    who = "it" if line.package.partition(":")[0] == of else line.package
+    return "%s %s %s, %s" % (who, verb, line.what, verdict or "but " + line.why)
 
 
 def slots(versions: "Sequence[Sequence[str]]", own: str) -> "Dict[Slot, str]":

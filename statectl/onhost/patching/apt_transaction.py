@@ -219,10 +219,10 @@ class Prepared(object):
             if not why:
                 base[slot], found = asked.wanted[slot], tried
             else:
-                refused[slot] = self._in_the_way(tried, asked) or why
+                refused[slot] = self._in_the_way(tried, asked, slot[0]) or why
         return found, {slot: why for slot, why in refused.items() if slot not in found.moves}
 
-    def _in_the_way(self, tried: "Outcome", asked: "Asked") -> str:
+    def _in_the_way(self, tried: "Outcome", asked: "Asked", of: str) -> str:
         """The dependencies that are not met, and what keeps each of them away."""
         lines = apt_pins.unmet_lines(tried.text)[:3]
         needed = [line for line in lines if line.kind in ("Depends", "PreDepends")]
@@ -245,7 +245,7 @@ class Prepared(object):
                         verdict = "of which %s is installed and %s is approved" % (table.installed, known)
                 else:
                     verdict = "which is not approved"
-            told.append(apt_pins.told(line, verdict))
+            told.append(apt_pins.told(line, verdict, of))
         return "; ".join(told)
 
     def _simulated(self, asked: "Asked", wanted: "Optional[Mapping[Slot, str]]") -> "Outcome":
@@ -291,13 +291,21 @@ class Prepared(object):
 
     def install(self) -> None:
         """Raises Failed: what went wrong, what of it is installed all the same, and the last lines that were said."""
+        repaired = None
         if self._unfinished():
-            apt.repair(self._host)
+            repaired = apt.repair(self._host)
             self._read()
             self._foreseen = None
         foreseen = self._foreseen or self.look()
         found = self._found
         if found is None or not found.moves:
+            if repaired is not None and self._unfinished():
+                said = without_secrets(repaired.out + "\n" + repaired.err)
+                broken = ", ".join(apt_packages.broken(self._packages))
+                message = "%s after dpkg --configure -a: %s" % (broken, without_secrets(apt.why(repaired)))
+                raise Failed(
+                    message, "repair of dpkg failed", ["dpkg", "--configure", "-a"], repaired.code, _tail(said)
+                )
             return
         exact = Asked(
             {slot: to for slot, (_, to) in found.moves.items()}, {}, (), False, bool(self._want.downgrade), self._own
@@ -366,8 +374,7 @@ class Prepared(object):
             message += "; installed all the same: %s" % ", ".join(done)
         if undone:
             message += "; not installed: %s" % ", ".join(undone)
-        tail = "\n".join([line for line in said.split("\n") if line.strip()][-SHOWN_LINES:])
-        raise Failed(message, cause, ["apt-get", "upgrade"], ran.code, tail)
+        raise Failed(message, cause, ["apt-get", "upgrade"], ran.code, _tail(said))
 
     def _reason(self, ran: "Ran", said: str) -> "Tuple[str, str]":
         if ran.timed_out:
@@ -409,6 +416,10 @@ def _unobtainable(table: "Optional[Table]", version: str, downgrade: bool) -> st
     if candidate is not None and candidate.version in older and candidate.priority > there.priority:
         return "the host's own preferences keep it at %s" % candidate.version
     return ""
+
+
+def _tail(said: str) -> str:
+    return "\n".join([line for line in said.split("\n") if line.strip()][-SHOWN_LINES:])
 
 
 def _spec(one: "Installed") -> str:

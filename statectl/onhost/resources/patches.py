@@ -92,7 +92,7 @@ def _read_one(host: "Host", want: "Desired") -> "Desired":
     versions = [[name, arch, there.get((name, arch), "")] for name, arch, _ in wanted]
     found = Found(want.name, versions=versions)
     pending = [one for one, now in zip(wanted, versions) if _behind(manager, want, one[2], now[2])]
-    if pending or (wanted and manager.interrupted(host)):
+    if pending or manager.interrupted(host):
         found.foreseen = _look(host, manager, want, pending, there)
     return found
 

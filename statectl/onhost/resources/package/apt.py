@@ -266,8 +266,8 @@ def commit(host: "Host", transaction: "Transaction") -> None:
         _apt_get(host, flags, Transaction((), purge=transaction.purge), "purge")
 
 
-def repair(host: "Host") -> None:
-    """What dpkg was ended in comes to its end, for apt refuses to work before.
+def repair(host: "Host") -> "Ran":
+    """What dpkg was ended in comes to its end, for apt refuses to work before. -> how dpkg ended
 
     dpkg does not wait for its lock, and whoever holds it may be just at that work. A package that cannot be configured is no
     reason to stop: it may be the one that is to be removed, and apt says the same about it if not.
@@ -284,6 +284,7 @@ def repair(host: "Host") -> None:
         message = holder or "dpkg --configure -a: %s" % why(ran)
         cause = "package manager is locked" if holder else "repair of dpkg failed"
         raise Failed(message, cause, argv, ran.code, (ran.out + ran.err)[-4096:])
+    return ran
 
 
 def _refuse_side_effects(host: "Host", transaction: "Transaction") -> None:
