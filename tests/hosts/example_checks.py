@@ -23,6 +23,16 @@ def fetched(seen: Any, url: str, password: str = "") -> tuple[str, str]:
     return served, body
 
 
+def patching(seen: Mapping[str, Any], hosts: Mapping[str, LabHost]) -> None:
+    """Scanned: neither lists nor packages of the host's own are newer than the host's first contact with us."""
+    for name in hosts:
+        config = seen[name].file("/etc/apt/apt.conf.d/99-patching")
+        assert config.content_string == 'APT::Periodic::Unattended-Upgrade "0";\n'
+        since = "/var/lib/statectl/identity.json"
+        newer = f"find /var/lib/apt/lists /var/lib/dpkg /var/lib/rpm -newer {since} ! -name '*lock*'"
+        assert seen[name].run(newer).stdout == ""
+
+
 def load_balanced(seen: Mapping[str, Any], hosts: Mapping[str, LabHost]) -> None:
     apps = sorted(name for name in seen if name.startswith("app"))
     balancers = [name for name in seen if name.startswith("lb")]

@@ -101,6 +101,12 @@ STAGES = {
         vars='hosts: {"gate[2-4]": {groups: [routers]}}\n',
         bastion="bookworm",
     ),
+    "patching": Stage(
+        "patching",
+        "inventories/prod",
+        (cast(bullseye="web02", bookworm="web01", trixie="web03", rpm="db01"),),
+        checks.patching,
+    ),
     "role-nginx": Stage(
         "roles/nginx",
         "inventories",
