@@ -17,6 +17,7 @@ _URL = re.compile(r"<url>(.*?)</url>", re.DOTALL)
 _MESSAGE = re.compile(r'<message type="(error|warning)">(.*?)</message>', re.DOTALL)
 _PROBLEM = re.compile(r"<prompt [^>]*>\s*<description>(?:Problem(?: \d+)?: )?(.*?)</description>", re.DOTALL)
 _NOT_INSTALL = re.compile(r"Solution \d+: (?:do not install|keep obsolete|keep) (\S+)")
+_SECTION = re.compile(r"<to-([a-z-]+)>(.*?)</to-\1>", re.DOTALL)
 _QUESTION = re.compile(r"<prompt [^>]*>\s*<text>([^<]*(?:signed|ignature)[^<]*)</text>")
 _HINT = re.compile(r"Please (?:see the above|check if the) [^.]*\.")
 _GENERAL = (
@@ -57,20 +58,17 @@ def repositories(text: str) -> "List[Tuple[str, str, bool]]":
 
 
 def summary(text: str) -> "Summary":
-    placed, lowered, removed = [], [], []
-    for kind in ("install", "upgrade", "downgrade", "reinstall", "change-arch", "remove"):
-        for section in re.findall("<to-%s>(.*?)</to-%s>" % (kind, kind), text, re.DOTALL):
-            for attributes in solvables(section):
-                if attributes.get("type", "package") != "package":
-                    continue
-                key = attributes.get("name", ""), attributes.get("arch", ""), plain(attributes.get("edition", ""))
-                if kind == "remove":
-                    removed.append(key)
-                else:
-                    placed.append(key)
-                    if kind == "downgrade":
-                        lowered.append(key)
-    return Summary(placed, lowered, removed)
+    """Of all sections <to-...>: install, upgrade, upgrade-change-arch, downgrade, reinstall, remove and whatever else there may be."""
+    found = Summary([], [], [])
+    for kind, section in _SECTION.findall(text):
+        for attributes in solvables(section):
+            key = attributes.get("name", ""), attributes.get("arch", ""), plain(attributes.get("edition", ""))
+            if attributes.get("type", "package") != "package" or key in found.placed:
+                continue
+            (found.removed if kind.startswith("remove") else found.placed).append(key)
+            if kind.startswith("downgrade"):
+                found.lowered.append(key)
+    return found
 
 
 def missing(text: str, asked: "Dict[str, Key]") -> "List[Key]":
