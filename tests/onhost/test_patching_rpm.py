@@ -213,6 +213,8 @@ class ZypperOutput(unittest.TestCase):
         clash, other = ("patch-clash", "noarch", "1.1-1"), ("patch-other", "noarch", "1.1-1")
         text = "patch-clash-1.1-1.noarch conflicts with patch-old provided by patch-old-1.0-1.noarch"
         assert zypper_output.problem(PROMPT, [other, clash]) == ([clash], text)
+        turned = PROMPT.replace("Problem: ", "Problem: patch-other-1.1-1.noarch and ")
+        assert (zypper_output.problem(turned, [other, clash]) or [None])[0] == [clash]
         assert zypper_output.problem(SUMMARY, [clash]) is None
 
     def test_a_summary(self):
@@ -286,7 +288,7 @@ class Advisories(unittest.TestCase):
         assert len(self._read(plain + ".zst").told) == 2
         with open(plain + ".zst", "rb") as stream:
             packed = stream.read()
-        for spoilt in (packed[:-9], b"garbage" * 10):
+        for spoilt in (packed[:-9], packed[:-2], b"garbage" * 10):
             with self.assertRaises(Failed):  # noqa: PT027
                 self._read(self._file("s.xml.zst", spoilt))
 
