@@ -11,6 +11,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "baseline": ("patch_baseline_commands", "Patch baselines: list, show, explain HOST PACKAGE"),
     "report": ("patch_report_command", "Which patches are missing where, from stored results"),
     "history": ("patch_history_command", "What became of packages: what, when, by which run"),
+    "cve": ("patch_cve_command", "Which hosts are exposed to which vulnerabilities, from stored scans"),
+    "poll": ("patch_poll_command", "Read indexes of packages here, so that versions are known when they appear"),
+    "feed": ("patch_feed_command", "Feeds of vulnerabilities: list, update"),
+    "cache": ("patch_cache_command", "Package files that are kept here: list, prune"),
 }
 
 
