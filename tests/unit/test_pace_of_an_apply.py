@@ -19,7 +19,7 @@ class Host:
         self.name = name
         self.keep = True
         self.facts, self.memory, self.compiled, self.undelivered = {}, {}, None, []
-        self.on_message = self.holder = None
+        self.on_message = self.holder = self.patching = None
         self._at_work = at_work
         self._owners = owners
         verdicts = [
