@@ -90,7 +90,7 @@ def _found(
         (earlier, later)
         for of_host in by_baseline.values()
         for earlier, later in pairwise(of_host)
-        if later.operation == "scan" and later.run != earlier.run and earlier.listed != later.listed
+        if later.operation == "scan" and earlier.listed != later.listed
     ]
     lists = rows({one.listed for pair in pairs for one in pair})
     moved: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}

@@ -89,6 +89,22 @@ def test_unchanged_scan_costs_no_copy(store):
     assert (size(store, "patch_operations"), size(store, "patch_lists"), size(store, "patch_rows")) == (100, 1, 2)
 
 
+def test_order_of_the_packages_makes_no_other_list(store):
+    """The same packages told in another order are the same list."""
+    keep(store, evaluated(OPENSSL, BASH), "A1")
+    keep(store, evaluated(BASH, OPENSSL), "A2", hours=1)
+    assert size(store, "patch_lists") == 1
+
+
+def test_outcome_that_nobody_knows_is_a_failure():
+    """What is not known to have been installed is not called installed."""
+    told = patch_operation(
+        evaluated(OPENSSL), run="A", host="h", baseline=BASELINE, operation="install", started=at(), ended=at(),
+        moves=[{"name": "openssl", "arch": "amd64", "from": "1", "to": "2", "outcome": "unknown"}],
+    )  # fmt: skip
+    assert told.moves[0].outcome == "failed" and json.loads(told.rows[0])["state"] == "Failed"
+
+
 def test_moment_of_a_scan_stands_in_no_row(store):
     """Of a package that nobody saw come, the moment of approval is that of the scan: it is left out, or no two scans would be alike."""
     for hour in range(3):
@@ -113,11 +129,12 @@ def test_everything_that_is_known_of_a_patch_comes_back(store):
 def test_counts_are_those_of_ssm(store):
     """By state; and of what is not compliant: critical by level, security by kind, the others."""
     plain = PatchState("vim", "amd64", "Missing", "1", "2", level="low")
-    keep(store, evaluated(OPENSSL, BASH, plain), "A1")
+    minor = replace(OPENSSL, name="curl", level="low")
+    keep(store, evaluated(OPENSSL, BASH, plain, minor), "A1")
     (one,) = store.patch_history.latest()
     told = one.detail["counts"]
     assert {name: count for name, count in told.items() if count} == {
-        "missing": 2, "installed_other": 1, "critical_non_compliant": 1, "security_non_compliant": 1, "other_non_compliant": 1,
+        "missing": 3, "installed_other": 1, "critical_non_compliant": 1, "security_non_compliant": 2, "other_non_compliant": 1,
     }  # fmt: skip
 
 

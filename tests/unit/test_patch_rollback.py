@@ -24,7 +24,12 @@ def scan(trouble="", **versions):
 def chosen(moves, there, *, cached=lambda *_: "", host="web1"):
     states = (PatchState("openssl", "amd64", "Installed", "2", "2"),)
     evaluation = Evaluation(
-        "debian-prod", states, install=(Wanted("curl", "amd64", "9"),), blocked=("docker",), unknown="old data"
+        "debian-prod",
+        states,
+        install=(Wanted("curl", "amd64", "9"),),
+        allowed=(Wanted("zsh", "amd64", "9"),),
+        blocked=("docker",),
+        unknown="old data",
     )
     return Rollback.of("A1", moves, ["web1"], cached).chosen(host, Baseline("debian-prod", "debian"), there, evaluation)
 
