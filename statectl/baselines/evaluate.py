@@ -6,6 +6,7 @@ versions the newest approved one is wanted, which need not be the newest that th
 
 import datetime as dt
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from statectl.baselines.decide import Decider, Decision
 from statectl.baselines.evaluation import COMPLIANT, STATES, Evaluation, PatchState, Wanted
@@ -66,18 +67,23 @@ class Evaluator:
         unknown = self._too_old(scan, host_now)
         if unknown:
             return Evaluation(name, trouble=trouble, unknown=unknown)
-        trouble += [*scan.stale, *(f"{one} (statectl plan shows how it is mended)" for one in scan.broken)]
+        trouble += [*scan.stale, *scan.broken]
         trouble += [
             f"the pin of {pin.package} is over since the end of {pin.until}: it holds nothing any more"
             for pin in self.baseline.pins
-            if clock.date() > pin.until
+            if self.now.date() > pin.until
         ]
-        return self._judge(scan, clock).host(scan).evaluation(trouble, override, failed)
+        found = self._judge(scan, self.now).host(scan).evaluation(trouble, override, failed)
+        if clock >= self.now:
+            return found
+        # nothing is installed before both clocks say so; a host whose clock stands still does not comply by that
+        early = self._judge(scan, clock).host(scan).evaluation([], override, failed)
+        return replace(found, install=early.install, allowed=early.allowed, blocked=early.blocked)
 
     def decisions(self, scan: Scan, name: str, *, scanned_at: dt.datetime | None = None) -> list[Decision]:
         """The decision on every version of a package, the installed ones too, newest first."""
         _, clock, _ = self._clock(scan, scanned_at)
-        return self._judge(scan, clock).host(scan).decisions(name)
+        return self._judge(scan, min(clock, self.now)).host(scan).decisions(name)
 
     def _judge(self, scan: Scan, clock: dt.datetime) -> Judge:
         key = (APT if scan.manager == "apt" else RPM, product_of(scan.system), clock)
@@ -87,17 +93,17 @@ class Evaluator:
         return judge
 
     def _clock(self, scan: Scan, scanned_at: dt.datetime | None) -> tuple[dt.datetime, dt.datetime, list[str]]:
-        """Now by the host's clock, now for delays, and what is to be said of it.
+        """Now by the host's clock, now for what is installed, and what is to be said of it.
 
-        Where the two clocks differ much one of them is wrong, and nobody knows which: nothing is approved before both say so.
+        Where the two clocks differ much one of them is wrong, and nobody knows which: nothing is installed before both say so.
         """
-        if scanned_at is None:
+        if scanned_at is None or not scan.taken:
             return self.now, self.now, []
         host = dt.datetime.fromtimestamp(scan.taken, dt.UTC) + (self.now - scanned_at)
         if abs(host - self.now) <= CLOCKS_MAY_DIFFER:
             return host, self.now, []
         ahead = "ahead of" if host > self.now else "behind"
-        text = f"the host's clock is {_span(abs(host - self.now))} {ahead} the controller's: delays are counted by the earlier one"
+        text = f"the host's clock is {_span(abs(host - self.now))} {ahead} the controller's: what is not approved by the earlier one is not installed"
         return host, min(host, self.now).replace(second=0, microsecond=0), [text]
 
     def _too_old(self, scan: Scan, host_now: dt.datetime) -> str:

@@ -1,18 +1,21 @@
 """What is wrong between patch baselines, and between them and what names them."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from statectl.baselines.model import Baseline
 from statectl.problems import Note, Problem, Span, did_you_mean, nearest
 from statectl.project.model import Association
 
+if TYPE_CHECKING:
+    from statectl.baselines.model import Baseline
+
 
 def baselines_by_name(
-    baselines: Iterable[Baseline],
+    baselines: "Iterable[Baseline]",
     associations: Iterable[Association],
     windows: Collection[str],
     broken: Collection[str] = (),
-) -> tuple[dict[str, Baseline], list[Problem]]:
+) -> "tuple[dict[str, Baseline], list[Problem]]":
     """All of the files by name, and every problem between them.
 
     windows: names of all maintenance windows; broken: names of baselines that are there and could not be read
@@ -43,7 +46,7 @@ def _between(code: str, summary: str, span: Span | None, first: Span | None, hin
     return Problem(code, summary, span, label, hint, (Note("first here", first),))
 
 
-def _defaults(baselines: Iterable[Baseline], problems: list[Problem]) -> None:
+def _defaults(baselines: "Iterable[Baseline]", problems: list[Problem]) -> None:
     found: dict[str, Baseline] = {}
     for one in baselines:
         first = found.setdefault(one.os, one) if one.default else one
@@ -52,7 +55,7 @@ def _defaults(baselines: Iterable[Baseline], problems: list[Problem]) -> None:
             problems.append(_between("E173", summary, one.span, first.span, "leave `default: true` to one of them"))
 
 
-def _patch_groups(baselines: Iterable[Baseline], problems: list[Problem]) -> None:
+def _patch_groups(baselines: "Iterable[Baseline]", problems: list[Problem]) -> None:
     found: dict[tuple[str, str], Baseline] = {}
     for one in baselines:
         for group in one.patch_groups:
@@ -63,7 +66,7 @@ def _patch_groups(baselines: Iterable[Baseline], problems: list[Problem]) -> Non
 
 
 def _used(
-    association: Association, named: Mapping[str, Baseline], broken: Collection[str], problems: list[Problem]
+    association: Association, named: "Mapping[str, Baseline]", broken: Collection[str], problems: list[Problem]
 ) -> None:
     """Every baseline that it names, also in a variant, must be there; of one system it names one."""
     said = [(association.patch_baseline, association.path)]

@@ -4,9 +4,8 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from statectl.baselines.model import Baseline
 from statectl.problems import Problem, nearest
 from statectl.project.associations import AssociationReader, CheckSelector
 from statectl.project.baseline_uses import baselines_by_name
@@ -28,6 +27,9 @@ from statectl.project.types import Sections
 from statectl.project.windows import WindowReader
 from statectl.project.yaml_tree import BROKEN
 from statectl.targets.groups import ResourceGroup
+
+if TYPE_CHECKING:
+    from statectl.baselines.model import Baseline
 
 _NOTHING = Settings(project="", inventory="")
 

@@ -6,15 +6,17 @@ Values are trees of Plain, str, Expression, bool, None, WrittenInt, WrittenFloat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from statectl.baselines.model import Baseline
 from statectl.baselines.patching import Patching
 from statectl.problems import Problem, Span
 from statectl.project.scalars import Expression
 from statectl.schedules import Window
 from statectl.schedules.slots import Missed
 from statectl.targets.groups import ResourceGroup
+
+if TYPE_CHECKING:
+    from statectl.baselines.model import Baseline  # 6 ms, for projects that have any
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,4 +317,6 @@ class Project:
     maintenance_windows: Mapping[str, MaintenanceWindow] = field(default_factory=dict)
     parameters: Mapping[str, DeclaredParameter] = field(default_factory=dict)
     resource_groups: Mapping[str, ResourceGroup] = field(default_factory=dict)
-    patch_baselines: Mapping[str, Baseline] = field(default_factory=dict)  # of the files; `predefined()` has the others
+    patch_baselines: "Mapping[str, Baseline]" = field(
+        default_factory=dict
+    )  # of the files; `predefined()` has the others

@@ -116,6 +116,17 @@ def test_filters_of_apt():
         assert value in found.states[0].reason, key
 
 
+@pytest.mark.parametrize(("product", "fits"), [("RedhatEnterpriseLinux9", True), ("RedhatEnterpriseLinux9.4", True),
+                                               ("RedhatEnterpriseLinux9.2", False), ("redhat*", True), ("*", True)])  # fmt: skip
+def test_products_with_and_without_their_minor_version(product, fits):
+    """A host of 9.4 is one of 9 too; case does not matter."""
+    told = {"RHSA-2026:1": Advisory("RHSA-2026:1", "Security")}
+    ledger = Memory()
+    scan = rpm_scan([rpm("bash", "5.1-1")], [rpm("bash", "5.1-2", *told)], ledger=ledger, advisories=told)
+    found = evaluate(rhel(Rule(Filter(product=(product,)), after_days=0)), scan, ledger, NOW)
+    assert bool(wanted(found)) == fits
+
+
 def test_an_attribute_that_a_package_lacks_matches_nothing():
     """A package without a priority, or outside of every advisory, is told to be so; `*` does not match it either."""
     ledger = Memory()
@@ -335,12 +346,13 @@ def test_stale_or_troubled_data_say_nothing(change, words):
 
 
 def test_clocks_that_differ_by_hours_count_by_the_earlier_one():
-    """A host, or a controller, whose clock is ahead approves nothing early; it is said. An hour is no reason."""
+    """Nothing is installed before both clocks say so, and it is said; a clock that is behind makes no host comply. An hour is no reason."""
     ledger = Memory()
     scan = apt_scan([OPENSSL], [FIXED], ledger=ledger, at=NOW - 3 * DAY)
     behind = replace(scan, taken=T - 7200, archives=tuple(replace(one, fetched=T - 9000) for one in scan.archives))
     found = evaluate(debian(SECURITY_3), behind, ledger, NOW, scanned_at=NOW)
     assert (wanted(found), "behind the controller's" in found.trouble[0]) == (set(), True)
+    assert (states(found), found.compliant) == ({"openssl": ("Missing", "3.0.2-1")}, False)
     ahead = evaluate(debian(SECURITY_3), replace(scan, taken=T + 2 * 86400), ledger, NOW - DAY, scanned_at=NOW - DAY)
     assert (wanted(ahead), "ahead of" in ahead.trouble[0]) == (set(), True)
     near = evaluate(debian(SECURITY_3), replace(scan, taken=T + 3000), ledger, NOW, scanned_at=NOW)
