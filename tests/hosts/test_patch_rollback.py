@@ -1,6 +1,7 @@
 """Rolling back patches on real hosts: packages go back to the recorded versions, what cannot go back is said, and the baseline is pinned."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,27 @@ def test_version_that_is_gone_is_said_and_the_rest_goes_back(
     assert versions(host) == {"lab-app": "2.0", "lab-lib": "2.0", "lab-fresh": "1.0", "lab-other": "1.0"}, said
     kept = [line for line in said.out.splitlines() if "kept back" in line]
     assert any("lab-app" in line for line in kept) and any("lab-lib" in line for line in kept), said
+
+
+def test_upgrade_by_hand_is_found_and_a_scan_without_news_costs_no_list(
+    patched: tuple[LabProject, LabHost, str],
+) -> None:
+    """Two scans alike share one list; what somebody did with apt in between is told as found outside, with the moments around it."""
+    project, host, _ = patched
+    for _ in range(2):
+        project.statectl("patch", "scan", expect=0)
+    assert project.statectl("patch", "history", "--package", "lab-other", "--json", expect=0).json["total"] == 1
+    with sqlite3.connect(project.root / ".statectl" / "state.db") as store:
+        lists = [row[0] for row in store.execute("SELECT list FROM patch_operations ORDER BY sequence DESC LIMIT 2")]
+    assert lists[0] == lists[1]
+
+    host.exec(["apt-get", "install", "-y", "-q", "--allow-downgrades", "lab-other=1.0"])
+    project.statectl("patch", "scan", expect=0)
+
+    newest = project.statectl("patch", "history", "--json", expect=0).json["changes"][0]
+    assert (newest["package"], newest["before"], newest["after"]) == ("lab-other", "1.1", "1.0")
+    assert (newest["by"], newest["outcome"]) == ("outside statectl", "found")
+    assert newest["since"] <= newest["at"]
 
 
 def test_what_cannot_be_rolled_back(patched: tuple[LabProject, LabHost, str]) -> None:
