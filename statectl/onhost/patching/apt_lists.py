@@ -129,10 +129,7 @@ class Lists(object):
             host = self._host
             host.run(["mkdir", "-p", "--", self._ours + "/partial"])
             # apt fetches as user _apt, who must get there and need not see what else is there
-            tops = [self._top.rpartition("/patching")[0], self._top.rpartition("/")[0]]
-            host.run(
-                ["chmod", "0711", "--", *[top for top in tops if top.startswith("/var/cache/statectl")], self._top]
-            )
+            host.run(["chmod", "0711", "--", self._top])
             host.run(["chmod", "0755", "--", self._own, self._ours])
             if host.user_id("_apt") is not None:
                 host.run(["chown", "_apt", "--", self._ours + "/partial"])
