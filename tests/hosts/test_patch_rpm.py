@@ -275,6 +275,21 @@ def test_nothing_is_removed_or_lowered_that_was_not_named(driven, dependencies):
     assert driven.versions(*names) == {"patch-old": "1.0-1", "patch-plain": "1.1-1", "patch-strict": "1.0-1"}
 
 
+def test_what_came_as_a_dependency_stays_one(driven):
+    """Though it is named when it is patched: what nobody needs any more can still be found."""
+    both = (("patch-important", "1.0-2"), ("patch-plain", "1.1-1"))
+    if driven.manager == "dnf":
+        driven.host.sh("dnf -q -y install patch-tilde; dnf -q mark remove patch-important")
+        moves(driven.install(*both))
+        wanted = driven.host.sh("dnf -q repoquery --userinstalled")
+        assert "patch-plain-" in wanted and "patch-important-" not in wanted
+    else:
+        driven.host.sh("zypper -n refresh; mkdir -p /var/lib/zypp; echo patch-important > /var/lib/zypp/AutoInstalled")
+        moves(driven.install(*both))
+        assert driven.host.sh("grep -v '^#' /var/lib/zypp/AutoInstalled") == "patch-important"
+    assert driven.versions("patch-important") == {"patch-important": "1.0-2"}
+
+
 def test_a_lower_version_is_installed_only_to_roll_back(driven):
     """A wanted version below the installed one is nothing to do, unless downgrades are what is asked for."""
     moves(driven.install(("patch-plain", "1.1-1"), ("patch-epoch", "1:1.0-1")))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Prepared", "current", "interrupted", "scan", "usable"]
 
 CONFIGURATION = "/etc/zypp/zypp.conf"
+AUTOMATIC = "/var/lib/zypp/AutoInstalled"
 COMMIT_TIMEOUT_S = 3600
 _LOCK = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: %s\n"
 _LOCK_VERSION = "\ntype: package\nversion: == %s\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: %s\n"
@@ -216,10 +217,29 @@ class Prepared(object):
         if not self._moving:
             return
         self._lock({})
-        with rpm_sources.Keys(host, self._keys):
-            words = self._install(self._moving)
-            out, ran = run(host, self._options, *words, timeout=COMMIT_TIMEOUT_S, env=self._environment())
+        words = self._install(self._moving)
+        automatic = _automatic(host)
+        try:
+            with rpm_sources.Keys(host, self._keys):
+                out, ran = run(host, self._options, *words, timeout=COMMIT_TIMEOUT_S, env=self._environment())
+        finally:
+            _keep_automatic(host, automatic)
         _judge(["zypper", "--non-interactive", "--xmlout", *self._options, *words], out, ran)
+
+
+def _automatic(host: "Host") -> "List[str]":
+    """Names of packages that came as dependencies; nobody asked for them."""
+    text = (host.read_file(AUTOMATIC) or b"").decode("utf-8", "replace")
+    return [line for line in text.split("\n") if line and not line.startswith("#")]
+
+
+def _keep_automatic(host: "Host", before: "Sequence[str]") -> None:
+    """zypper takes every package that is named to it for one that a person wants; what came as a dependency stays one."""
+    now = _automatic(host)
+    if set(before) - set(now):
+        lines = ["# packages that came as dependencies", *sorted(set(before) | set(now))]
+        argv = ["install", "-m", "0644", "--", "/dev/stdin", AUTOMATIC]
+        host.run(argv, input=("\n".join(lines) + "\n").encode("utf-8"))
 
 
 def _explained(text: str, hidden: "Mapping[Key, str]", blocked: "Sequence[str]") -> str:
