@@ -7,19 +7,19 @@ done(host, result)              what was installed is kept
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from statectl.baselines.assign import Assigned
-from statectl.baselines.evaluation import Evaluation, Wanted
-from statectl.baselines.model import Baseline, PatchSource
+from statectl.baselines.evaluation import Evaluation
+from statectl.baselines.model import Baseline
 from statectl.baselines.scan import Scan, read_scan
 from statectl.errors import ConfigError
 from statectl.problems import Problem
 from statectl.reconcile.host_result import HostResult
-from statectl.resources.model import PHASES
+from statectl.reconcile.patch_entries import kept_sources, patches, run_sources
 
 BESIDE = "(patching)"  # the association of patches that no association of the files asks for
 SCAN, INSTALL, APPLY = "scan", "install", "apply"
@@ -97,7 +97,7 @@ class PatchRun:
         assigned = self.assigned(host, None)
         if not assigned and not self.alone:
             return None
-        sources = {one.baseline.name: _sources(one.baseline) for one in assigned}
+        sources = {one.baseline.name: run_sources(one.baseline) for one in assigned}
         distinct = [one for place, one in enumerate(sources.values()) if one not in list(sources.values())[:place]]
         if len(distinct) > 1:
             names = " and ".join(f"`{name}`" for name in sources)
@@ -128,7 +128,11 @@ class PatchRun:
         for judged in meant:
             self._add(compiled, judged)
         if self.alone:
-            compiled.catalogue["only"] = [judged.address for judged in found]
+            own = {f"package_repository:{one.name}" for judged in found for one in judged.assigned.baseline.sources}
+            own |= {judged.address for judged in found}
+            compiled.catalogue["only"] = [
+                entry["address"] for entry in compiled.catalogue["resources"] if entry["address"] in own
+            ]
         if found or self.alone:
             del compiled.catalogue["hash"]
             compiled.catalogue["hash"] = self.fingerprint(compiled.catalogue)
@@ -142,7 +146,7 @@ class PatchRun:
         return replace(judged, evaluation=chosen)
 
     def _judge(self, host: str, baseline: Baseline, scan: Scan) -> Evaluation:
-        if _sources(baseline) != self._sources.get(host, []):
+        if run_sources(baseline) != self._sources.get(host, []):
             # the first contact: which system it is, and so which baseline it has, was not known when it was asked
             return Evaluation(
                 baseline.name, unknown="it was scanned without the sources of its baseline; scan it again"
@@ -152,12 +156,16 @@ class PatchRun:
     def _add(self, compiled: Catalogue, judged: Judged) -> None:
         catalogue, one = compiled.catalogue, judged.assigned
         baseline, evaluation = one.baseline, judged.evaluation
-        if evaluation.unknown:
-            return  # nothing can be said, and nothing is done
         association = one.association or BESIDE
         entries = catalogue["associations"]
         if all(entry["name"] != association for entry in entries):
             entries.append({"name": association, "requires": [], "mode": "enforce", "selected": True})
+        owner = next(entry for entry in entries if entry["name"] == association)
+        there = {entry["address"] for entry in catalogue["resources"]}
+        kept = [entry for entry in kept_sources(baseline, association) if entry["address"] not in there]
+        catalogue["resources"][:0] = kept
+        if evaluation.unknown:
+            return  # nothing can be said, and nothing is done
         cached = {}
         for wanted in (*evaluation.install, *evaluation.allowed):
             path = self.package(wanted.cached) if wanted.cached else None
@@ -167,38 +175,16 @@ class PatchRun:
                     "$blob": wanted.cached,
                     "size": path.stat().st_size,
                 }
-        want: dict[str, Any] = {
-            "name": baseline.name,
-            "versions": _rows(evaluation.install),
-            "manager": judged.scan.manager,
-            "allowed": _rows(evaluation.allowed),
-            "blocked": sorted(evaluation.blocked),
-            "dependencies": baseline.dependencies,
-            "cached": cached,
-            "sources": _sources(baseline),
-            "reboot": self.reboot or baseline.reboot,
-            "restart": baseline.restart,
-            "hooks": _hooks(baseline),
-            "max_reboots": baseline.max_reboots,
-            "reboot_timeout_s": baseline.reboot_timeout_s,
-        }
+        entry = patches(baseline, evaluation, association, judged.scan.manager, cached)
+        entry["after"] = [one["address"] for one in kept]
+        if self.reboot:
+            entry["want"]["reboot"] = self.reboot
         if self.instead is not None:
-            want |= {"downgrade": True, "dependencies": "approved"}
-        entry: dict[str, Any] = {
-            "address": judged.address,
-            "type": "patches",
-            "association": association,
-            "owners": [association],
-            "phase": len(PHASES),  # behind everything that is declared: whatever fails before it is not made worse
-            "want": want,
-        }
-        if baseline.span is not None:
-            entry["source"] = {"file": baseline.span.file, "line": baseline.span.line}
+            entry["want"] |= {"downgrade": True, "dependencies": "approved"}
         if self.operation == INSTALL:  # somebody's own word, and nothing but patches is in scope
-            next(each for each in entries if each["name"] == association)["mode"] = "enforce"
+            owner["mode"] = "enforce"
         else:
-            said = next(str(each.get("disrupt", "always")) for each in entries if each["name"] == association)
-            entry["disrupt"] = _disrupt(said, baseline)
+            entry["disrupt"] = _disrupt(str(owner.get("disrupt", "always")), baseline)
         catalogue["resources"].append(entry)
 
     def done(self, host: str, result: HostResult) -> None:
@@ -242,44 +228,8 @@ def _said(evaluation: Evaluation) -> list[str]:
     return [*([f"unknown: {evaluation.unknown}"] if evaluation.unknown else []), *evaluation.trouble]
 
 
-def _rows(wanted: Iterable[Wanted]) -> list[list[str]]:
-    return sorted([one.name, one.arch, one.version] for one in wanted)
-
-
 def _disrupt(said: str, baseline: Baseline) -> str:
     """When it may install by itself: in a maintenance window that the association or the baseline names, else never by itself."""
     if said.startswith("window:"):
         return said
     return f"window:{baseline.window}" if baseline.window and said != "never" else "typed"
-
-
-def _sources(baseline: Baseline) -> list[dict[str, Any]]:
-    return [_source(one) for one in baseline.sources]
-
-
-def _source(one: PatchSource) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "kept": one.kept,
-        "uris": list(one.uris),
-        "suites": list(one.suites),
-        "components": list(one.components),
-        "architectures": list(one.architectures),
-        "signed_by": one.signed_by,
-        "baseurl": one.baseurl,
-        "gpgkey": one.gpgkey,
-        "trusted": one.trusted,
-    }
-
-
-def _hooks(baseline: Baseline) -> dict[str, Any]:
-    hooks = baseline.hooks
-    named = {
-        "before_install": hooks.before_install,
-        "after_install": hooks.after_install,
-        "before_reboot": hooks.before_reboot,
-        "after_reboot": hooks.after_reboot,
-        "on_exit": hooks.on_exit,
-    }
-    found: dict[str, Any] = {name: list(argv) for name, argv in named.items() if argv}
-    return {**found, "timeout_s": hooks.timeout_s} if found else {}
