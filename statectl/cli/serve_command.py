@@ -11,6 +11,8 @@ import click
 from statectl.cli.options import inventory_option, login_options
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from statectl.cli.scheduled_runs import ScheduledRuns
     from statectl.server.scheduler import Scheduler
 
@@ -42,6 +44,7 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
     from statectl.cli.interrupted import tell_interrupted
     from statectl.cli.opening import open_settings, open_store
     from statectl.cli.opening_parameters import sweep_parameters
+    from statectl.cli.patch_polling import keep_polling
     from statectl.cli.scheduled_runs import ScheduledRuns
     from statectl.server.clock import SystemClock
     from statectl.server.http import Listener, address_of
@@ -82,7 +85,8 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
             )
             shown = f"[{host}]" if ":" in host else host
             ready = f"serving {one_line(str(root))}; http://{shown}:{listener.port}/health and /metrics"
-        asyncio.run(_serve(scheduler, runs, warn, lambda: say(ready) if ready else None, once=once))
+        polling = keep_polling(store, root, settings.patching, clock.now, say, warn) if not once else None
+        asyncio.run(_serve(scheduler, runs, warn, lambda: say(ready) if ready else None, polling, once=once))
     finally:
         if listener is not None:
             listener.close()
@@ -90,8 +94,16 @@ def command(obj: dict[str, Any], /, listen: str, once: bool, quiet: bool, verbos
     return _code(scheduler) if once else 0
 
 
-async def _serve(scheduler: "Scheduler", runs: "ScheduledRuns", warn: Any, ready: Any, *, once: bool) -> None:
-    """`ready` is called once signals are heard: whoever waits for its line may stop us from then on."""
+async def _serve(
+    scheduler: "Scheduler",
+    runs: "ScheduledRuns",
+    warn: Any,
+    ready: Any,
+    polling: "Coroutine[Any, Any, None] | None",
+    *,
+    once: bool,
+) -> None:
+    """`ready` is called once signals are heard: whoever waits for its line may stop us from then on. `polling` goes on beside the runs."""
     loop = asyncio.get_running_loop()
     told = 0
 
@@ -105,9 +117,13 @@ async def _serve(scheduler: "Scheduler", runs: "ScheduledRuns", warn: Any, ready
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
     ready()
+    beside = asyncio.create_task(polling) if polling is not None else None
     try:
         await scheduler.serve(once=once)
     finally:
+        if beside is not None:
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
         await runs.close()
 
 
