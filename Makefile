@@ -51,6 +51,7 @@ benchmark: setup-dev lab-packages ## What statectl costs, and statectl beside it
 	$(BIN)/python -m tests.benchmarks.stores
 	$(BIN)/python -m tests.benchmarks.parameters
 	$(BIN)/python -m tests.benchmarks.inventory
+	$(BIN)/python -m tests.benchmarks.patches_apt
 	$(BIN)/python -m tests.benchmarks.patches
 	$(BIN)/python -m tests.benchmarks.cost
 	$(BIN)/python -m tests.benchmarks.growth
