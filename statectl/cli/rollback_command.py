@@ -12,6 +12,7 @@ from statectl.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from statectl.cli.fleet import Opened
+    from statectl.patches.rollback import Cached
 
 FORMATS = ("text", "json", "jsonl", "md", "junit")
 PIN_DAYS = 30
@@ -112,17 +113,10 @@ def _hosts(opened: "Opened", run_id: str, moves: Sequence[Mapping[str, Any]], op
     return hosts
 
 
-def kept_file(opened: "Opened") -> Any:
+def kept_file(opened: "Opened") -> "Cached":
     """(name, architecture, version) -> sha256 of the file in the package cache, '' : none."""
-    from statectl.patches.ledger import StoredLedger
-
-    ledger = StoredLedger(opened.records().patches)
-
-    def of(name: str, arch: str, version: str) -> str:
-        seen = ledger.versions(name, arch)
-        return next((one.cached for one in seen if one.package.version == version and one.cached), "")
-
-    return of
+    held = {(one.package, one.arch, one.version): one.sha256 for one in opened.records().patches.files.all()}
+    return lambda name, arch, version: held.get((name, arch, version), "")
 
 
 def _rolled_back(opened: "Opened", run_id: str) -> list[Any]:

@@ -1,5 +1,6 @@
 """Rolling back patches on real hosts: packages go back to the recorded versions, what cannot go back is said, and the baseline is pinned."""
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from statectl.store.patch_indexes import KeptFile
+from statectl.store.store import Store
 from tests.lab import LabHost
 from tests.lab.patch_repository import PatchRepository
 from tests.lab.project import LabProject
@@ -101,6 +104,7 @@ def test_second_rollback_has_nothing_to_do_and_the_first_can_be_taken_back(
     first = project.statectl("rollback", run, "--yes", "--json", expect=0).json
     second = project.statectl("rollback", run, "--yes", "--json", expect=0).json
     assert not second["plan"]["has_changes"], json.dumps(second["plan"]["hosts"])
+    assert "[E538]" in project.statectl("apply", first["plan"]["id"], expect=5).err
     project.statectl("rollback", first["run"], "--yes", expect=0)
     assert versions(host)["lab-app"] == "2.0"
     moved = project.statectl("rollback", run, "--package", "lab-none", expect=64)
@@ -121,6 +125,35 @@ def test_version_that_is_gone_is_said_and_the_rest_goes_back(
     assert versions(host) == {"lab-app": "2.0", "lab-lib": "2.0", "lab-fresh": "1.0", "lab-other": "1.0"}, said
     kept = [line for line in said.out.splitlines() if "kept back" in line]
     assert any("lab-app" in line for line in kept) and any("lab-lib" in line for line in kept), said
+
+
+def test_version_that_is_gone_comes_from_the_package_cache(
+    patched: tuple[LabProject, LabHost, str], repository: PatchRepository
+) -> None:
+    """A version that no archive has any more and that was kept here is delivered and installed."""
+    project, host, run = patched
+    (kept,) = repository.top.glob("pool/stable/lab-other_1.0_*.deb")
+    content = kept.read_bytes()
+    repository.replace("stable", Deb("lab-other", "0.9"))
+    repository.give(host)
+    host.sh("apt-get clean")
+    gone = project.statectl("rollback", run, "--package", "lab-other", "--yes", "--json", expect=0).json
+    assert not gone["plan"]["has_changes"] and versions(host)["lab-other"] == "1.1"
+
+    settings = project.root / "statectl.yml"
+    index = f"patching: {{cache: kept, indexes: [{{name: lab, uri: 'file:{repository.top}', suites: [lab], components: [main], signed_by: '{repository.key}'}}]}}\n"
+    settings.write_text(settings.read_text() + index)
+    digest = hashlib.sha256(content).hexdigest()
+    project.write(f"kept/{digest[:2]}/.gitkeep", "")
+    (project.root / "kept" / digest[:2] / digest).write_bytes(content)
+    store = Store.open("sqlite:.statectl/state.db", project.root)
+    now = "2026-11-24T00:00:00Z"
+    store.patches.files.add(KeptFile(digest, "lab-other", "all", "1.0", "Lab Patches:lab", len(content), now, now))
+    store.close()
+
+    said = project.statectl("rollback", run, "--package", "lab-other", "--yes", expect=0)
+
+    assert versions(host) == {"lab-app": "2.0", "lab-lib": "2.0", "lab-fresh": "1.0", "lab-other": "1.0"}, said
 
 
 def test_upgrade_by_hand_is_found_and_a_scan_without_news_costs_no_list(
