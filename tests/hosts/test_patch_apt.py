@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_a_scan_changes_nothing_on_the_host(
         assert told["stale"] == []
         assert driver.look(wanted(lab_app="1.1"))["moves"] == {"lab-app": ["1.0", "1.1"]}
         assert moved(before, written(host)) == []
-        assert host.sh("ls -d /tmp/statectl-* 2>/dev/null; true") == ""
+        assert host.sh("ls -d /tmp/statectl-* /var/cache/statectl-apt/scratch.* 2>/dev/null; true") == ""
 
 
 def test_the_network_is_asked_only_for_what_is_old(lab_host: LabHost, repository: PatchRepository) -> None:
@@ -312,6 +313,65 @@ def test_what_is_needed_may_come_along_where_the_baseline_says_so(
     assert "lab-nowhere" in seen["kept"]["lab-needs"]
 
 
+@pytest.mark.parametrize("suite", SUITES)
+def test_architectures_move_together_or_stay(
+    suite: str, lab_hosts: Callable[..., list[LabHost]], repository: PatchRepository
+) -> None:
+    """A library of two architectures must have one version: with one of them approved it stays, with both it comes."""
+    (host,) = lab_hosts(1, suite)
+    host.exec(["dpkg", "--add-architecture", "i386"])
+
+    def library(number: str) -> list[Deb]:
+        return [Deb("lab-lib", number, {"Multi-Arch": "same", "Architecture": arch}) for arch in ("amd64", "i386")]
+
+    repository.publish("stable", *library("1.0"))
+    repository.give(host)
+    installed(host, "lab-lib:amd64", "lab-lib:i386")
+    repository.publish("security", *library("1.1"))
+    repository.give(host)
+    driver = OnHost(host)
+    assert {tuple(row[:3]) for row in driver.scan()["available"]} == {
+        ("lab-lib", "amd64", "1.1"),
+        ("lab-lib", "i386", "1.1"),
+    }
+    one = driver.look([["lab-lib", "i386", "1.1"]])
+    assert one["moves"] == {}
+    assert "lab-lib" in one["kept"]["lab-lib"]
+    done = driver.install([["lab-lib", "i386", "1.1"], ["lab-lib", "amd64", "1.1"]])
+    assert done["moves"] == {"lab-lib": ["1.0", "1.1"]}
+    told = host.sh("dpkg-query -W -f '${Architecture} ${Version}\\n' lab-lib")
+    assert sorted(told.split("\n")) == ["amd64 1.1", "i386 1.1"]
+
+
+def test_what_a_killed_install_leaves_is_nothing_of_apt_and_is_swept(
+    lab_host: LabHost, repository: PatchRepository, tmp_path: Path
+) -> None:
+    """The baseline's sources are in no place that apt reads by itself; the scratch directory goes with a later fetch."""
+    slow = '#!/bin/sh\nsleep "$(cat /etc/lab-seconds 2>/dev/null || echo 0)"\n'
+    repository.publish("stable", Deb("lab-app"))
+    repository.give(lab_host)
+    installed(lab_host, "lab-app")
+    own = PatchRepository(tmp_path / "own")
+    own.publish("stable", Deb("lab-app", "1.5", scripts={"postinst": slow}))
+    with own.served(network.ipv4(lab_host.slot, 0)) as uri:
+        source = {"uris": [uri], "suites": ["lab"], "components": ["main"], "signed_by": own.key.read_text()}
+        driver, before = OnHost(lab_host), written(lab_host)
+        lab_host.write("/etc/lab-seconds", "5\n")
+        with ThreadPoolExecutor(1) as pool:
+            killed = pool.submit(driver.install, wanted(lab_app="1.5"), sources=[source])
+            lab_host.sh(
+                "until pgrep -f 'lab-app[.]postinst'; do sleep 0.1; done; pkill -9 -f statectl-onhost/drive[.]py"
+            )
+            assert killed.exception() is not None
+        lab_host.sh("while pgrep -x apt-get; do sleep 0.1; done")
+    assert version(lab_host, "lab-app") == "1.5", "apt has come to its end by itself"
+    assert [path for path in moved(before, written(lab_host)) if path.startswith("etc/apt")] == []
+    assert lab_host.sh("ls -d /var/cache/statectl-apt/scratch.*")
+    lab_host.sh("touch -d '2 days ago' /var/cache/statectl-apt/scratch.*")
+    driver.scan(refresh_s=0)
+    assert lab_host.sh("ls -d /var/cache/statectl-apt/scratch.* 2>/dev/null; true") == ""
+
+
 def test_a_default_release_of_the_host_lets_nothing_else_in(lab_host: LabHost, repository: PatchRepository) -> None:
     """APT::Default-Release stands before all preferences; what is not approved stays out all the same."""
     publish_cases(repository, lab_host)
@@ -348,7 +408,7 @@ def test_a_version_that_no_index_has_any_more_comes_from_the_controller(
     assert done["moves"] == {"lab-app": ["1.0", "1:1.1"], "lab-lib": ["1.0", "2.0"]}
     assert (version(lab_host, "lab-app"), version(lab_host, "lab-lib")) == ("1:1.1", "2.0")
     assert lab_host.sh("ls -l /var/lib/apt/lists | sort") == before
-    assert lab_host.sh("ls -d /tmp/statectl-* 2>/dev/null; true") == ""
+    assert lab_host.sh("ls -d /tmp/statectl-* /var/cache/statectl-apt/scratch.* 2>/dev/null; true") == ""
     wrong = driver.look(wanted(lab_app="1:1.2"), cached={"lab-app all 1:1.2": "/run/one.deb"})
     assert wrong["failed"] == "the file that was delivered for lab-app all 1:1.2 is lab-app 1:1.1 all"
 

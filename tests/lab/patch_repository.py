@@ -111,7 +111,7 @@ class PatchRepository:
         dist = self.top / "dists" / self._directory(suite)
         packages = run(["dpkg-scanpackages", "--multiversion", f"pool/{suite}"], cwd=self.top).encode()
         files = {}
-        for architecture in ("amd64", "arm64"):
+        for architecture in ("amd64", "arm64", "i386"):
             place = dist / "main" / f"binary-{architecture}"
             place.mkdir(parents=True, exist_ok=True)
             for suffix, data in (("", packages), (".gz", gzip.compress(packages, mtime=0))):
@@ -122,7 +122,7 @@ class PatchRepository:
             f"{key}: {value}\n"
             for key, value in {
                 "Date": WHEN,
-                "Architectures": "amd64 arm64",
+                "Architectures": "amd64 arm64 i386",
                 "Components": "main",
                 "Changelogs": f"file:{PLACE}/changelogs/@CHANGEPATH@_changelog",
                 **fields,

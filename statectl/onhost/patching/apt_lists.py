@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TOP = "/var/cache/statectl-apt"  # not below the executor's own, which is closed to the user that apt fetches as
 FETCH_TIMEOUT_S = 600
 FORGOTTEN_S = 30 * 86400  # sources that no baseline has named for so long
+SCRATCH = "scratch."
+LEFT_S = 86400  # no transaction is that long
 _PATIENCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20")
 _COPIED = re.compile(r"(?:_|^)(?:InRelease|Release|Release\.gpg|Packages(?:\.[a-z0-9]+)?)$")
 _SECRET = re.compile(r"(?<=://)[^/@\s']*@")
@@ -303,11 +305,19 @@ class Lists(object):
                 seeds[name] = (copied.st_ctime, original)
         self._write(self._own + "/seeded.json", json.dumps(seeds), "0600")
 
+    def scratch(self) -> str:
+        """-> a new directory, for whoever removes it again. What a killed executor has left is swept with the next fetch."""
+        place = self._top if self._writes else "/tmp"  # noqa: S108  for mktemp, which makes it 0700 under a name nobody knows
+        return self._host.run(["mktemp", "-d", "%s/%sXXXXXXXXXX" % (place, SCRATCH)]).out.strip()
+
     def _forget(self) -> None:
+        now = time.time()
         for name in self._host.listdir(self._top):
-            info = self._host.lstat("%s/%s/lists" % (self._top, name))
-            if name.startswith("sources-") and info is not None and info.st_mtime < time.time() - FORGOTTEN_S:
-                self._host.run(["rm", "-rf", "--", "%s/%s" % (self._top, name)])
+            path = "%s/%s" % (self._top, name)
+            info = self._host.lstat(path + "/lists" if name.startswith("sources-") else path)
+            age = now - info.st_mtime if info is not None else 0
+            if age > (FORGOTTEN_S if name.startswith("sources-") else LEFT_S if name.startswith(SCRATCH) else age):
+                self._host.run(["rm", "-rf", "--", path])
 
 
 def refusals(configured: "Sequence[Configured]", ran: "Ran") -> "Dict[str, str]":

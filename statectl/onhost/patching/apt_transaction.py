@@ -4,7 +4,7 @@ The largest part of the wanted set that apt can install under the pins is found 
 patch that is left over is tried with it; one that cannot come is kept back with what is in its way. The transaction is that same
 `upgrade`, pinned to the moves that were found: so packages that came as dependencies stay marked as such.
 
-All that is written for it lies in a scratch directory below /tmp: preferences, sources, files that the controller delivered.
+All that is written for it lies in a scratch directory beside our indexes: preferences, sources, files that the controller delivered.
 """
 
 import os
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     Slot = Tuple[str, str]
 
-TEMPLATE = "/tmp/statectl-patches.XXXXXXXXXX"  # noqa: S108  for mktemp, which makes it 0700 under a name nobody knows
 ARCHIVES = "/var/cache/apt/archives"
 TRYING_S = 180.0  # for patches that are tried one by one
 SHOWN_LINES = 20
@@ -58,7 +57,7 @@ class Prepared(object):
         if self._want.sources:
             lists.refresh(365 * 86400.0)  # a scan has fetched them; here only what nobody has looked at yet
         lists.prepare()
-        self._top = host.run(["mktemp", "-d", TEMPLATE]).out.strip()
+        self._top = lists.scratch()
         try:
             self._options = lists.options
             self._read()
