@@ -77,10 +77,10 @@ def deb(name: str, version: str) -> Deb:
 def made(lab_hosts, project_for, tmp_path: Path) -> Callable[..., LabProject]:
     """`made(count, name)`: hosts with version 1.0 of a package of which the repository has 2.0, which wants a reboot."""
 
-    def make(count: int = 1, name: str = "lab-reboot") -> LabProject:
+    def make(count: int = 1, name: str = "lab-reboot", suite: str = "bookworm", **options: str) -> LabProject:
         repository = PatchRepository(tmp_path)
         repository.publish("stable", deb(name, "1.0"))
-        hosts = lab_hosts(count)
+        hosts = lab_hosts(count, suite)
         for host in hosts:
             repository.give(host)
             host.exec(["apt-get", "install", "-y", "-q", name])
@@ -88,7 +88,7 @@ def made(lab_hosts, project_for, tmp_path: Path) -> Callable[..., LabProject]:
         repository.publish("stable", deb(name, "2.0"))
         for host in hosts:
             repository.give(host)
-        return project_for(hosts)
+        return project_for(hosts, **options)
 
     return make
 
@@ -130,6 +130,21 @@ def test_a_reboot_in_the_middle(made):
     assert not boots
     assert not again.json["plan"]["has_changes"], str(again)
     assert len(lines(host, "/var/log/lab-hooks")) == len(HOOKS)
+
+
+def test_a_typed_install_over_sudo(made):
+    """Out of every window, by a user who becomes root with sudo: patched, rebooted, found again, and compliant."""
+    project = made(suite="trixie", user="admin", settings="connection: {become: true}\n")
+    (host,) = project.hosts
+    declare(project, CLOSED)
+    host.write("/usr/local/bin/lab-well", "#!/bin/sh\n", 0o755)
+    with host.reboots() as boots:
+        said = project.statectl("patch", "install", "--yes", expect=0)
+    assert len(boots) == 1, str(said)
+    assert "1 changed, 1 reboot on 1 host." in said.out
+    assert lines(host, "/var/log/lab-hooks") == [f"{name} lab 1" for name in HOOKS]
+    assert not host.exists("/etc/lab.conf"), "an install of patches is about patches"
+    assert "1 of 1 host compliant" in project.statectl("patch", "scan", expect=0).out
 
 
 def test_a_host_that_wants_one_reboot_after_the_other(made):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from executor_case import PHASES, ExecutorCase
 
 from statectl.onhost.failure import Failed
+from statectl.onhost.lockout.arming import Arming
 from statectl.onhost.memory import Memory
 from statectl.onhost.patching import afterwards, needs, rebooting, restarting, since_boot
 from statectl.onhost.resources import service
@@ -284,6 +285,20 @@ class Reboot(ExecutorCase):
         assert (TARGET, "reboot", "skipped") in self.told()
         assert "still owed" in self.notified[-1]["reason"]
         assert self.debts() == {TARGET: "reboot"}
+
+    def test_a_change_that_may_lock_us_out_comes_first(self):
+        """While it waits for its confirmation the host is not rebooted: the reboot is owed, and the next run does it."""
+        armed = Arming.armed
+        self.addCleanup(setattr, Arming, "armed", armed)
+        Arming.armed = property(lambda _: True)
+        self.go(self.patches())
+        assert "reboot" not in self.ended
+        assert "still owed: a change that may lock us out is not confirmed yet" in [
+            one["reason"] for one in self.notified
+        ]
+        Arming.armed = armed
+        self.go(self.patches())
+        assert self.lines("reboots") == ["reboot"]
 
     def test_a_reboot_in_a_circle_ends(self):
         """What still asks for a reboot after the only one of this run has failed, names it, and stays owed for the next run."""
