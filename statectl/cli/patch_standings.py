@@ -33,6 +33,8 @@ def patch_standings(
     history = opened.records().patch_history
     latest = history.latest(baseline=baseline, until=at.strftime("%Y-%m-%dT%H:%M:%SZ") if past else "~")
     recorded = {(one.host, one.baseline) for one in latest}
+    if not (all_systems or recorded or _is_patched(opened)):
+        return [], {}  # a project without patches does not pay for them
     pairs = [
         (host, one.name)
         for host, one in expected(opened, hosts)
@@ -46,6 +48,10 @@ def patch_standings(
     known = {(one.host, one.baseline): one.listed for one in latest}
     rows = history.rows(known[pair] for pair in pairs if pair in known)
     return standings(pairs, latest, rows, at, too_old), rows
+
+
+def _is_patched(opened: "Opened") -> bool:
+    return bool(opened.project.patch_baselines) or any(map(names_baselines, opened.project.associations.values()))
 
 
 def expected(opened: "Opened", hosts: Sequence[str]) -> list[tuple[str, "Baseline"]]:

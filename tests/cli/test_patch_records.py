@@ -172,3 +172,11 @@ def test_history_of_a_host_that_was_never_scanned(fleet):
 def test_history_of_an_empty_store(project):
     """Before the first scan it is said that there is none."""
     assert "No patch operation is recorded" in project.statectl("patch", "history", expect=0).out
+
+
+def test_project_without_baselines_knows_nothing_of_patches(project):
+    """A project that names no baseline and never scanned has no entry of one in its compliance."""
+    project.statectl("apply", "--yes", expect=0)
+    document = project.statectl("compliance", "--json", expect=0).json
+    assert [entry["baseline"] for entry in document["entries"]] == [""] * len(document["entries"])
+    assert document["oldest_index"] == ""

@@ -77,7 +77,9 @@ def test_packages_go_back_and_a_pin_keeps_them(patched: tuple[LabProject, LabHos
     assert back == {"lab-app": ("2.0", "1.0"), "lab-lib": ("2.0", "1.0"), "lab-other": ("1.1", "1.0")}
     listed = project.statectl("runs", "list", expect=0).out
     assert f"rolls back {run}" in listed
-    (entry,) = [one for one in project.statectl("compliance", "--json").json["entries"] if one["baseline"]]
+    entries = project.statectl("compliance", "--json", expect=0).json["entries"]
+    assert "unknown" not in [one["status"] for one in entries], "the association that names the baseline was read too"
+    (entry,) = [one for one in entries if one["baseline"]]
     assert entry["status"] == "pending", "the baseline still approves what was taken back"
 
     printed = said.out[said.out.index("    pins:") :]
