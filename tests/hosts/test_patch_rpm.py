@@ -1,80 +1,36 @@
 """Patches by dnf and by zypper on a real host with real rpm packages: what is told, what is done, and what is never done."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.hosts.patching_on_host import PLACE, OnHost
 from tests.lab import LabHost, patch_rpms
 from tests.lab.snapshot import moved, written
 
-CODE = "/srv/executor"
-ONHOST = Path(__file__).parents[2] / "statectl" / "onhost"
 ARCH = "noarch"
-DRIVER = """
-import importlib, json, sys, time
-sys.path.insert(0, "/srv/executor")
-from statectl.onhost.content import Content
-from statectl.onhost.failure import Failed
-from statectl.onhost.host import Host
-from statectl.onhost.resources.patches import Desired
-order = json.load(sys.stdin)
-manager, host = importlib.import_module("statectl.onhost.patching." + order["manager"]), Host()
-answer = {}
-try:
-    if "scan" in order:
-        answer = manager.scan(host, order["scan"])
-    else:
-        want = dict(order["want"])
-        want["cached"] = {name: Content.of_file(path) for name, path in want.get("cached", {}).items()}
-        with manager.Prepared(host, Desired("lab", **want)) as prepared:
-            seen = prepared.look()
-            answer = {"moves": seen.moves, "kept": {key[0]: why for key, why in seen.kept.items()}, "repair": seen.repair}
-            if order["install"]:
-                prepared.install()
-except Failed as error:
-    answer["failed"] = error.record()
-json.dump(answer, sys.stdout)
-"""
 
 
-class Driven:
-    """A manager's module on a host, as the executor uses it."""
+class Driven(OnHost):
+    """A manager's half on a host; packages are (name, version)."""
 
-    def __init__(self, host: LabHost, manager: str) -> None:
-        self.host = host
-        self.manager = manager
-        shutil.copytree(ONHOST, host._within(f"{CODE}/statectl/onhost"), ignore=shutil.ignore_patterns("__pycache__"))
-        host.write(f"{CODE}/statectl/__init__.py", "")
-        host.write(f"{CODE}/drive.py", DRIVER)
+    def look(self, *wanted: tuple[str, str], **more: Any) -> dict[str, Any]:  # type: ignore[override]
+        return super().look(versions(wanted), **more)
 
-    def ask(self, **order: Any) -> dict[str, Any]:
-        ran = self.host.exec(["python3", f"{CODE}/drive.py"], stdin=json.dumps({"manager": self.manager, **order}))
-        return json.loads(ran.out)
-
-    def scan(self, refresh_s: float = 3600, **asked: Any) -> dict[str, Any]:
-        answer = self.ask(scan={"refresh_s": refresh_s, **asked})
-        assert "failed" not in answer, answer
-        return answer
-
-    def look(self, *wanted: tuple[str, str], **more: Any) -> dict[str, Any]:
-        return self.ask(want=self._want(wanted, more), install=False)
-
-    def install(self, *wanted: tuple[str, str], **more: Any) -> dict[str, Any]:
-        return self.ask(want=self._want(wanted, more), install=True)
-
-    @staticmethod
-    def _want(wanted: tuple[tuple[str, str], ...], more: dict[str, Any]) -> dict[str, Any]:
-        return {"versions": [[name, ARCH, version] for name, version in wanted], **more}
+    def install(self, *wanted: tuple[str, str], **more: Any) -> dict[str, Any]:  # type: ignore[override]
+        return super().install(versions(wanted), **more)
 
     def versions(self, *names: str) -> dict[str, str]:
         shown = "%{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n"
         said = self.host.sh(f"rpm -q --queryformat '{shown}' {' '.join(names)} | grep -v 'not installed'", check=False)
         return dict(line.split() for line in said.splitlines())
+
+
+def versions(wanted: tuple[tuple[str, str], ...]) -> list[list[str]]:
+    return [[name, ARCH, version] for name, version in wanted]
 
 
 @pytest.fixture(params=["dnf", "zypper"])
@@ -111,12 +67,12 @@ def rows(answer: dict[str, Any], part: str) -> dict[tuple[str, str], list[Any]]:
 
 def moves(answer: dict[str, Any]) -> dict[str, tuple[str, str]]:
     assert "failed" not in answer, answer
-    return {name: (there, to) for name, _, there, to in answer["moves"]}
+    return {name: (there, to) for name, (there, to) in answer["moves"].items()}
 
 
 def own_files(host: LabHost) -> dict[str, str]:
     """Everything written on the host but what may be written by a scan."""
-    ours = ("srv/executor", "var/lib/zypp")  # zypper makes itself an id there
+    ours = ("var/lib/zypp",)  # zypper makes itself an id there
     return {path: what for path, what in written(host).items() if not path.startswith(ours)}
 
 
@@ -304,8 +260,8 @@ def test_a_lower_version_is_installed_only_to_roll_back(driven):
 @pytest.mark.parametrize(("name", "script", "code"), [("patch-post", "post", 3), ("patch-pre", "pre", 4)])
 def test_a_script_that_fails_is_a_failure(driven, name, script, code):
     """Also the one after installing, which rpm only warns of; the last lines of what was said come with it."""
-    failed = driven.install((name, "1.1-1"))["failed"]
-    assert failed["message"] == f"the %{script} script of {name}-1.1-1.noarch failed, exit status {code}"
+    failed = driven.install((name, "1.1-1"))
+    assert failed["failed"] == f"the %{script} script of {name}-1.1-1.noarch failed, exit status {code}"
     assert failed["cause"] == "scriptlet failed"
     assert f"{name} " in failed["output"] and len(failed["output"].splitlines()) <= 20
 
@@ -325,10 +281,11 @@ def test_a_transaction_that_was_killed_is_brought_to_its_end(driven):
     """It is told as broken and shown as a repair, and the next install removes what is left and runs the script that did not end."""
     host = driven.host
     host.write("/etc/patch-slow.seconds", "300")
-    order = {"manager": driven.manager, "want": driven._want((("patch-slow", "1.1-1"),), {}), "install": True}
+    fields = {"versions": versions((("patch-slow", "1.1-1"),))}
+    order = {"verb": "install", "manager": driven.manager, "lock_s": 120, "with": fields}
     host.write("/run/order", json.dumps(order))
     host.sh(
-        f"python3 {CODE}/drive.py < /run/order > /run/answer 2>/dev/null & while ! pgrep -x sleep > /run/sleeping; do sleep 0.1; done"
+        f"python3 {PLACE}/drive.py < /run/order > /run/answer 2>/dev/null & while ! pgrep -x sleep > /run/sleeping; do sleep 0.1; done"
     )
     tools = ("dnf",) if driven.manager == "dnf" else ("zypper", "rpm")
     host.sh("".join(f"pkill -9 -x {tool}; " for tool in (*tools, "sleep")), check=False)
@@ -336,12 +293,12 @@ def test_a_transaction_that_was_killed_is_brought_to_its_end(driven):
     while not host.read("/run/answer"):
         assert time.monotonic() < limit
         time.sleep(0.1)
-    assert json.loads(host.read("/run/answer"))["failed"]["cause"] == "killed"
+    assert json.loads(host.read("/run/answer"))["cause"] == "killed"
     host.sh("pkill -9 -f rpm-tmp; rm -f /run/patch-slow.ran", check=False)
     host.write("/etc/patch-slow.seconds", "0")
     assert driven.scan()["broken"] == ["patch-slow is installed twice, as 1.0-1 and 1.1-1"]
     seen = driven.look(("patch-slow", "1.1-1"))
-    assert seen["repair"].startswith("bring an interrupted transaction to its end") and seen["moves"] == []
+    assert seen["repair"].startswith("bring an interrupted transaction to its end") and seen["moves"] == {}
     moves(driven.install(("patch-slow", "1.1-1")))
     assert host.sh("rpm -qa patch-slow") == "patch-slow-1.1-1.noarch"
     assert host.read("/run/patch-slow.ran") == "ran\n"
@@ -374,7 +331,7 @@ def test_an_unsigned_package_is_refused(driven):
     patch_rpms.configure(host, gpgcheck=1)
     answer = driven.install(("patch-important", "1.0-2"))
     text = json.dumps(answer)
-    assert ("signed" in text and answer["moves"] == []) or answer["failed"]["cause"] == "signature not accepted", answer
+    assert ("signed" in text and answer["moves"] == {}) or answer["cause"] == "signature not accepted", answer
     file = f"{patch_rpms.PLACE}/patch-plain-1.1-1.noarch.rpm"
     answer = driven.install(("patch-plain", "1.1-1"), cached={"patch-plain noarch 1.1-1": file})
     assert answer["kept"] == {"patch-plain": "the package that the controller keeps is not signed"}
@@ -422,8 +379,8 @@ def test_a_full_disk_is_told_before_anything_is_installed(driven):
     driven.scan()
     host.sh("mkdir /srv/kept; head -c 3000000 /dev/zero > /srv/kept/big")
     host.sh("mount -t tmpfs -o size=1m full /tmp")
-    failed = driven.look(("patch-plain", "1.1-1"), cached={"patch-plain noarch 1.1-1": "/srv/kept/big"})["failed"]
-    assert failed["cause"] == "no space left on device" and "do not fit" in failed["message"]
+    failed = driven.look(("patch-plain", "1.1-1"), cached={"patch-plain noarch 1.1-1": "/srv/kept/big"})
+    assert failed["cause"] == "no space left on device" and "do not fit" in failed["failed"]
     host.sh("umount /tmp")
     assert driven.versions("patch-plain") == {"patch-plain": "1.0-1"}
 
@@ -447,3 +404,47 @@ def test_a_scan_costs_little_more_than_the_tool_itself(driven):
     hand = seconds(lambda: driven.host.sh(f"{by_hand} > /run/by-hand 2>&1 || true"))
     ours = seconds(driven.scan)
     assert ours < 3 * hand + 0.5, (ours, hand)
+
+
+SYSTEMS = {
+    "dnf": ("rocky", 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\nPRETTY_NAME="Rocky Linux 9.4"\n'),
+    "zypper": (
+        "sles",
+        'ID="sles"\nID_LIKE="suse"\nVERSION_ID="15.6"\nPRETTY_NAME="SUSE Linux Enterprise Server 15 SP6"\n',
+    ),
+}
+BASELINE = """patch_baselines:
+  at-once:
+    os: {system}
+    default: true
+    approve:
+      - {{classification: [Security], severity: [Critical, Important], after: 0 days, compliance: critical}}
+      - {{classification: [Enhancement], after: 0 days}}
+    rejected: [CVE-2026-1002]
+    rejected_action: block
+"""
+
+
+def test_from_scan_to_compliance(driven, project_for):
+    """By its os-release a host is of the system; what the advisories say is approved, by severity and CVE, and installed."""
+    system, release = SYSTEMS[driven.manager]
+    driven.host.write("/etc/os-release", release)
+    project = project_for([driven.host])
+    project.write("states/patching.yml", BASELINE.format(system=system))
+    project.commit("baseline")
+    report = project.statectl("patch", "scan", "--json", expect=0).json
+    assert report["by_state"]["missing"] == 2, report["by_state"]
+    plan = project.statectl("patch", "install", "--yes", expect=0).out
+    assert "patch-critical:noarch 1.0-1 -> 1.0-2" in plan and "patch-enhanced:noarch 1.0-1 -> 2.0-1" in plan
+    names = ("patch-critical", "patch-enhanced", "patch-important", "patch-plain")
+    expected = {
+        "patch-critical": "1.0-2",
+        "patch-enhanced": "2.0-1",
+        "patch-important": "1.0-1",
+        "patch-plain": "1.0-1",
+    }
+    assert driven.versions(*names) == expected
+    after = project.statectl("patch", "scan", "--json", expect=0).json
+    assert not after["by_state"].get("missing"), after["by_state"]
+    explained = project.statectl("patch", "baseline", "explain", driven.host.name, "patch-critical").out
+    assert "1.0-2  approved   rule 1 approves it at once" in explained, explained
