@@ -245,11 +245,13 @@ PROGRAM = """\
 #!/bin/sh
 cp /usr/bin/sleep /usr/local/bin/lab-app.new
 mv /usr/local/bin/lab-app.new /usr/local/bin/lab-app
+cp -p /usr/sbin/sshd /usr/sbin/sshd.new
+mv /usr/sbin/sshd.new /usr/sbin/sshd
 """
 
 
 def test_services_that_use_replaced_code_are_restarted(made):
-    """In the window only, and with the patches: a service whose program was replaced, a template's instance; a console is left alone and named."""
+    """In the window only, and with the patches: a service whose program was replaced, a template's instance, sshd under the run's own session; a console is left alone and named."""
     project = made(name="lab-app")
     (host,) = project.hosts
     units = ("lab-app", "lab-app@blue", "getty@tty9")
@@ -268,6 +270,7 @@ def test_services_that_use_replaced_code_are_restarted(made):
     assert {(one["address"], one["verb"], *one["because"]) for one in restarted} == {
         ("service:lab-app", "restart", "patches:lab"),
         ("service:lab-app@blue", "restart", "patches:lab"),
+        ("service:ssh", "restart", "patches:lab"),
     }
     after = {unit: host.sh(invocation + unit) for unit in units}
     assert [unit for unit in units if after[unit] == before[unit]] == ["getty@tty9"]
