@@ -359,6 +359,22 @@ def test_sources_of_a_baseline_are_there_for_the_run_only(driven):
     ]
 
 
+def test_a_source_that_is_signed(driven, tmp_path):
+    """By the key that the baseline gives, which is trusted for that transaction only; by another one it is refused."""
+    host = driven.host
+    host.sh(f"cp -r {patch_rpms.PLACE} /srv/own")
+    key = patch_rpms.sign(host, "/srv/own", tmp_path / "gnupg")
+    other = host.read("/srv/lab/apt/keys/extra.asc")
+    source = {"name": "own", "baseurl": "file:///srv/own"}
+    driven.scan(sources=[source])
+    refused = driven.install(("patch-plain", "1.1-1"), sources=[{**source, "gpgkey": other}])
+    assert "failed" in refused or refused["kept"], refused
+    assert driven.versions("patch-plain") == {"patch-plain": "1.0-1"}
+    assert moves(driven.install(("patch-plain", "1.1-1"), sources=[{**source, "gpgkey": key}]))
+    assert driven.versions("patch-plain") == {"patch-plain": "1.1-1"}
+    assert host.sh("rpm -qa 'gpg-pubkey*'") == ""
+
+
 def test_what_the_host_locks_is_held(driven):
     """By zypper's locks or dnf's own exclude: told as held, still told as available, and kept back when it is wanted."""
     if driven.manager == "dnf":

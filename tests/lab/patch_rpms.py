@@ -198,6 +198,21 @@ def publish(host: LabHost, stage: int = 1, place: str = PLACE, *, notices: bool 
         host.sh(f"modifyrepo_c --mdtype=updateinfo {place}/updateinfo.xml {place}/repodata")
 
 
+def sign(host: LabHost, place: str, gnupg: Path) -> str:
+    """Sign all packages of a repository by a new key, kept in `gnupg`, and renew its index -> the public key as text."""
+    base = ["gpg", "--homedir", gnupg, "--batch", "--quiet"]
+    user = "patches@lab.invalid"
+    gnupg.mkdir(mode=0o700)
+    run([*base, "--passphrase", "", "--quick-generate-key", user, "rsa2048", "sign", "never"])
+    defined = (f"_gpg_path {gnupg}", f"_gpg_name {user}", f"_dbpath {gnupg}/db", "__gpg /usr/bin/gpg")
+    files = sorted(host._within(place).glob("*.rpm"))
+    run(["rpmsign", *(word for define in defined for word in ("--define", define)), "--addsign", *files])
+    key = run([*base, "--armor", "--export", user])
+    run(["gpgconf", "--homedir", gnupg, "--kill", "gpg-agent"])
+    host.sh(f"createrepo_c --quiet {place}")
+    return key
+
+
 def withdraw(host: LabHost, name: str, version: str, stage: int = 1, place: str = PLACE) -> None:
     """A version goes from the repository, as happens when a newer one replaces it."""
     package = next(entry for entry in PACKAGES if (entry.name, entry.version) == (name, version))

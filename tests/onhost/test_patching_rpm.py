@@ -369,6 +369,17 @@ class Host(unittest.TestCase):
             rpm_database.rows(self.host)
         assert "damaged header" in caught.exception.message
 
+    def test_what_could_not_be_fetched_keeps_its_time(self):
+        """dnf 5 marks it as fetched now; only repositories that failed are set back."""
+        for name in ("a", "b"):
+            path = "%s/%s-0123456789abcdef/repodata/repomd.xml" % (dnf_scan.CACHE, name)
+            self._write(path, "<repomd><revision>1767225600</revision></repomd>")
+            os.utime(self.root + path, (9000, 9000))
+        before = {name: rpm_advisories.Repodata(5, 1000, "") for name in ("a", "b")}
+        dnf_scan._date_back(self.host, before, {"a": "it is down"})
+        found = dnf_scan._fetched(self.host, ["a", "b"])
+        assert (found["a"].fetched, found["b"].fetched) == (1000, 9000)
+
     def test_what_dnf_locks_and_excludes(self):
         """versionlock in three ways of writing, and exclude of the main section; what has only a like name is not held."""
         self._write("/etc/dnf/plugins/versionlock.list", "# comment\nlab-a-0:1.0-1.*\n!lab-other-0:1-1.*\n")
