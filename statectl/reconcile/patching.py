@@ -183,6 +183,7 @@ class PatchRun:
             entry["want"] |= {"downgrade": True, "dependencies": "approved"}
         if self.operation == INSTALL:  # somebody's own word, and nothing but patches is in scope
             owner["mode"] = "enforce"
+            owner.pop("disrupt", None)
         else:
             entry["disrupt"] = _disrupt(str(owner.get("disrupt", "always")), baseline)
         catalogue["resources"].append(entry)

@@ -137,6 +137,10 @@ def test_a_typed_install_over_sudo(made):
     project = made(suite="trixie", user="admin", settings="connection: {become: true}\n")
     (host,) = project.hosts
     declare(project, CLOSED)
+    text = (project.root / "states/web.yml").read_text()
+    project.write(
+        "states/web.yml", text.replace("patch_baseline: lab", "patch_baseline: lab\n    disrupt: window:night")
+    )
     host.write("/usr/local/bin/lab-well", "#!/bin/sh\n", 0o755)
     with host.reboots() as boots:
         said = project.statectl("patch", "install", "--yes", expect=0)

@@ -89,6 +89,9 @@ def test_what_somebody_typed_happens_at_once_and_alone():
     compiled_by(run, compiled)
     entry = compiled.catalogue["resources"][-1]
     assert "disrupt" not in entry
+    assert Windows({}, lambda: NOW).granted(said_by(compiled.catalogue)) == {}, (
+        "the window of its association holds it back"
+    )
     assert entry["want"]["reboot"] == "never"
     assert compiled.catalogue["associations"][0]["mode"] == "enforce"
     assert compiled.catalogue["only"] == ["patches:ours"]
