@@ -13,6 +13,7 @@ from tests.hosts.patching_on_host import OnHost, version
 from tests.lab import LabHost, network
 from tests.lab.patch_repository import PLACE, PatchRepository
 from tests.lab.pending_updates import pending_updates
+from tests.lab.project import LabProject
 from tests.lab.repositories import Deb
 from tests.lab.snapshot import moved, written
 
@@ -197,6 +198,32 @@ def test_an_index_past_the_end_that_its_archive_set_is_not_believed(
     lab_host.write("/etc/apt/apt.conf.d/99dates", 'Acquire::Check-Valid-Until "false";\n')
     lab_host.sh("cd /var/lib/apt/lists && cp -a *InRelease /tmp/one && touch partial && mv /tmp/one *InRelease")
     assert driver.scan(refresh_s=86400).get("trouble", "") == ""
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_an_archive_with_its_signature_in_a_file_of_its_own_is_one_like_others(
+    suite: str, lab_hosts: Callable[..., list[LabHost]], repository: PatchRepository
+) -> None:
+    """Release and Release.gpg in place of InRelease: its time moves with each good check, and not with a bad one."""
+    (host,) = lab_hosts(1, suite)
+    repository.publish("stable", Deb("lab-app"))
+    repository.answers = lambda path: (404, b"") if path.endswith("InRelease") else None
+    with repository.served(network.ipv4(host.slot, 0)) as uri:
+        repository.give(host, uri)
+        installed(host, "lab-app")
+        driver = OnHost(host)
+        (first,) = driver.scan()["archives"]
+        host.sh("sleep 1.1")
+        (second,) = driver.scan(refresh_s=0)["archives"]
+        repository.publish("stable", Deb("lab-app", "1.1"))
+        third = driver.scan(refresh_s=0)
+        host.sh("sleep 1.1")
+    fourth = driver.scan(refresh_s=0)
+    assert (first["codename"], first["date"]) == ("lab", 1767225600)
+    assert second["fetched"] > first["fetched"]
+    assert rows(third, "available")["lab-app"][2] == "1.1"
+    assert fourth["archives"] == third["archives"]
+    assert "repository not reachable" in fourth["stale"][0]
 
 
 def test_backports_and_pins_of_the_host_decide_what_is_offered(lab_host: LabHost, repository: PatchRepository) -> None:
@@ -512,6 +539,30 @@ def test_a_changed_conffile_stays_and_nobody_is_asked(lab_host: LabHost, reposit
     assert lab_host.read(f"/{conf}") == "changed by hand\n"
 
 
+def test_a_patch_that_restarts_sshd_ends_the_run_of_nobody(
+    lab_host: LabHost, repository: PatchRepository, tmp_path: Path
+) -> None:
+    """The channel over which the run goes lives on in its own session; the next login is served by the new one."""
+    restarts = "#!/bin/sh\nsystemctl restart ssh.service\n"
+    repository.publish("stable", Deb("lab-door"), Deb("lab-app"))
+    repository.give(lab_host)
+    installed(lab_host, "lab-door", "lab-app")
+    repository.publish("security", Deb("lab-door", "1.1", scripts={"postinst": restarts}), Deb("lab-app", "1.1"))
+    repository.give(lab_host)
+    project = LabProject(tmp_path / "project", [lab_host])
+    project.write(
+        "states/patches.yml",
+        "patch_baselines:\n  all:\n    os: debian\n    default: true\n    reboot: never\n"
+        "    approve:\n      - {section: [security], after: 0 days}\n",
+    )
+    project.commit("patches")
+    before = lab_host.sh("systemctl show -p MainPID --value ssh.service")
+    project.statectl("patch", "install", "--yes", expect=0)
+    assert lab_host.sh("systemctl show -p MainPID --value ssh.service") != before
+    assert (version(lab_host, "lab-door"), version(lab_host, "lab-app")) == ("1.1", "1.1")
+    project.statectl("patch", "scan", expect=0)
+
+
 def test_a_postinst_that_fails_says_why_and_what_else_came(lab_host: LabHost, repository: PatchRepository) -> None:
     """The last lines, what is installed all the same; the next scan says what is broken, and the next install heals it."""
     repository.publish("stable", Deb("lab-app"), Deb("lab-bad"))
@@ -621,6 +672,8 @@ def damage(repository: PatchRepository, how: str) -> Callable[[str], tuple[int, 
     def answer(path: str) -> tuple[int, bytes] | None:
         if how == "404" and "Release" in path:
             return 404, b""
+        if how == "black hole":
+            time.sleep(25)  # longer than anybody waits for it
         if how in ("hash", "truncated") and "Packages" in path:
             data = (top / path.lstrip("/")).read_bytes() if (top / path.lstrip("/")).exists() else b""
             return (200, bytes(len(data))) if how == "hash" else (-1, data)
@@ -637,6 +690,7 @@ def damage(repository: PatchRepository, how: str) -> Callable[[str], tuple[int, 
     ("how", "words"),
     [
         ("refused", "repository not reachable"),
+        ("black hole", "repository does not answer"),
         ("404", "repository has no such index"),
         ("hash", "index does not match its hash"),
         ("truncated", "index"),

@@ -104,6 +104,8 @@ class Reading(unittest.TestCase):
             ("_srv_flat_._", "file:/srv/flat ./"),
         ]
         assert "s3cret" not in repr(found)
+        disc = "'cdrom:[Debian 12]/dists/bookworm/InRelease' Debian_dists_bookworm_InRelease 0 \n"
+        assert apt_lists.parse_configured(disc) == []
 
     def test_what_came_in_another_form_was_fetched(self):
         """apt tries an index in several forms, tells each that is missing as an error, and the last word counts."""

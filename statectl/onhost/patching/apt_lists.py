@@ -62,6 +62,8 @@ def parse_configured(text: str) -> "List[Configured]":
     found: "List[Configured]" = []
     for match in _URI.finditer(text):
         name, uri = match.group("file"), without_secrets(match.group("uri"))
+        if uri.startswith("cdrom:"):
+            continue  # a disc has no newer index, and is not there to be asked
         if name.endswith("InRelease") and uri.endswith("InRelease"):
             uri = uri[: -len("InRelease")]
             site, dists, suite = uri.rpartition("/dists/")
