@@ -120,6 +120,14 @@ def test_a_repository_without_advisories_is_no_trouble(driven):
     assert rows(answer, "available")["patch-critical", "1.0-2"][7] == []
 
 
+def test_advisories_that_cannot_be_read_are_trouble(driven):
+    """Without them security updates would look like any others, and a host without them like a compliant one."""
+    driven.scan()
+    driven.host.sh("for f in $(find /var/cache/statectl/patching -name '*updateinfo.xml*'); do echo spoilt > $f; done")
+    trouble = driven.scan()["trouble"]
+    assert trouble.startswith("repository patches: cannot read advisories in /var/cache/statectl/patching/"), trouble
+
+
 def test_nothing_is_asked_of_the_network_while_the_data_are_young(driven, server):
     """Neither when we fetched them nor when the host's own manager did; later versions are seen when they are fetched again."""
     driven.host.sh("dnf -q makecache" if driven.manager == "dnf" else "zypper -n refresh")

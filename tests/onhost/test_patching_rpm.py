@@ -180,6 +180,8 @@ class DnfOutput(unittest.TestCase):
         assert found["patch-clash"].startswith("package patch-clash-1.1-1.noarch conflicts with patch-old")
         assert found["patch-gone"] == "no repository has this version (any more)"
         assert found["patch-held"] == "dnf's own configuration excludes or locks it"
+        held = "Argument 'patch-held-1:2.0-1.noarch' matches only excluded packages.\n"
+        assert dnf_output.reasons(held, wanted, {}) == {wanted[3]: found["patch-held"]}
         hidden = {"patch-new-1.0-1.noarch": "it would be a downgrade"}
         assert "downgrade" in dnf_output.reasons(PROBLEMS, wanted, hidden)[wanted[0]]
         five = PROBLEMS.replace(".noarch ", ".noarch from patches ")

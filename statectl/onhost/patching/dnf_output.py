@@ -14,7 +14,10 @@ _INSTALLING = ("Installing", "Upgrading", "Downgrading", "Reinstalling")
 _PLACED = re.compile(r"^(\S+) +(\S+) +(\S+) +(\S+) +[\d.]+ *[kKMGiB]*$")
 _PROBLEM = re.compile(r"^ *Problem(?: \d+)?: ")
 _FILTERED = re.compile(r"package (\S+)(?: from \S+)? is filtered out by (?:exclude|modular) filtering")
-_UNKNOWN = re.compile(r"^(?:No match for argument|All matches were filtered out by .* for argument): (\S+)")
+_UNKNOWN = re.compile(r"^No match for argument: (\S+)")
+_EXCLUDED = re.compile(
+    r"^(?:All matches were filtered out by .* for argument: |Argument ')(\S+?)(?:' matches only excluded packages\.)?$"
+)
 _FAILED = re.compile(r"Failed to download metadata for repo ['\"]([^'\"]+)['\"]: ?(.*)")
 _CAUSE = re.compile(r"^ *- (.+)$")
 _NO_CACHE = re.compile(
@@ -91,15 +94,11 @@ def reasons(text: str, wanted: "List[Key]", hidden: "Mapping[str, str]") -> "Dic
             if key is not None and key not in found:
                 found[key] = why
     for line in text.split("\n"):
-        said = _UNKNOWN.match(line)
-        if said is not None and said.group(1) in named:
-            excluded = line.startswith("All matches")
-            why = (
-                "dnf's own configuration excludes or locks it"
-                if excluded
-                else "no repository has this version (any more)"
-            )
-            found.setdefault(named[said.group(1)], why)
+        gone, excluded = _UNKNOWN.match(line), _EXCLUDED.match(line)
+        if gone is not None and gone.group(1) in named:
+            found.setdefault(named[gone.group(1)], "no repository has this version (any more)")
+        if excluded is not None and excluded.group(1) in named:
+            found.setdefault(named[excluded.group(1)], "dnf's own configuration excludes or locks it")
     return found
 
 

@@ -118,13 +118,14 @@ def _scan(host: "Host", options: "List[str]", places: "Sequence[str]", refresh_s
     fresh, untold = _brought(host, options, there) if offered else ([], "")
     stale += [untold] if untold else []
     advisories = Advisories()
+    unread: "List[str]" = []  # without its advisories, security updates would look like any others
     wanted = {entry.name for entry in (*there, *offered, *fresh)}
     for name in names:
         if name in data and data[name].updateinfo:
             try:
                 advisories.add(data[name].updateinfo, wanted)
             except Failed as error:
-                stale.append("repository %s: %s" % (name, error.message))
+                unread.append("repository %s: %s" % (name, error.message))
     numbers = {name: number for number, name in enumerate(names)}
     rows = [Row(one.name, one.arch, one.version, one.source, one.built) for one in there]
     came = {(one.name, one.arch, one.version): one.repository for one in there}
@@ -140,7 +141,7 @@ def _scan(host: "Host", options: "List[str]", places: "Sequence[str]", refresh_s
         "held": sorted(_held(host, there)),
         "broken": rpm_database.broken(rpm_database.doubled(host, rows)),
         "stale": stale,
-        "trouble": "; ".join(stale) if not data else "",
+        "trouble": "; ".join(unread if data else stale),
     }
     return answer
 

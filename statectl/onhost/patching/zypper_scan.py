@@ -96,13 +96,14 @@ def _scan(host: "Host", options: "List[str]", cache: str, own: bool, refresh_s: 
     fresh = _brought(host, options, installed) if offered else {}
     offered.update(fresh)
     advisories = Advisories()
+    unread: "List[str]" = []  # without its advisories, security updates would look like any others
     wanted = {name for name, _ in installed} | {name for name, _, _ in offered}
     for name in names:
         if name in data and data[name].updateinfo:
             try:
                 advisories.add(data[name].updateinfo, wanted)
             except Failed as error:
-                stale.append("repository %s: %s" % (name, error.message))
+                unread.append("repository %s: %s" % (name, error.message))
     numbers = {name: number for number, name in enumerate(names)}
 
     def places(key: "Key", known: "Mapping[Key, Sequence[str]]") -> "List[int]":
@@ -130,7 +131,7 @@ def _scan(host: "Host", options: "List[str]", cache: str, own: bool, refresh_s: 
         "held": sorted(locked_names(host, {name for name, _ in installed})),
         "broken": rpm_database.broken(rpm_database.doubled(host, there)),
         "stale": stale,
-        "trouble": "; ".join(stale) if not data else "",
+        "trouble": "; ".join(unread if data else stale),
     }
     return answer
 
