@@ -6,7 +6,7 @@ not affected  something that knows the host's system knows the vulnerability, an
 unknown       never scanned, or nothing that knows the vulnerability is about this host's system
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +67,9 @@ class Exposures:
     ) -> None:
         self._scans = scans
         self._cve = cve
+        about = patches.feeds.about(cve) if cve else {}
         self._read = {
-            host: read_scan(kept.message, systems.get(host) or {})
+            host: read_scan(_narrowed(kept.message, about) if cve else kept.message, systems.get(host) or {})
             for host, kept in scans.items()
             if kept.message is not None
         }
@@ -79,7 +80,7 @@ class Exposures:
             for name in (package.name, source_of(package)[0])
         }
         self._fixes: dict[str, list[_Known]] = {}
-        for name, some in (patches.feeds.about(cve) if cve else patches.feeds.fixes(names)).items():
+        for name, some in (about if cve else patches.feeds.fixes(names)).items():
             self._fixes[name] = [
                 _Known(feed, fix)
                 for feed, fixes in some
@@ -204,6 +205,20 @@ class Exposures:
             return Exposure(host, self._cve, "not affected", scanned=kept.at)
         why = "nothing that names it is about this host's system"
         return Exposure(host, self._cve, "unknown", scanned=kept.at, reason=why)
+
+
+def _narrowed(message: Mapping[str, Any], about: Collection[str]) -> Mapping[str, Any]:
+    """What can matter of a scan: packages that something names, and those that the host has advisories of."""
+    advised = {(row[0], row[1]) for row in message.get("available") or () if row[7]}
+
+    def matters(row: Sequence[Any]) -> bool:
+        return row[0] in about or str(row[5]).partition(" ")[0] in about or (row[0], row[1]) in advised
+
+    return {
+        **message,
+        "installed": [row for row in message.get("installed") or () if matters(row)],
+        "available": [row for row in message.get("available") or () if matters(row)],
+    }
 
 
 def _says_more(one: Exposure, other: Exposure) -> bool:
