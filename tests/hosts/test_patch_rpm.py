@@ -143,6 +143,18 @@ def test_nothing_is_asked_of_the_network_while_the_data_are_young(driven, server
     assert answer["advisories"]["LAB-SA-4"]["severity"] == "Important"
 
 
+def test_the_age_of_the_data_is_counted_from_when_they_were_asked_for(driven, server):
+    """Not from when the repository was made: an old one that has not changed is fresh once it has been asked."""
+    driven.host.sh(f"touch -d '30 days ago' {patch_rpms.PLACE}/repodata/*")
+    for _ in range(2):
+        before, asked = int(time.time()), server()
+        (archive,) = driven.scan(refresh_s=0)["archives"]
+        assert archive["fetched"] >= before - 1 and server() > asked
+    asked = server()
+    assert driven.scan()["archives"][0]["fetched"] == archive["fetched"]
+    assert server() == asked
+
+
 def test_a_repository_that_cannot_be_had_makes_the_data_stale(driven, server):
     """What is known from before is told with its age; nothing known at all is trouble."""
     fetched = driven.scan(refresh_s=0)["archives"][0]["fetched"]
