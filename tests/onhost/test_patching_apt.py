@@ -10,7 +10,7 @@ import unittest
 from recorded import RecordedHost
 
 from statectl.onhost.failure import Failed
-from statectl.onhost.patching import apt, apt_lists, apt_packages, apt_pins, apt_scan, apt_transaction
+from statectl.onhost.patching import apt, apt_lists, apt_packages, apt_pins, apt_release, apt_scan, apt_transaction
 from statectl.onhost.process import Ran
 from statectl.onhost.resources.package import apt_index
 
@@ -136,12 +136,12 @@ class Reading(unittest.TestCase):
     def test_release_files(self):
         """The fields before the hashes, dates in seconds, and what is no date is none."""
         text = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nSuite: stable\nDate: Sat, 11 Nov 2023 10:14:36 UTC\nSHA256:\n Valid-Until: x\n"
-        fields = apt_lists.parse_release(text)
+        fields = apt_release.parse_release(text)
         assert fields["suite"] == "stable"
         assert "valid-until" not in fields
-        assert apt_lists.epoch(fields["date"]) == 1699697676
-        assert apt_lists.epoch("Thu, 29 Feb 2024 23:59:59 UTC") == 1709251199
-        assert apt_lists.epoch("some day") == 0
+        assert apt_release.epoch(fields["date"]) == 1699697676
+        assert apt_release.epoch("Thu, 29 Feb 2024 23:59:59 UTC") == 1709251199
+        assert apt_release.epoch("some day") == 0
 
     def test_version_tables(self):
         """What apt would take by the host's own pins is offered, newest first; backports, phased and forbidden versions are not."""

@@ -1,9 +1,11 @@
 """Patches by apt: what the modules beside this one come to. See the package for what is told and done.
 
 apt_lists.py         which indexes: the host's own, or fresher ones of ours
+apt_release.py       dates and fields of Release files
 apt_packages.py      what dpkg and apt's tools say, read
 apt_scan.py          the scan
 apt_pins.py          a wanted set of versions as preferences of apt, and what a simulation under them means
+apt_delivered.py     package files from the controller, as one more archive
 apt_transaction.py   looking ahead and installing
 """
 

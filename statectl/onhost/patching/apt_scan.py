@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Tuple
 
 from statectl.onhost.failure import Failed
 from statectl.onhost.patching import apt_packages
-from statectl.onhost.patching.apt_lists import Lists, epoch, without_secrets
+from statectl.onhost.patching.apt_lists import Lists, without_secrets
 from statectl.onhost.patching.apt_packages import Installed, Table, Version
+from statectl.onhost.patching.apt_release import epoch
 from statectl.onhost.resources.package import apt
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from statectl.onhost.content import chunks
 from statectl.onhost.failure import Failed
-from statectl.onhost.patching import apt_packages, apt_pins
+from statectl.onhost.patching import apt_delivered, apt_packages, apt_pins
 from statectl.onhost.patching.apt_lists import Lists, without_secrets
 from statectl.onhost.patching.apt_pins import Asked, Outcome
 from statectl.onhost.resources.package import apt, apt_index
@@ -36,7 +35,6 @@ SPARE = 16 * 1024 * 1024  # bytes that dpkg's own files and logs may take
 # services are restarted by the baseline's own policy, not by a hook in the middle
 ENVIRONMENT = dict(apt.ENVIRONMENT, NEEDRESTART_SUSPEND="1")
 _PREFERENCE = re.compile(r"[A-Za-z0-9_.-]+(?:\.pref)?\Z")
-_DESCRIBED = re.compile(r"[^A-Za-z0-9._+~-]")
 
 
 class Prepared(object):
@@ -62,7 +60,7 @@ class Prepared(object):
             self._options = lists.options
             self._read()
             if self._want.cached:
-                self._deliver(lists)
+                self._options = apt_delivered.options(self._host, self._top, self._own, lists, self._want)
         except BaseException:
             self.__exit__()
             raise
@@ -74,68 +72,6 @@ class Prepared(object):
     def _read(self) -> None:
         self._packages = apt_packages.dpkg(self._host)
         self._own = apt_packages.native(self._packages)
-
-    # -- files that the controller delivered
-
-    def _deliver(self, lists: "Lists") -> None:
-        """A repository of these files, beside the others: their dependencies are resolved as those of any package."""
-        host, top = self._host, self._top
-        host.run(["mkdir", "-p", "--", top + "/debs", top + "/lists/partial", top + "/sources.list.d"])
-        host.run(["chmod", "0711", "--", top])  # apt fetches as user _apt
-        if host.user_id("_apt") is not None:
-            host.run(["chown", "_apt", "--", top + "/lists/partial"])
-        index = []
-        for key in sorted(self._want.cached or {}):
-            name, arch, version = key.split(" ")
-            apt_pins.checked(name, version)
-            path = "%s/debs/%s_%s_%s.deb" % (top, name, _DESCRIBED.sub("_", version), _DESCRIBED.sub("_", arch))
-            index.append(self._deb(path, key, (self._want.cached or {})[key]))
-        host.run(["tee", "--", top + "/debs/Packages"], input="\n".join(index).encode("utf-8", "surrogateescape"))
-        # verified by their hashes, which came with the order
-        source = "deb [trusted=yes] file:%s/debs ./\n" % top
-        host.run(["tee", "--", top + "/sources.list.d/zz-delivered.list"], input=source.encode("ascii"))
-        links = [("/etc/apt/sources.list", "000-host.list")]
-        place = "/etc/apt/sources.list.d"
-        if self._want.sources:
-            links, place = [], lists.own_sources
-        links += [("%s/%s" % (place, name), name) for name in host.listdir(place)]
-        for path, name in links:
-            if host.lstat(path) is not None:
-                host.run(["ln", "-s", "--", path, "%s/sources.list.d/%s" % (top, name)])
-        where = ["-o", "Dir::State::Lists=%s/lists" % top, *apt_index.IN_MEMORY]
-        only = ["-o", "Dir::Etc::sourcelist=%s/sources.list.d/zz-delivered.list" % top]
-        only += ["-o", "Dir::Etc::sourceparts=/dev/null", "-o", "APT::Get::List-Cleanup=0"]
-        apt_index.update(host, [*where, *only], env=lists.quietly())
-        # links to the other indexes, which apt only reads from here on
-        host.run(["cp", "-rs", "--no-clobber", "--", lists.directory + "/.", top + "/lists"], check=False)
-        where = ["-o", "Dir::State::Lists=%s/lists" % top]
-        for name in ("pkgcache", "srcpkgcache"):
-            where += ["-o", "Dir::Cache::%s=%s/%s.bin" % (name, top, name)]
-        sources = "Dir::Etc::sourceparts=%s/sources.list.d" % top
-        self._options = (*where, "-o", "Dir::Etc::sourcelist=/dev/null", "-o", sources)
-
-    def _deb(self, path: str, key: str, content: "Any") -> str:
-        """Write the file and look whether it is that package -> its record for an index. Raises Failed."""
-        import hashlib
-
-        name, arch, version = key.split(" ")
-        digest, size = hashlib.sha256(), 0
-        with content.open() as source, open(self._host.path(path), "xb") as target:
-            for chunk in chunks(source):
-                digest.update(chunk)
-                size += len(chunk)
-                target.write(chunk)
-        if digest.hexdigest() != content.sha256:
-            raise Failed("the file of %s %s is not the one that was announced" % (name, version), "wrong package file")
-        self._host.run(["chmod", "0644", "--", path])
-        text = self._host.run(["dpkg-deb", "--field", path], timeout=60).out
-        records = apt_packages.parse_records(text)
-        told = tuple(records[0].get(field, "") for field in ("package", "version")) if records else ()
-        if told != (name, version) or records[0].get("architecture") not in (arch, "all", self._own):
-            said = " ".join([*told, records[0].get("architecture", "")]) if records else "no package"
-            raise Failed("the file that was delivered for %s is %s" % (key, said), "wrong package file")
-        lines = [text.rstrip("\n"), "Filename: ./" + path.rpartition("/")[2], "Size: %d" % size]
-        return "\n".join([*lines, "SHA256: " + content.sha256, ""])
 
     # -- looking ahead
 
