@@ -106,13 +106,15 @@ class Exposures:
         is_fixed = None
         for package in scan.installed:
             for known, open_here in self._judged(package, releases, scan.manager):
+                if not open_here and (is_fixed is not None or known.fix.status != "fixed"):
+                    continue
                 entry = self._entry(host, kept, scan, package, known, offers.get(package.key, ()), exposed=open_here)
-                if open_here:
-                    before = found.get((entry.cve, package.name, package.arch))
-                    if before is None or _says_more(entry, before):
-                        found[entry.cve, package.name, package.arch] = entry
-                elif self._cve and known.fix.status == "fixed":
-                    is_fixed = is_fixed or entry
+                if not open_here:
+                    is_fixed = entry
+                    continue
+                before = found.get((entry.cve, package.name, package.arch))
+                if before is None or _says_more(entry, before):
+                    found[entry.cve, package.name, package.arch] = entry
             for entry in self._told(host, kept, scan, package, offers.get(package.key, ())):
                 found.setdefault((entry.cve, package.name, package.arch), entry)
         if found or not self._cve:
@@ -130,7 +132,9 @@ class Exposures:
         key = (package.name, package.arch, package.version, package.source, releases)
         known = self._about.get(key)
         if known is None:
-            known = self._about[key] = tuple(self._looked_up(package, releases, manager))
+            known = self._about[key] = tuple(
+                one for one in self._looked_up(package, releases, manager) if one[1] or self._cve
+            )
         return known
 
     def _looked_up(self, package: Package, releases: frozenset[str], manager: str) -> Iterable[tuple[_Known, bool]]:

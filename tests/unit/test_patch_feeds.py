@@ -87,13 +87,15 @@ RHEL = """<?xml version="1.0"?>
 <affected family="unix"><platform>Red Hat Enterprise Linux 9</platform></affected>
 <reference ref_id="RHSA-2026:9" source="RHSA"/><reference ref_id="CVE-2026-1111" source="CVE"/>
 <advisory><severity>Important</severity><issued date="2026-11-02"/><cve>CVE-2026-7777</cve></advisory></metadata>
-<criteria operator="AND"><criterion test_ref="t0"/><criteria><criterion test_ref="t1"/><criterion test_ref="t2"/></criteria></criteria>
+<criteria operator="AND"><criterion test_ref="t0"/><criteria><criterion test_ref="t1"/><criterion test_ref="t2"/><criterion test_ref="t3"/></criteria></criteria>
 </definition></definitions>
 <tests><red-def:rpminfo_test id="t1"><red-def:object object_ref="o1"/><red-def:state state_ref="s1"/></red-def:rpminfo_test>
-<red-def:rpminfo_test id="t2"><red-def:object object_ref="o1"/><red-def:state state_ref="s2"/></red-def:rpminfo_test></tests>
+<red-def:rpminfo_test id="t2"><red-def:object object_ref="o1"/><red-def:state state_ref="s2"/></red-def:rpminfo_test>
+<red-def:rpminfo_test id="t3"><red-def:object object_ref="o1"/><red-def:state state_ref="s3"/></red-def:rpminfo_test></tests>
 <objects><red-def:rpminfo_object id="o1"><red-def:name>openssl</red-def:name></red-def:rpminfo_object></objects>
 <states><red-def:rpminfo_state id="s1"><red-def:evr datatype="evr_string" operation="less than">1:3.0.7-28.el9</red-def:evr></red-def:rpminfo_state>
-<red-def:rpminfo_state id="s2"><red-def:signature_keyid operation="equals">199e</red-def:signature_keyid></red-def:rpminfo_state></states>
+<red-def:rpminfo_state id="s2"><red-def:signature_keyid operation="equals">199e</red-def:signature_keyid></red-def:rpminfo_state>
+<red-def:rpminfo_state id="s3"><red-def:evr datatype="evr_string" operation="greater than or equal">1:3.0.0-1</red-def:evr></red-def:rpminfo_state></states>
 </oval_definitions>"""
 UBUNTU = """<oval_definitions><definitions><definition><metadata><title>CVE-2026-8888 on Ubuntu</title>
 <affected><platform>Ubuntu 22.04 LTS</platform></affected><reference source="CVE" ref_id="CVE-2026-8888"/>
@@ -184,7 +186,7 @@ def test_osv_in_all_its_forms(store, tmp_path, form):
 
 
 def test_oval_of_red_hat(store, tmp_path):
-    """Tests, objects and states that stand behind the definitions are joined; a test about a signature is none about a version."""
+    """Tests, objects and states that stand behind the definitions are joined; a test about a signature, or about a newer version, is no fix."""
     (tmp_path / "rhel.xml").write_text(RHEL)
     (one,) = update(store, tmp_path, Feed("rhel", "oval", "rhel.xml"))
     assert (one.trouble, one.made) == ("", "2026-11-18T01:00:00Z")
