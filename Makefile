@@ -50,6 +50,7 @@ benchmark: setup-dev lab-packages ## What statectl costs, and statectl beside it
 	$(BIN)/python -m tests.benchmarks.offline
 	$(BIN)/python -m tests.benchmarks.stores
 	$(BIN)/python -m tests.benchmarks.parameters
+	$(BIN)/python -m tests.benchmarks.patch_memory
 	$(BIN)/python -m tests.benchmarks.inventory
 	$(BIN)/python -m tests.benchmarks.patches_apt
 	$(BIN)/python -m tests.benchmarks.patches
