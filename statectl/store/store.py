@@ -15,8 +15,8 @@ from statectl.store.collected import Collected
 from statectl.store.database import Connection, Database, Row, open_database, repeatable
 from statectl.store.ids import now, this_process, who
 from statectl.store.managed import Managed
-from statectl.store.patches import Patches
 from statectl.store.patch_history import PatchHistory
+from statectl.store.patches import Patches
 from statectl.store.records import HostRecord, Status
 from statectl.store.resolving import never_began, outcome_of
 from statectl.store.slots import Slots
