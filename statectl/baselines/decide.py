@@ -87,7 +87,8 @@ class Decider:
         otherwise = self._named(found, package, archives, advisories) or self._ruled(
             found, package, archives, advisories
         )
-        if seen is None and not installed and otherwise.status in (APPROVED, PENDING):
+        by_name = installed and otherwise.by.startswith("approved: ")
+        if seen is None and not by_name and otherwise.status in (APPROVED, PENDING):
             # delays count from there, and a snapshot holds only what was seen before it
             reason = f"{otherwise.by} speaks of it, but when it was first seen is not on record"
             otherwise = replace(otherwise, status=PENDING, reason=reason, approved_at=None)

@@ -84,6 +84,14 @@ def test_what_was_never_noted_is_not_approved():
         assert "not on record" in found.states[0].reason
 
 
+def test_an_installed_version_that_was_never_noted_is_approved_by_name_alone():
+    """Nobody knows since when it is out, so no rule approved it; a name needs no date."""
+    scan = apt_scan([deb("openssl", "3.0.1-1", 1)])
+    rule = Rule(Filter(), until=NOW.date(), include_non_security=True)
+    assert states(evaluate(debian(rule), scan, Memory(), NOW))["openssl"][0] == "InstalledOther"
+    assert states(evaluate(debian(approved=named("openssl")), scan, Memory(), NOW))["openssl"][0] == "Installed"
+
+
 def test_security_only_unless_the_rule_says_otherwise():
     """A rule, and the approved list, take updates of security archives; others only with include_non_security."""
     ledger = Memory()
