@@ -92,7 +92,9 @@ def test_what_always_holds(baseline, world):
     assert not {one.name for one in found.install} & set(found.blocked)
     assert not set(found.install) & set(found.allowed)
     for one in found.allowed:
-        status = decisions[one.name, one.version].status
+        decision = decisions[one.name, one.version]
+        assert decision.obtainable or decision.cached
+        status = decision.status
         assert status == "approved" or (status == "rejected" and baseline.rejected_action == "allow_as_dependency")
     named = [one for one in found.states if one.state != "NotApplicable"]
     assert sorted((one.name, one.arch) for one in named) == sorted(installed)
