@@ -22,6 +22,7 @@ from statectl.onhost.patching import (
     rpm_lock,
     rpm_sources,
     zypper_output,
+    zypper_scan,
 )
 from statectl.onhost.process import Ran
 
@@ -370,6 +371,13 @@ class Host(unittest.TestCase):
         with self.assertRaises(Failed) as caught:  # noqa: PT027
             rpm_database.rows(self.host)
         assert "damaged header" in caught.exception.message
+
+    def test_a_server_that_says_nothing(self):
+        """zypper is ended after three minutes, and the next repository is asked all the same."""
+        self.host.answer("zypper", lambda argv, _: Ran(-15, "", "", argv[-1] == "silent"))
+        self.host.run = _delivering(self.host)
+        found = zypper_scan._refresh(self.host, [], "/cache", ["silent", "other"], 3600)
+        assert found["silent"] == "it was not fetched within 180 s" and "other" in found
 
     def test_what_could_not_be_fetched_keeps_its_time(self):
         """dnf 5 marks it as fetched now; only repositories that failed are set back."""

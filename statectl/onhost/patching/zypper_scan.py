@@ -29,6 +29,7 @@ OWN_CACHE = "/var/cache/zypp"
 REPOSITORIES = "/etc/zypp/repos.d"
 LOCKS = "/etc/zypp/locks"
 REFRESH_S = 3600
+FETCH_TIMEOUT_S = 180  # for one repository; zypper itself waits for a silent server much longer
 LOOK_TIMEOUT_S = 600
 NOTHING_FOUND = 104
 _SOLVABLES = re.compile(r'<solvable status="(?:installed|other-version)" [^>]*>')
@@ -181,8 +182,10 @@ def _refresh(
     found: "Dict[str, str]" = {}
     for name in old:
         # one by one, so that each has its own reason
-        out, ran = run(host, options, "refresh", "--", name)
-        if ran.code not in FINE:
+        out, ran = run(host, options, "refresh", "--", name, timeout=FETCH_TIMEOUT_S)
+        if ran.timed_out:
+            found[name] = "it was not fetched within %d s" % FETCH_TIMEOUT_S
+        elif ran.code not in FINE:
             found[name] = said_by(out, ran)
     return found
 
