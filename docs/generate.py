@@ -28,7 +28,15 @@ RESOURCES = DOCS / "reference" / "resources.md"
 EXAMPLES = DOCS / "reference" / "examples"  # TYPE.yml: a file of states with one association
 PAGES = tuple(
     DOCS / "reference" / name
-    for name in ("language.md", "inventory.md", "cli.md", "json.md", "collected.md", "patches-baselines.md", "patches-feeds.md")
+    for name in (
+        "language.md",
+        "inventory.md",
+        "cli.md",
+        "json.md",
+        "collected.md",
+        "patches-baselines.md",
+        "patches-feeds.md",
+    )
 )
 REGION = re.compile(r"(<!-- generated: (?P<what>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -92,7 +92,11 @@ def _list_text(runs: list[dict[str, Any]], shown: Outputs) -> str:
             shown.screen.fit(
                 f"{run['id']}  {run['started']}  {run['verb']:6} {run['outcome']:12} {one_line(counts)}  {one_line(run['who'])}"
                 + (f"  for {one_line(', '.join(_slots(run)))}" if _slots(run) else "")
-                + (f"  rolls back {one_line(str(run['scope']['rolls_back']))}" if run["scope"].get("rolls_back") else "")
+                + (
+                    f"  rolls back {one_line(str(run['scope']['rolls_back']))}"
+                    if run["scope"].get("rolls_back")
+                    else ""
+                )
             )
         )
     return "\n".join(lines) + "\n"

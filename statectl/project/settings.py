@@ -41,7 +41,11 @@ FIELDS: Mapping[str, str] = {
     "collect": "What `statectl inventory refresh` asks for beside what it asks every host, and how long changes are kept",
     "patching": "Patching beside its baselines: indexes that are read here, feeds of vulnerabilities, the package cache",
 }
-OF_PROJECT = ("project", "collect", "patching")  # that a user's own configuration does not set: they name what runs where
+OF_PROJECT = (
+    "project",
+    "collect",
+    "patching",
+)  # that a user's own configuration does not set: they name what runs where
 USER_FIELDS: Mapping[str, str] = {
     **{name: text for name, text in FIELDS.items() if name not in OF_PROJECT},
     "trusted_projects": "Directories of projects whose executable inventories may run, and which may belong to another user",

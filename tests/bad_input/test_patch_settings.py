@@ -60,5 +60,10 @@ def test_a_right_block_is_taken(tmp_path):
         Index("b", baseurl="https://example.org/el9", repository="baseos", gpgkey="r.asc"),
     )
     assert found.feeds == (Feed("debian", "debian", "https://example.org/data.json"), Feed("own", "osv", "feeds/own"))
-    assert (found.refresh_s, found.poll_s, found.cache, found.cache_max) == (21600, 7200, ".statectl/packages", 20 * 1024**3)
+    assert (found.refresh_s, found.poll_s, found.cache, found.cache_max) == (
+        21600,
+        7200,
+        ".statectl/packages",
+        20 * 1024**3,
+    )
     assert (found.cache_days, found.snapshot_days) == (5, 9)

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from tests.lab.machine import LabHost
 
-OWN = ("var/lib/statectl", "var/cache/statectl", "var/cache/statectl-apt", "run", "tmp", "var/log")  # where a plan may write
+OWN = (
+    "var/lib/statectl",
+    "var/cache/statectl",
+    "var/cache/statectl-apt",
+    "run",
+    "tmp",
+    "var/log",
+)  # where a plan may write
 # rpm's own: `rpm -q` as root, by anybody, joins the readers of its database and so touches these
 READERS = ("var/lib/rpm/rpmdb.sqlite-shm", "var/lib/rpm/rpmdb.sqlite-wal")
 

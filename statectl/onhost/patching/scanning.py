@@ -56,5 +56,9 @@ def scan(host: "Host", asked: "Dict[str, JSON]", memory: "Memory") -> "Dict[str,
     told["needs"] = needs.gather(host, told["manager"])
     # what is in force without a reboot waits for none
     owed = any(debt["verb"] == "reboot" for debt in memory.debts.values())
-    told["pending_reboot"] = needs.pending_reboot(memory, told["boot_id"], bool(told["needs"]["reboot"])) if owed or told["needs"]["reboot"] else []
+    told["pending_reboot"] = (
+        needs.pending_reboot(memory, told["boot_id"], bool(told["needs"]["reboot"]))
+        if owed or told["needs"]["reboot"]
+        else []
+    )
     return told
