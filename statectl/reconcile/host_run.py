@@ -231,6 +231,7 @@ class HostRun:
                 values = {key: secret.reveal() for key, secret in compiled.secrets.items()}
                 await conversation.send({"type": "secrets", "values": values})
         verdicts: list[dict[str, Any]] = []
+        remarks: list[dict[str, Any]] = []  # of what is right, with a word on it
         ours = self._addresses()
         ok = 0
         self.read = []
@@ -248,6 +249,7 @@ class HostRun:
                 message = self._heard.kept(message, ours)
                 if message["verdict"] == "ok":
                     ok += 1
+                    remarks += [message] if message.get("reason") else []
                 else:
                     verdicts.append(message)
                 owner = intern(str(message.get("association") or ""))
@@ -258,6 +260,9 @@ class HostRun:
                 if message["outcome"] != "planned":
                     raise _ended(message)
                 break
+        if self.patching is not None and self.patching.judged.get(self.name):
+            for text in await asyncio.to_thread(self.patching.looked, self.name, [*verdicts, *remarks]):
+                self._tell(text)
         plan = self._host_plan(verdicts, ok)
         moved = _moved(self._expected, plan)
         if moved:

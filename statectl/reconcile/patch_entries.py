@@ -80,7 +80,6 @@ def kept_sources(baseline: Baseline, association: str) -> list[dict[str, Any]]:
 def _source(one: PatchSource) -> dict[str, Any]:
     return {
         "name": one.name,
-        "kept": one.kept,
         "uris": list(one.uris),
         "suites": list(one.suites),
         "components": list(one.components),

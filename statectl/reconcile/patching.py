@@ -2,12 +2,13 @@
 
 asked(host)                     what the order asks of the host, None: nothing
 compiled(host, ...)             the scan is kept, judged by every baseline of the host, and its patches stand in the catalogue
+looked(host, verdicts)          what the host keeps back is kept with its reasons
 done(host, result)              what was installed is kept
 """
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -188,6 +189,33 @@ class PatchRun:
             entry["disrupt"] = _disrupt(str(owner.get("disrupt", "always")), baseline)
         catalogue["resources"].append(entry)
 
+    def looked(self, host: str, verdicts: Iterable[Mapping[str, Any]]) -> list[str]:
+        """What the host keeps back of what it should install is kept with its reason. Blocking.
+
+        -> what a plan that changes nothing does not show of it
+        """
+        said = []
+        by_address = {str(one["address"]): one for one in verdicts}
+        for place, judged in enumerate(self.judged.get(host, ())):
+            told = by_address.get(judged.address)
+            kept = _kept_back(told) if told is not None else {}
+            if told is None or not kept:
+                continue
+            if told["verdict"] == "ok":
+                said += [f"{judged.address}: {name}:{arch} is kept back: {why}" for (name, arch), why in kept.items()]
+            if self.instead is None:
+                states = tuple(
+                    replace(one, reason=f"kept back: {kept[one.name, one.arch]}")
+                    if one.state in ("Missing", "Failed") and (one.name, one.arch) in kept
+                    else one
+                    for one in judged.evaluation.states
+                )
+                judged = replace(judged, evaluation=replace(judged.evaluation, states=states))  # noqa: PLW2901
+                self.judged[host][place] = judged
+                with self._lock:
+                    self.keep(host, judged, None)
+        return said
+
     def done(self, host: str, result: HostResult) -> None:
         """Blocking: what became of the patches of this host is kept."""
         for judged in self.judged.get(host, ()):
@@ -220,6 +248,21 @@ class PatchRun:
             )
             with self._lock:
                 self.keep(host, judged, Done(self.now(), moves, waits))
+
+
+def _kept_back(verdict: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """{(name, arch): why}. A verdict that changes nothing has it in its reason, a line each: `lab-lib amd64: needs lab-base 2.0`."""
+    found = {
+        (str(name), str(arch)): str(why)
+        for one in verdict.get("changes") or ()
+        for name, arch, why in one.get("kept") or ()
+    }
+    for line in str(verdict.get("reason") or "").split("\n") if verdict["verdict"] == "ok" else ():
+        package, colon, why = line.partition(": ")
+        name, space, arch = package.partition(" ")
+        if colon and space:
+            found[name, arch] = why
+    return found
 
 
 _OUTCOMES = {"changed": "installed", "ok": "installed"}

@@ -117,3 +117,24 @@ def test_a_source_that_is_kept_becomes_a_repository_of_the_host(patched):
     assert installed(host, "lab-other") == "1"
     project.statectl("patch", "install", "--yes", expect=0)
     assert installed(host, "lab-other") == "3"
+
+
+def test_what_is_kept_back_is_told_where_nothing_else_moves(patched):
+    """A patch that needs what nobody approved stays away: the plan changes nothing, and says so with the reason, as the report does."""
+    project, (host,), repository = patched()
+    repository.publish("stable", Deb("lab-lib", "2"))
+    repository.publish("security", Deb("lab-app", "1.1", fields={"Depends": "lab-lib (>= 2)"}))
+    repository.give(host)
+    said = project.statectl("patch", "install", "--yes", expect=0)
+    assert "No changes" in said.out
+    assert "lab-app:all is kept back" in said.err
+    assert "lab-lib" in said.err
+    assert installed(host) == "1"
+    (missing,) = [
+        one
+        for one in project.statectl("patch", "report", "--all", "--json").json["entries"][0]["patches"]
+        if one["name"] == "lab-app"
+    ]
+    assert missing["state"] == "Missing"
+    assert missing["reason"].startswith("kept back: ")
+    assert "lab-lib" in missing["reason"]

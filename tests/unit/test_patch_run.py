@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from statectl.baselines.assign import Assigned
-from statectl.baselines.evaluation import Evaluation, Wanted
+from statectl.baselines.evaluation import Evaluation, PatchState, Wanted
 from statectl.baselines.model import Baseline, Hooks, PatchSource
 from statectl.catalogue.canonical import fingerprint
 from statectl.errors import ConfigError
@@ -215,6 +215,30 @@ def test_what_failed_is_kept_with_its_reason_and_what_waited_is_no_installation(
     run.done("web1", HostResult("failed", results=[{**entry, "outcome": "failed", "error": {"message": "no space"}}]))
     (move,) = kept[-1][2].moves
     assert (move["outcome"], move["reason"]) == ("failed", "no space")
+
+
+MISSING = replace(WANTED, states=(PatchState("app", "all", "Missing", "1", "2", reason="rule 1"),))
+KEPT = "needs lib 2, which is not approved"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "shown"),
+    [
+        ({"verdict": "ok", "reason": f"app all: {KEPT}"}, [f"patches:ours: app:all is kept back: {KEPT}"]),
+        ({"verdict": "change", "changes": [{"moves": [], "kept": [["app", "all", KEPT]]}]}, []),
+        ({"verdict": "ok"}, []),
+    ],
+)
+def test_what_a_host_keeps_back_is_told_and_kept_with_its_reason(verdict, shown):
+    """A plan that changes something shows it by itself; one that does not would lose it; reports have it in both cases."""
+    kept = []
+    run, _ = made(evaluation=MISSING)
+    run.keep = lambda _host, judged, _done: kept.append(judged.evaluation.states[0].reason)
+    compiled_by(run)
+    assert run.looked("web1", [{"address": "patches:ours", **verdict}]) == shown
+    expected = ["rule 1", f"kept back: {KEPT}"] if len(verdict) > 1 else ["rule 1"]
+    assert kept == expected
+    assert run.judged["web1"][0].evaluation.states[0].reason == kept[-1]
 
 
 def test_hooks_travel_as_argv():

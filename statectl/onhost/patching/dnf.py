@@ -61,7 +61,7 @@ class Prepared(object):
             self._options = [*own_cache(), "--setopt=*.metadata_expire=-1", "--setopt=*.skip_if_unavailable=True"]
             self._options.append("--setopt=install_weak_deps=False")
             if want.sources:
-                made = rpm_sources.Sources(host, want.sources, self._top, REPOSITORIES)
+                made = rpm_sources.Sources(host, want.sources, self._top)
                 self._options.append("--setopt=reposdir=" + made.directory)
                 self._keys, places = made.keys, [made.directory]
             self._signed = _must_be_signed(host, places)

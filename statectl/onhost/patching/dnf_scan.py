@@ -89,7 +89,7 @@ def scan(host: "Host", asked: "Mapping[str, JSON]") -> "Dict[str, JSON]":
         options = [*own_cache(), *only_reading(), "--setopt=*.skip_if_unavailable=True", "--disableplugin=versionlock"]
         copy_history(host)
         if sources:
-            made = rpm_sources.Sources(host, sources, top, REPOSITORIES)
+            made = rpm_sources.Sources(host, sources, top)
             options.append("--setopt=reposdir=" + made.directory)
         places = [made.directory] if sources else list(REPOSITORIES)
         return _scan(host, options, places, float(REFRESH_S if refresh is None else refresh))

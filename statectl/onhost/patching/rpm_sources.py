@@ -31,19 +31,15 @@ def write(host: "Host", path: str, data: bytes) -> None:
 
 
 class Sources(object):
-    """Repository files in `directory`: those of the baseline, and the host's own beside them when all of them are kept ones.
+    """Repository files in `directory`: those of the baseline alone.
 
     keys: paths or addresses of their public keys.
     """
 
-    def __init__(self, host: "Host", sources: "Sequence[Mapping[str, JSON]]", top: str, own: "Sequence[str]") -> None:
+    def __init__(self, host: "Host", sources: "Sequence[Mapping[str, JSON]]", top: str) -> None:
         self.directory = top + "/repos"
         self.keys: List[str] = []
         host.run(["mkdir", "--", self.directory])
-        if all(source.get("kept") for source in sources):
-            for place in own:
-                if host.lstat(place) is not None:
-                    host.run(["cp", "-rL", "--", place + "/.", self.directory], check=False)
         for source in sources:
             name = str(source["name"])
             if not _ID.match(name):

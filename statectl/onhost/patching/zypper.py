@@ -65,7 +65,7 @@ class Prepared(object):
         try:
             self._options = ["--cache-dir", cache]
             if want.sources:
-                made = rpm_sources.Sources(host, want.sources, self._top, (REPOSITORIES,))
+                made = rpm_sources.Sources(host, want.sources, self._top)
                 self._options += ["--reposd-dir", made.directory]
                 self._keys = made.keys
             known = repositories(host, self._options)

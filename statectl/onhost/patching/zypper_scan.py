@@ -68,7 +68,7 @@ def scan(host: "Host", asked: "Mapping[str, JSON]") -> "Dict[str, JSON]":
         top = rpm_sources.scratch(host) if sources else ""
         options = ["--cache-dir", cache]
         if sources:
-            options += ["--reposd-dir", rpm_sources.Sources(host, sources, top, (REPOSITORIES,)).directory]
+            options += ["--reposd-dir", rpm_sources.Sources(host, sources, top).directory]
         return _scan(host, options, cache, not sources, float(REFRESH_S if refresh is None else refresh))
     finally:
         rpm_sources.remove_scratch(host, top)

@@ -140,9 +140,12 @@ def diff(field: str, want: "Desired", found: "Desired") -> "Optional[List[str]]"
 
 
 def detail(field: str, want: "Desired", found: "Desired") -> "Dict[str, JSON]":  # noqa: ARG001  the contract of every type
-    """The moves as data, for whoever keeps the history of them."""
+    """The moves and what is kept back as data, for whoever keeps the history of them."""
     foreseen = getattr(found, "foreseen", None)
-    return {"moves": [list(move) for move in foreseen.moves]} if foreseen is not None else {}
+    if foreseen is None:
+        return {}
+    kept = [[name, arch, why] for (name, arch), why in sorted(foreseen.kept.items())]
+    return {"moves": [list(move) for move in foreseen.moves], "kept": kept}
 
 
 def disrupts(want: "Desired", found: "Desired", differing: "Sequence[str]") -> str:  # noqa: ARG001  the contract of every type
