@@ -409,7 +409,7 @@ class Host(unittest.TestCase):
             {"name": "own", "baseurl": "https://r/", "gpgkey": key},
             {"name": "lax", "baseurl": "https://s/", "trusted": "of this lab"},
         ]
-        made = rpm_sources.Sources(self.host, sources, "/tmp/x", ())
+        made = rpm_sources.Sources(self.host, sources, "/tmp/x")
         assert made.keys == ["file:///tmp/x/own.asc"]
         written = {argv[-1]: text for argv, text in zip(self.host.ran, self.host.inputs)}  # noqa: B905  Python 3.6
         assert written["/tmp/x/own.asc"] == key
@@ -418,7 +418,7 @@ class Host(unittest.TestCase):
         assert "gpgcheck=0\n" in lax and "gpgkey" not in lax
         for name in ("../etc", "a b", ""):
             with self.assertRaises(Failed):  # noqa: PT027
-                rpm_sources.Sources(self.host, [{"name": name, "baseurl": "x"}], "/tmp/x", ())
+                rpm_sources.Sources(self.host, [{"name": name, "baseurl": "x"}], "/tmp/x")
 
     def test_repository_files_are_read(self):
         """Values over several lines, comments, and addresses without their password."""

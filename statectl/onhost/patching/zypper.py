@@ -13,7 +13,6 @@ from statectl.onhost.patching.rpm_database import current, interrupted, nevra, p
 from statectl.onhost.patching.rpm_files import Files
 from statectl.onhost.patching.zypper_scan import (
     LOCKS,
-    REPOSITORIES,
     cache_of,
     fetched,
     locked_names,
