@@ -199,7 +199,6 @@ class Opened(OpenedHosts, OpenedWays, OpenedValues):
         from statectl.reconcile.fleet import Fleet
         from statectl.reconcile.host_run import HostRun
         from statectl.reconcile.parameters import ParameterRun
-        from statectl.reconcile.patching import BESIDE
         from statectl.reconcile.watch import Watch
 
         self._check_associations(scope)
@@ -236,7 +235,8 @@ class Opened(OpenedHosts, OpenedWays, OpenedValues):
             beside = Beside(self)
         seen = self.records().under_way.seen() if kind == "apply" else {}
         patching = None
-        if compiler is not None:
+        judged = any(one.names_baselines for one in self.project.associations.values())
+        if compiler is not None and (judged or scope.patches):
             from statectl.cli.patching import patch_run
 
             patching = patch_run(self, scope, compiler, patches, at.commit)
@@ -283,6 +283,8 @@ class Opened(OpenedHosts, OpenedWays, OpenedValues):
 
         selected = list(scope.associations) or None
         if scope.patches:
+            from statectl.reconcile.patching import BESIDE
+
             selected = [*scope.associations, BESIDE]
         return Fleet(
             hosts=names,

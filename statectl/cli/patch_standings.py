@@ -9,7 +9,6 @@ from statectl.patches.standing import Standing, standings
 if TYPE_CHECKING:
     from statectl.baselines.model import Baseline
     from statectl.cli.fleet import Opened
-    from statectl.project.model import Association, Variant
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -51,7 +50,9 @@ def patch_standings(
 
 
 def _is_patched(opened: "Opened") -> bool:
-    return bool(opened.project.patch_baselines) or any(map(names_baselines, opened.project.associations.values()))
+    return bool(opened.project.patch_baselines) or any(
+        one.names_baselines for one in opened.project.associations.values()
+    )
 
 
 def expected(opened: "Opened", hosts: Sequence[str]) -> list[tuple[str, "Baseline"]]:
@@ -84,24 +85,14 @@ def expected(opened: "Opened", hosts: Sequence[str]) -> list[tuple[str, "Baselin
     return found
 
 
-def names_baselines(association: "Association") -> bool:
-    return bool(association.patch_baseline) or any("patch_baseline" in one.fields for one in association.where)
-
-
-def baselines_of(association: "Association", variant: "Variant | None") -> tuple[str, ...]:
-    """What it names on hosts of this variant, the first that selects them."""
-    said = variant.fields.get("patch_baseline") if variant is not None else None
-    return association.patch_baseline if said is None else tuple(said)
-
-
 def named_by_associations(opened: "Opened") -> dict[str, list[tuple[str, str]]]:
     """{host: [(association, baseline), ...]}, by the first `where` that selects the host, else by the association itself."""
     named: dict[str, list[tuple[str, str]]] = {}
     for one in opened.project.associations.values():
-        if not names_baselines(one):
+        if not one.names_baselines:
             continue
         variants = [(variant, set(opened.concerned(variant.targets))) for variant in one.where]
         for host in opened.concerned(one.targets):
             first = next((variant for variant, hosts in variants if host in hosts), None)
-            named.setdefault(host, []).extend((one.name, name) for name in baselines_of(one, first))
+            named.setdefault(host, []).extend((one.name, name) for name in one.baselines_on(first))
     return named

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statectl.cli.formats.terminal import one_line
-from statectl.cli.patch_standings import baselines_of, named_by_associations, names_baselines
+from statectl.cli.patch_standings import named_by_associations
 from statectl.cli.scope import Scope
 from statectl.errors import UsageError
 from statectl.problems import did_you_mean
@@ -77,7 +77,7 @@ def _check_baseline(opened: "Opened", name: str) -> None:
 
 def patch_scope(opened: "Opened", options: Mapping[str, Any], *, rolls_back: str = "") -> Scope:
     """About patches and nothing else; associations that name a baseline are compiled, for their rollouts and windows."""
-    named = tuple(name for name, one in opened.project.associations.items() if names_baselines(one))
+    named = tuple(name for name, one in opened.project.associations.items() if one.names_baselines)
     return Scope(
         associations=named,
         target=options.get("target"),
@@ -95,7 +95,7 @@ def patch_run(
     from statectl.reconcile.patching import APPLY, PatchRun
 
     named = any(
-        names_baselines(one) and (not scope.associations or one.name in scope.associations)
+        one.names_baselines and (not scope.associations or one.name in scope.associations)
         for one in opened.project.associations.values()
     )
     if not scope.patches and not (named and _in_only(scope)):
@@ -160,7 +160,7 @@ class _Wiring:
         self._associations = [
             one
             for one in opened.project.associations.values()
-            if names_baselines(one) and (scope.patches or not scope.associations or one.name in scope.associations)
+            if one.names_baselines and (scope.patches or not scope.associations or one.name in scope.associations)
         ]
         self._before: dict[str, list[tuple[str, str]]] | None = None
         self._everybody = scope.patches
@@ -224,7 +224,7 @@ class _Wiring:
         for one in self._associations:
             if selects(one.targets, host, facts):
                 variant = next((each for each in one.where if selects(each.targets, host, facts)), None)
-                found += [(one.name, name) for name in baselines_of(one, variant)]
+                found += [(one.name, name) for name in one.baselines_on(variant)]
         return found
 
     def judge(self, host: str, baseline: "Baseline", scan: "Scan") -> "Evaluation":

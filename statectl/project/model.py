@@ -229,6 +229,15 @@ class Association:
     def span(self) -> Span | None:
         return self.places.key(self.path)
 
+    @property
+    def names_baselines(self) -> bool:
+        return bool(self.patch_baseline) or any("patch_baseline" in one.fields for one in self.where)
+
+    def baselines_on(self, variant: Variant | None) -> tuple[str, ...]:
+        """What it names on hosts of this variant, the first that selects them."""
+        said = variant.fields.get("patch_baseline") if variant is not None else None
+        return self.patch_baseline if said is None else tuple(said)
+
 
 @dataclass(frozen=True, slots=True)
 class Input:

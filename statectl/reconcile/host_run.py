@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from sys import intern
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
 from statectl.plans.plan import Change, HostPlan, Source, Verdict
@@ -23,9 +23,11 @@ from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun, polici
 from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard, right_result
 from statectl.reconcile.holder import hint, holder_of, known_here
 from statectl.reconcile.host_result import HostResult, conclude, joined, settle
-from statectl.reconcile.patching import PatchRun
 from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
+
+if TYPE_CHECKING:
+    from statectl.reconcile.patching import PatchRun
 
 CONTACT_DEADLINE_S = 10.0  # name, TCP, banner, key exchange and login together
 MAX_WARNINGS = 100  # of one host that are kept
@@ -89,7 +91,7 @@ class HostRun:
         seen: Mapping[str, Any] | None = None,
         progress: Callable[[str], tuple[int, int]] = lambda _: (0, 0),
         windows: Windows | None = None,
-        patching: PatchRun | None = None,
+        patching: "PatchRun | None" = None,
     ) -> None:
         """seen: the highest run counter that this host has shown, {"host_id", "number"}; progress: see reconcile.holder."""
         self.name = name

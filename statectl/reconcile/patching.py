@@ -137,7 +137,9 @@ class PatchRun:
         if found or self.alone:
             del compiled.catalogue["hash"]
             compiled.catalogue["hash"] = self.fingerprint(compiled.catalogue)
-        return [f"patches:{one.assigned.baseline.name}: {text}" for one in meant for text in _said(one.evaluation)]
+        if self.operation == SCAN:
+            return []  # what a scan shows has it, folded
+        return [f"{one.address}: {text}" for one in meant for text in _said(one.evaluation)]
 
     def _meant(self, host: str, judged: Judged) -> Judged:
         """What is put into the catalogue; what is kept is the judgement of the baseline."""
@@ -201,7 +203,7 @@ class PatchRun:
             kept = _kept_back(told) if told is not None else {}
             if told is None or not kept:
                 continue
-            if told["verdict"] == "ok":
+            if told["verdict"] == "ok" and self.operation != SCAN:
                 said += [f"{judged.address}: {name}:{arch} is kept back: {why}" for (name, arch), why in kept.items()]
             if self.instead is None:
                 states = tuple(
