@@ -16,14 +16,13 @@ from sys import intern
 from typing import TYPE_CHECKING, Any, Protocol
 
 from statectl.errors import ConfigError, Refused, StatectlError, Unreachable
-from statectl.plans.plan import Change, HostPlan, Source, Verdict
-from statectl.problems import Problem
+from statectl.plans.plan import HostPlan
 from statectl.reconcile.confirm import confirm, lock_out
-from statectl.reconcile.disruption import Waiting, Windows, WindowsOfRun, policies
+from statectl.reconcile.disruption import Windows, WindowsOfRun, policies
 from statectl.reconcile.heard import AFTER_GO, BEFORE_GO, Heard, right_result
 from statectl.reconcile.holder import hint, holder_of, known_here
+from statectl.reconcile.host_plan import Compiled, host_plan, moved_since
 from statectl.reconcile.host_result import HostResult, conclude, joined, settle
-from statectl.secrets import Secret
 from statectl.transport.channel import Endpoint
 
 if TYPE_CHECKING:
@@ -46,18 +45,6 @@ class Conversation(Protocol):
     async def send_blob(self, sha256: str, source: bytes | Path) -> None: ...
     async def receive(self) -> dict[str, Any]: ...
     async def close(self) -> None: ...
-
-
-class Compiled(Protocol):
-    """What is needed of `catalogue.compile.HostCatalogue`."""
-
-    catalogue: dict[str, Any]
-    blobs: dict[str, bytes | Path]
-    secrets: Mapping[str, Secret]
-    problems: Sequence[Problem]
-    rollouts: Mapping[str, Any]  # by association: catalogue.rollouts.HostRollout
-    requires: Mapping[str, Any]  # by association: tuples of catalogue.requirements.Needed
-    parameters: Mapping[str, Sequence[str]]  # by association: what param() and secret() were asked for
 
 
 @dataclass
@@ -266,7 +253,7 @@ class HostRun:
             for text in await asyncio.to_thread(self.patching.looked, self.name, [*verdicts, *remarks]):
                 self._tell(text)
         plan = self._host_plan(verdicts, ok)
-        moved = _moved(self._expected, plan)
+        moved = moved_since(self._expected, plan)
         if moved:
             await self._stop()
             raise Refused(
@@ -572,65 +559,12 @@ class HostRun:
         return self.patching.asked(self.name)
 
     def _host_plan(self, verdicts: Sequence[Mapping[str, Any]], ok: int) -> HostPlan:
-        """`verdicts`: all but those that are as wanted, of which there are `ok`."""
-        declared = {}
-        audited = set()
-        if self.compiled is not None:
-            declared = {entry["address"]: entry for entry in self.compiled.catalogue["resources"]}
-            audited = {
-                entry["name"] for entry in self.compiled.catalogue["associations"] if entry.get("mode") == "audit"
-            }
-        plan = HostPlan(
-            outcome="planned",
-            ok=ok,
-            catalogue=self.compiled.catalogue["hash"] if self.compiled else "",
-            parameters=sorted({one for some in self.compiled.parameters.values() for one in some})
-            if self.compiled
-            else [],
-            run_counter=int(self.memory.get("run_counter", 0)),
-            debts=[f"{debt['verb']} {debt['address']}" for debt in self.memory.get("debts", ())],
-        )
-        for message in verdicts:
-            entry = declared.get(message["address"], {})
-            source = entry.get("source")
-            association = str(message.get("association") or entry.get("association", ""))
-            plan.verdicts.append(
-                Verdict(
-                    address=message["address"],
-                    association=association,
-                    verdict=message["verdict"],
-                    action=message["action"] if message["action"] in ("add", "change", "remove", "run") else "none",
-                    predicted_after=message.get("predicted_after", []),
-                    unknown_until=message.get("unknown_until", []),
-                    changes=[Change.model_validate(change) for change in message.get("changes", ())],
-                    notify=message.get("notify", []),
-                    reason=message.get("reason") or "",
-                    kind=message.get("kind", ""),
-                    armed=message.get("armed", 0),
-                    source=Source(file=source["file"], line=source["line"]) if source else None,
-                    overrides=[{k: str(v) for k, v in override.items()} for override in entry.get("overrides", ())],
-                    audited=association in audited,
-                )
-            )
-            if message.get("found_hash"):
-                plan.observed[message["address"]] = message["found_hash"]
-        if self.compiled is not None:
-            waiting = Waiting.of(self._windows, self.compiled.catalogue)
-            waiting.mark(plan, verdicts, self.memory.get("debts", ()))
-        return plan
+        return host_plan(self.compiled, self.memory, self._windows, verdicts, ok)
 
     def _granted(self) -> dict[str, Any]:
         """What may disrupt from now on, for `go`; nothing where no association says more than always."""
         granted = self._windows.granted(policies(self.compiled.catalogue)) if self.compiled is not None else {}
         return {"disrupt": granted} if granted else {}
-
-
-def _moved(expected: HostPlan | None, found: HostPlan) -> list[str]:
-    """Addresses that would be changed now and were not in the plan. What was in the plan, the executor compares itself."""
-    if expected is None:
-        return []
-    planned = {verdict.address for verdict in expected.verdicts}
-    return [verdict.address for verdict in found.verdicts if verdict.address not in planned]
 
 
 def _expect(message: Mapping[str, Any], kind: str) -> None:

@@ -55,7 +55,7 @@ def test_nothing_but_the_host_half_travels():
 def test_it_is_small():
     """It is sent once per host and version; over a slow line that must not be felt. The stub is sent every time."""
     built = bundle.build()
-    assert len(built.packed()) < 250_000
+    assert len(built.packed()) < 300_000
     assert len(built.stub) < 4_500
 
 

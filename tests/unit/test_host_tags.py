@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from statectl.cli import fleet
+from statectl.cli import fleet, opened_store
 from statectl.cli.offline import found_in, yaml_tools
 from statectl.errors import Refused
 from statectl.sections import load
@@ -117,7 +117,7 @@ def test_what_was_not_read_is_not_called_missing(tmp_path):
 
 def test_a_shared_store_is_the_only_one(tmp_path, store, monkeypatch):
     """The scheduler opens a project again and again with the one store that it has: stored tags are read from that."""
-    monkeypatch.setattr(fleet, "open_store", None)
+    monkeypatch.setattr(opened_store, "open_store", None)
     root = write(tmp_path / "project", {"inventories/prod": INVENTORY})
     store.tags.change(["web1"], {"patch": "now"}, [], most=50)
     opened = fleet.Opened.of({"directory": str(root)}, None, store=store)
