@@ -133,7 +133,7 @@ def test_what_is_kept_back_is_told_where_nothing_else_moves(patched):
     (missing,) = [
         one
         for one in project.statectl("patch", "report", "--all", "--json").json["entries"][0]["patches"]
-        if one["name"] == "lab-app"
+        if one["package"] == "lab-app"
     ]
     assert missing["state"] == "Missing"
     assert missing["reason"].startswith("kept back: ")
