@@ -138,7 +138,8 @@ def test_what_is_not_known_is_said_and_does_nothing():
     assert [one["address"] for one in compiled.catalogue["resources"]] == ["file:/a"]
     assert said == ["patches:ours: unknown: its index is 9 days old", "patches:ours: clock"]
     assert kept == [("web1", "patches:ours", None)]
-    assert compiled_by(made(SCAN, evaluation=Evaluation("ours", unknown="old"))[0])[1] == []  # its report has it, folded
+    scanned, _ = made(SCAN, evaluation=Evaluation("ours", unknown="old"))
+    assert compiled_by(scanned)[1] == []  # its report has it, folded
 
 
 SOURCE = PatchSource("mirror", uris=("https://mirror",), suites=("stable",), components=("main",), signed_by="/key")
