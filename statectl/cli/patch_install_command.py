@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from statectl.cli.options import host_options, output_options
-from statectl.cli.patch_options import patch_options
+from statectl.cli.patch_options import moving_options, patch_options
 
 FORMATS = ("text", "json", "jsonl", "md", "junit")
 
@@ -20,26 +20,8 @@ FORMATS = ("text", "json", "jsonl", "md", "junit")
     default=None,
     help="Install what this list names, whatever baselines approve: YAML, patches: [{id: openssl.amd64, title: '3.0.*'}].",
 )
-@click.option(
-    "--reboot",
-    type=click.Choice(["never", "if_needed", "always"]),
-    default=None,
-    help="In place of what baselines say.",
-)
 @click.option("-y", "--yes", is_flag=True, help="Install without being asked.")
-@click.option("--batch", metavar="N|N%,...", default=None, help="Waves that follow each other, such as 1,10%,100%.")
-@click.option(
-    "--max-errors", metavar="N|N%", default=None, help="Start nothing new once there are more errors. Without it 100%."
-)
-@click.option(
-    "--unreachable",
-    type=click.Choice(["skip", "error"]),
-    default="skip",
-    show_default=True,
-    help="Whether an unreachable host counts as an error.",
-)
-@click.option("--full", is_flag=True, help="Show whole lists.")
-@click.option("--by-host", is_flag=True, help="Do not fold hosts with the same changes.")
+@moving_options
 @host_options
 @output_options(FORMATS)
 @click.pass_obj

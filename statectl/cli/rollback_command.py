@@ -8,6 +8,7 @@ import click
 
 from statectl.cli.formats.terminal import one_line
 from statectl.cli.options import host_options, output_options
+from statectl.cli.patch_options import moving_options
 from statectl.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -22,25 +23,7 @@ PIN_DAYS = 30
 @click.argument("run_id", metavar="RUN")
 @click.option("-y", "--yes", is_flag=True, help="Roll back without being asked.")
 @click.option("--package", "packages", metavar="NAME", multiple=True, help="Only this package; repeatable.")
-@click.option(
-    "--reboot",
-    type=click.Choice(["never", "if_needed", "always"]),
-    default=None,
-    help="In place of what baselines say.",
-)
-@click.option("--batch", metavar="N|N%,...", default=None, help="Waves that follow each other, such as 1,10%,100%.")
-@click.option(
-    "--max-errors", metavar="N|N%", default=None, help="Start nothing new once there are more errors. Without it 100%."
-)
-@click.option(
-    "--unreachable",
-    type=click.Choice(["skip", "error"]),
-    default="skip",
-    show_default=True,
-    help="Whether an unreachable host counts as an error.",
-)
-@click.option("--full", is_flag=True, help="Show whole lists.")
-@click.option("--by-host", is_flag=True, help="Do not fold hosts with the same changes.")
+@moving_options
 @host_options
 @output_options(FORMATS)
 @click.pass_obj

@@ -31,47 +31,9 @@ class HasPatchHistory(Protocol):
     def patch_history(self) -> PatchHistory: ...
 
 
-def record_patch_operation(
-    store: HasPatchHistory,
-    evaluation: Evaluation,
-    *,
-    run: str,
-    host: str,
-    baseline: Baseline,
-    operation: str,
-    started: str,
-    ended: str,
-    scan: Scan | None = None,
-    commit: str = "",
-    moves: Iterable[Mapping[str, Any]] = (),
-    waits_for_reboot: bool = False,
-    reboot: str = "",
-    snapshot: str = "",
-    override: str = "",
-    rolls_back: str = "",
-) -> None:
-    """Keep one operation for good. Blocking: one transaction; several hosts at once: `patch_operation` and `store.patch_history.keep`."""
-    store.patch_history.keep(
-        [
-            patch_operation(
-                evaluation,
-                run=run,
-                host=host,
-                baseline=baseline,
-                operation=operation,
-                started=started,
-                ended=ended,
-                scan=scan,
-                commit=commit,
-                moves=moves,
-                waits_for_reboot=waits_for_reboot,
-                reboot=reboot,
-                snapshot=snapshot,
-                override=override,
-                rolls_back=rolls_back,
-            )
-        ]
-    )
+def record_patch_operation(store: HasPatchHistory, evaluation: Evaluation, **about: Any) -> None:
+    """Keep one operation for good; `about`: as `patch_operation` takes it. Blocking: one transaction."""
+    store.patch_history.keep([patch_operation(evaluation, **about)])
 
 
 def patch_operation(
