@@ -16,8 +16,10 @@ import hashlib
 import http.server
 import os
 import shutil
+import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,13 +54,14 @@ class PatchRepository:
 
     def __init__(self, top: Path) -> None:
         self.top = top / "patches"
-        self._gnupg = top / "patches.gnupg"
+        # a directory of a test lies too deep: the names of gpg's sockets in it may have 107 bytes
+        self._gnupg = Path(tempfile.mkdtemp(prefix="gpg-"))
+        weakref.finalize(self, shutil.rmtree, self._gnupg, True)
         self._seconds = int(time.time()) - 3600
         self.asked: list[str] = []  # paths, as they were asked for
         # what is answered to a path in place of its file: (status or CUT_SHORT, bytes); None: the file
         self.answers: Callable[[str], tuple[int, bytes] | None] = lambda _: None
         self.top.mkdir(parents=True)
-        self._gnupg.mkdir(mode=0o700)
         self.key = top / "patches.asc"
         self._debs: dict[str, list[Path]] = {}
         self._releases: dict[str, dict[str, str]] = {}

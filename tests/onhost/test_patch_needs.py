@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 from statectl.onhost import replaced
@@ -171,6 +172,20 @@ class Real(unittest.TestCase):
         running = subprocess.Popen([program, "60"])
         self.addCleanup(running.wait)
         self.addCleanup(running.kill)
+        _wait_for(lambda: program in _text("/proc/%d/maps" % running.pid))
         shutil.copy(program, program + ".new")
         os.rename(program + ".new", program)
         assert replaced.everywhere(Host({}))[str(running.pid)] == [program]
+
+
+def _wait_for(true):
+    """Popen comes back as soon as a program is sure to start, which is before it is there."""
+    limit = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def _text(path):
+    with open(path) as stream:
+        return stream.read()
